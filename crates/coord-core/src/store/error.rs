@@ -1,0 +1,120 @@
+//! Why an operation on a store failed, and what that says about whether it was executed.
+
+use std::{error::Error as StdError, sync::Arc, time::Duration};
+
+/// An operation on a store failed.
+///
+/// Cloneable, because one broken connection fails every command of a pipeline. Messages never contain credentials.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No connection could be made.
+    #[error("{operation}: no connection to {address}")]
+    Connect {
+        /// The operation that needed the connection.
+        operation: &'static str,
+        /// The address, without credentials.
+        address: String,
+        /// The cause.
+        source: Arc<dyn StdError + Send + Sync>,
+    },
+    /// The server rejected the user name or password, or wants one.
+    #[error(
+        "{operation}: {address} rejected the credentials ({code}); check user and password in the URL"
+    )]
+    Credentials {
+        /// The operation that needed the connection.
+        operation: &'static str,
+        /// The address, without credentials.
+        address: String,
+        /// The server's error code, such as `WRONGPASS`.
+        code: String,
+    },
+    /// No answer came in time. The operation may have been executed, or may yet be.
+    #[error("{operation}: no answer from {address} within {within:?}")]
+    Timeout {
+        /// The operation.
+        operation: &'static str,
+        /// The address, without credentials.
+        address: String,
+        /// How long was waited.
+        within: Duration,
+    },
+    /// The connection broke. The operation may have been executed.
+    #[error("{operation}: connection to {address} broke")]
+    Broken {
+        /// The operation.
+        operation: &'static str,
+        /// The address, without credentials.
+        address: String,
+        /// The cause.
+        source: Arc<dyn StdError + Send + Sync>,
+    },
+    /// The server answered that it cannot do this now (loading, read-only, failing over); it was not executed.
+    #[error("{operation}: {address} cannot serve now: {code} {detail}")]
+    Unavailable {
+        /// The operation.
+        operation: &'static str,
+        /// The address, without credentials.
+        address: String,
+        /// The server's error code, such as `LOADING` or `READONLY`.
+        code: String,
+        /// The rest of the server's message.
+        detail: String,
+    },
+    /// The server refused the operation for a reason that does not pass by itself.
+    #[error("{operation}: {address} refused: {code} {detail}")]
+    Refused {
+        /// The operation.
+        operation: &'static str,
+        /// The address, without credentials.
+        address: String,
+        /// The server's error code, such as `NOPERM`, `OOM` or `WRONGTYPE`.
+        code: String,
+        /// The rest of the server's message.
+        detail: String,
+    },
+    /// The server answered something that no version of this protocol answers.
+    #[error("{operation}: unexpected reply {reply}")]
+    Unexpected {
+        /// The operation.
+        operation: &'static str,
+        /// The reply, shortened.
+        reply: String,
+    },
+}
+
+impl StoreError {
+    /// An [`Unexpected`](Self::Unexpected) reply, shortened to a length that fits a log line.
+    #[must_use]
+    pub fn unexpected(operation: &'static str, reply: &super::Reply) -> Self {
+        let mut text = format!("{reply:?}");
+        if text.len() > 200 {
+            let end = (0..=200).rev().find(|&at| text.is_char_boundary(at));
+            text.truncate(end.unwrap_or(0));
+            text.push('…');
+        }
+        Self::Unexpected {
+            operation,
+            reply: text,
+        }
+    }
+
+    /// Whether the operation may have been executed although no answer came.
+    #[must_use]
+    pub const fn is_ambiguous(&self) -> bool {
+        matches!(self, Self::Timeout { .. } | Self::Broken { .. })
+    }
+
+    /// Whether trying again, without changing anything, may succeed.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect { .. }
+                | Self::Timeout { .. }
+                | Self::Broken { .. }
+                | Self::Unavailable { .. }
+        )
+    }
+}

@@ -1,0 +1,183 @@
+//! What coordination needs from a server: run scripts, publish hints, subscribe to them.
+//!
+//! [`Store`] is object-safe and small on purpose. Everything that changes state is a [`Script`]; a publish or a
+//! subscription is a wake-up hint whose loss costs latency and nothing else.
+
+mod error;
+mod script;
+
+use std::{fmt, future::Future, pin::Pin, time::Duration};
+
+use tokio::sync::mpsc;
+
+pub use self::{error::StoreError, script::Script};
+
+/// A boxed future, as object-safe async methods return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A place where scripts run: a Redis deployment, or the embedded engine.
+///
+/// Implementations bound every operation by the `within` they are given: connecting, waiting for a connection and
+/// waiting for the answer all count against it.
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Sends all of `commands` in one write and returns their replies in order, one for each command.
+    ///
+    /// A command may fail alone (the server refused it) or with all the others (the connection broke, the time was
+    /// over).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not undo anything: some, all or none of the commands may have been executed.
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        within: Duration,
+    ) -> BoxFuture<'a, Vec<Result<Reply, StoreError>>>;
+
+    /// Subscribes to `channel`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the subscription was not confirmed `within` the given time.
+    fn subscribe<'a>(
+        &'a self,
+        channel: &'a str,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Subscription, StoreError>>;
+
+    /// What the server says of itself.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where it did not answer; what it refuses to tell is listed in
+    /// [`ServerInfo::unchecked`] instead.
+    fn describe(&self, within: Duration) -> BoxFuture<'_, Result<ServerInfo, StoreError>>;
+}
+
+/// One command of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Run a script.
+    Eval {
+        /// The script.
+        script: &'static Script,
+        /// Its `KEYS`; all of one cluster slot.
+        keys: Vec<String>,
+        /// Its `ARGV`.
+        args: Vec<String>,
+    },
+    /// Publish a hint.
+    Publish {
+        /// The channel.
+        channel: String,
+        /// The message.
+        payload: String,
+    },
+}
+
+impl Command {
+    /// The script's name, or `publish`: what an error calls this command.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Eval { script, .. } => script.name(),
+            Self::Publish { .. } => "publish",
+        }
+    }
+}
+
+/// A server's answer to one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// No value.
+    Nil,
+    /// An integer.
+    Int(i64),
+    /// A string of bytes; status replies come as their text.
+    Bytes(Vec<u8>),
+    /// A list.
+    Array(Vec<Self>),
+}
+
+impl Reply {
+    /// The text of a string reply; `None` for other kinds and for bytes that are not UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// The number in an integer reply or in a string of decimal digits: u64 values travel as strings, because a
+    /// Lua number holds 53 bits.
+    #[must_use]
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Self::Int(value) => u64::try_from(*value).ok(),
+            Self::Bytes(_) => self.as_str()?.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The elements of a list reply.
+    #[must_use]
+    pub fn as_array(&self) -> Option<&[Self]> {
+        match self {
+            Self::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+}
+
+/// The messages of one channel, from [`Store::subscribe`].
+#[derive(Debug)]
+pub struct Subscription {
+    messages: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Subscription {
+    /// How many messages are kept for a slow reader; more are dropped, as a hint may be.
+    pub const CAPACITY: usize = 4_096;
+
+    /// Wraps the receiving end of a store's channel.
+    #[must_use]
+    pub const fn new(messages: mpsc::Receiver<Vec<u8>>) -> Self {
+        Self { messages }
+    }
+
+    /// The next message, or `None` when the subscription has ended and must be made anew.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: a message is either returned or kept.
+    pub async fn next(&mut self) -> Option<Vec<u8>> {
+        self.messages.recv().await
+    }
+}
+
+/// What a server says of itself, as far as it could be asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerInfo {
+    /// The product: `redis`, `valkey`, `embedded`.
+    pub product: String,
+    /// Its version, such as `7.0.15`.
+    pub version: String,
+    /// The identity of this run of the server.
+    pub run_id: String,
+    /// `master` or `slave`, as `INFO replication` says it.
+    pub role: String,
+    /// How many replicas are connected.
+    pub connected_replicas: u32,
+    /// The eviction policy, such as `noeviction`.
+    pub maxmemory_policy: String,
+    /// The memory limit in bytes; zero means none.
+    pub maxmemory: u64,
+    /// `min-replicas-to-write`, where `CONFIG GET` was allowed.
+    pub min_replicas_to_write: Option<u32>,
+    /// What could not be asked, with the server's reason.
+    pub unchecked: Vec<String>,
+}

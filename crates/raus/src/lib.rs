@@ -1,0 +1,1 @@
+//! Leases one machine ID per process from Redis.

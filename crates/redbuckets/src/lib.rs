@@ -1,0 +1,1 @@
+//! Shares buckets among the instances of a service.

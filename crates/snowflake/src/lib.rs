@@ -1,0 +1,1 @@
+//! Mints unique 64-bit IDs from a machine ID.

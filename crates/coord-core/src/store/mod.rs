@@ -4,6 +4,7 @@
 //! subscription is a wake-up hint whose loss costs latency and nothing else.
 
 mod error;
+pub mod redis;
 mod script;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};

@@ -77,7 +77,7 @@ fn find_library() -> Result<PathBuf> {
     let per_architecture = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let library = per_architecture
         .map(|entry| entry.path())
-        .chain([PathBuf::from("/usr/lib"), PathBuf::from("/usr/local/lib")])
+        .chain(["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(PathBuf::from))
         .map(|dir| dir.join("faketime/libfaketime.so.1"))
         .find(|path| Path::is_file(path));
     match library {

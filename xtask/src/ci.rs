@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 
 use crate::{args::SimRun, cargo::Call, features::Published, setup, tasks};
 
@@ -84,7 +84,7 @@ impl Report {
         let took = now() - started;
         println!("<== {name}: {:.1} s", took.as_secs_f64());
         self.steps.push((repeat.to_owned(), took, done.is_ok()));
-        done.with_context(|| format!("{name} failed; repeat with:\n  {repeat}\n"))
+        done.map_err(|error| anyhow!("{name}: {error:#}\nRepeat with:\n  {repeat}"))
     }
 
     fn print_summary(&self) {

@@ -21,7 +21,9 @@ pub(crate) fn setup() -> Result<()> {
     let packages = missing.join(" ");
     ensure!(can_install(), "{}", instructions(&packages));
     println!("installing {packages} from Debian's packages");
-    install(&packages).with_context(|| instructions(&packages))?;
+    if let Err(error) = install(&packages) {
+        bail!("{error:#}\n{}", instructions(&packages));
+    }
     let still_missing = missing_packages()?;
     ensure!(
         still_missing.is_empty(),
@@ -78,7 +80,8 @@ fn server_version(path: &Path) -> Result<String> {
         .output()
         .with_context(|| format!("starting {}", path.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let version = version_in(&text)
+    let text = text.lines().next().unwrap_or_default();
+    let version = version_in(text)
         .with_context(|| format!("{} says no version: {text:?}", path.display()))?;
     ensure!(
         OLDEST_SERVER <= (version.major, version.minor),
@@ -130,7 +133,7 @@ fn instructions(packages: &str) -> String {
 }
 
 fn install(packages: &str) -> Result<()> {
-    let _no_services = NoServices::begin()?;
+    let _no_services = NoServices::begin(PathBuf::from("/usr/sbin/policy-rc.d"))?;
     let apt = |line: &str| {
         let call = Call::program("apt-get", line).env("DEBIAN_FRONTEND", "noninteractive");
         println!("running `{call}`");
@@ -157,8 +160,7 @@ struct NoServices {
 }
 
 impl NoServices {
-    fn begin() -> Result<Self> {
-        let policy = PathBuf::from("/usr/sbin/policy-rc.d");
+    fn begin(policy: PathBuf) -> Result<Self> {
         match fs::File::create_new(&policy) {
             Ok(_) => {}
             // Containers often bring one that says the same; whoever wrote it decides.
@@ -207,6 +209,18 @@ mod tests {
         let valkey = version_in("Valkey server v=8.1.8 sha=0").unwrap();
         assert_eq!((valkey.major, valkey.minor), (8, 1));
         assert_eq!(version_in("no server at all"), None);
+    }
+
+    #[test]
+    fn services_are_held_back_only_for_a_while_and_an_administrators_policy_stays() {
+        let policy = env::temp_dir().join(format!("xtask-policy-{}", std::process::id()));
+        let outer = NoServices::begin(policy.clone()).unwrap();
+        let mode = fs::metadata(&policy).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o755);
+        drop(NoServices::begin(policy.clone()).unwrap());
+        assert!(policy.exists(), "the inner one did not write it");
+        drop(outer);
+        assert!(!policy.exists());
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct ServerBuilder {
 impl ServerBuilder {
     /// The server program, for a test that is about one version.
     ///
-    /// Defaults to what [`find_redis_server`] finds.
+    /// Defaults to what [`find_redis_server`](super::find_redis_server) finds.
     #[must_use]
     pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
         self.binary = Some(path.into());

@@ -1,7 +1,8 @@
 //! A proxy in front of a server that breaks connections in the ways that networks do.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
+    os::fd::AsRawFd,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use nix::sys::socket::{self, Shutdown};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -23,7 +25,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{port, server::RedisServer};
+use crate::{port::Port, server::RedisServer};
 
 /// The way that bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub enum Direction {
 /// method returns.
 #[derive(Debug)]
 pub struct Proxy {
-    port: u16,
+    port: Port,
     url: String,
     commands: Option<mpsc::Sender<Request>>,
     accepted: Arc<AtomicU64>,
@@ -58,7 +60,7 @@ impl Proxy {
     /// When no port is free.
     pub fn in_front_of(server: &RedisServer) -> Result<Self> {
         let mut proxy = Self::to(server.addr())?;
-        proxy.url = server.url_at(proxy.port);
+        proxy.url = server.url_at(proxy.port());
         Ok(proxy)
     }
 
@@ -68,7 +70,7 @@ impl Proxy {
     ///
     /// When no port is free.
     pub fn to(upstream: SocketAddr) -> Result<Self> {
-        let port = port::free()?;
+        let port = Port::claim()?;
         let accepted = Arc::new(AtomicU64::new(0));
         let (commands, inbox) = mpsc::channel(COMMANDS_WAITING);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -76,7 +78,7 @@ impl Proxy {
             .build()
             .context("building a proxy's runtime")?;
         let relay = Relay {
-            listen: (Ipv4Addr::LOCALHOST, port).into(),
+            listen: port.addr(),
             upstream,
             accepted: Arc::clone(&accepted),
             faults: watch::Sender::default(),
@@ -84,12 +86,12 @@ impl Proxy {
             connections: JoinSet::new(),
         };
         let thread = std::thread::Builder::new()
-            .name(format!("proxy-{port}"))
+            .name(format!("proxy-{}", port.number()))
             .spawn(move || runtime.block_on(relay.run(inbox)))
             .context("starting a proxy's thread")?;
         let proxy = Self {
+            url: format!("redis://127.0.0.1:{}", port.number()),
             port,
-            url: format!("redis://127.0.0.1:{port}"),
             commands: Some(commands),
             accepted,
             thread: Some(thread),
@@ -106,8 +108,8 @@ impl Proxy {
 
     /// The port that clients connect to.
     #[must_use]
-    pub const fn port(&self) -> u16 {
-        self.port
+    pub fn port(&self) -> u16 {
+        self.port.number()
     }
 
     /// How many connections were accepted so far.
@@ -260,7 +262,12 @@ impl Relay {
     async fn obey(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Cut => {
-                self.listener = None;
+                if let Some(listener) = self.listener.take() {
+                    // Closing is not enough: a process that is being forked off elsewhere shares the socket until it
+                    // executes its program, and the kernel would go on accepting.
+                    socket::shutdown(listener.as_raw_fd(), Shutdown::Both)
+                        .context("ending a proxy's listener")?;
+                }
                 self.connections.shutdown().await;
             }
             Command::Disconnect => self.connections.shutdown().await,

@@ -6,7 +6,7 @@ mod builder;
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, MutexGuard},
@@ -18,7 +18,7 @@ use redis::{FromRedisValue, Value};
 use tempfile::TempDir;
 
 pub use self::{binary::find_redis_server, builder::ServerBuilder};
-use crate::{clock::FakeClock, port, process::Process, wait};
+use crate::{clock::FakeClock, port::Port, process::Process, wait};
 
 /// A `redis-server` process on a loopback port of its own, in a directory of its own; killed when dropped.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct RedisServer {
     process: Mutex<Process>,
     dir: TempDir,
     binary: PathBuf,
-    port: u16,
+    port: Port,
     password: Option<String>,
     clock: Option<FakeClock>,
     is_replica: bool,
@@ -52,7 +52,7 @@ impl RedisServer {
     /// The URL for clients, with the `default` user's password where there is one.
     #[must_use]
     pub fn url(&self) -> String {
-        self.url_at(self.port)
+        self.url_at(self.port())
     }
 
     /// The URL of this server as reached through another port: that of a proxy.
@@ -67,19 +67,19 @@ impl RedisServer {
     /// The URL for the ACL user `name`.
     #[must_use]
     pub fn url_for(&self, name: &str, password: &str) -> String {
-        format!("redis://{name}:{password}@127.0.0.1:{}", self.port)
+        format!("redis://{name}:{password}@127.0.0.1:{}", self.port())
     }
 
     /// The port it listens on, the same after every restart.
     #[must_use]
-    pub const fn port(&self) -> u16 {
-        self.port
+    pub fn port(&self) -> u16 {
+        self.port.number()
     }
 
     /// The address it listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        self.port.addr()
     }
 
     /// The process number; another one after a restart.
@@ -103,7 +103,7 @@ impl RedisServer {
         });
         ready
             .unwrap_or_else(|| Err(anyhow!("redis-server is not ready after {within:?}")))
-            .with_context(|| format!("port {}, end of its log:\n{}", self.port, self.log_end()))
+            .with_context(|| format!("port {}, end of its log:\n{}", self.port(), self.log_end()))
     }
 
     /// Kills the server (`SIGKILL`): it saves nothing and says goodbye to nobody.
@@ -194,7 +194,7 @@ impl RedisServer {
         redis::cmd(name)
             .arg(arguments)
             .query(&mut self.connection()?)
-            .with_context(|| format!("`{}` on port {}", command.join(" "), self.port))
+            .with_context(|| format!("`{}` on port {}", command.join(" "), self.port()))
     }
 
     /// One section of `INFO` as a map.
@@ -264,10 +264,10 @@ impl RedisServer {
             None => find_redis_server()?,
         };
         let dir = tempfile::tempdir().context("creating a server's directory")?;
-        let port = port::free()?;
+        let port = Port::claim()?;
         fs::write(
             dir.path().join(CONFIG),
-            builder.configuration(port, dir.path()),
+            builder.configuration(port.number(), dir.path()),
         )
         .context("writing a server's configuration")?;
         Ok(Self {

@@ -75,7 +75,7 @@ impl ServerBuilder {
         if let Some(password) = &master.password {
             self = self.config_line(format!("masterauth {}", quoted(password)));
         }
-        self.config_line(format!("replicaof 127.0.0.1 {}", master.port))
+        self.config_line(format!("replicaof 127.0.0.1 {}", master.port()))
     }
 
     /// Runs the server under `clock`.
@@ -100,7 +100,7 @@ impl ServerBuilder {
             let Err(error) = started else {
                 return Ok(server);
             };
-            // Another test process may have taken the port between the look and the bind.
+            // A stranger may have taken the port between the look and the bind.
             let port_was_taken = server.log().contains("Address already in use");
             if !port_was_taken || attempt == PORT_ATTEMPTS {
                 return Err(error);

@@ -133,11 +133,9 @@ const ADVICE_TIMEOUT: Duration = Duration::from_secs(2);
 fn open(endpoint: &Endpoint) -> Result<Arc<dyn Store>, StoreError> {
     match endpoint.kind() {
         #[cfg(feature = "embedded")]
-        Kind::Memory { .. } => Err(StoreError::Connect {
-            operation: "configure",
-            address: endpoint.to_string(),
-            source: Arc::from(Box::from("not merged yet")),
-        }),
+        Kind::Memory { name } => Ok(Arc::new(
+            crate::store::embedded::Embedded::named(name).client(),
+        )),
         #[cfg(not(feature = "embedded"))]
         Kind::Memory { .. } => Err(StoreError::Connect {
             operation: "configure",

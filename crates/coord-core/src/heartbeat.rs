@@ -284,7 +284,9 @@ impl Validity {
             .store(nanoseconds(deadline), Ordering::Release);
     }
 
-    fn revoke(&self) {
+    /// Ends the lease at once. A protocol that learns of a loss calls this before it tells anybody, so that nobody who
+    /// has heard of the loss still reads a deadline in the future.
+    pub fn revoke(&self) {
         self.deadline_ns.store(0, Ordering::Release);
     }
 }

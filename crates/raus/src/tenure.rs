@@ -259,6 +259,9 @@ impl Tenure {
             if let Some(minter) = state.minter.as_ref().filter(|_| revoke) {
                 minter.revoke(&loss);
             }
+            if let Some(validity) = &state.validity {
+                validity.revoke();
+            }
             self.status.send_replace(Status::Lost(loss.clone()));
             loss
         };

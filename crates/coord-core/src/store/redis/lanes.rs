@@ -49,10 +49,12 @@ pub(super) struct Lanes {
 
 impl Lanes {
     pub(super) fn new(info: ConnectionInfo, size: usize, connect: Duration) -> Result<Self, Cause> {
-        // Responses are bounded by each operation's own deadline.
+        // Responses are bounded by each operation's own deadline. A heartbeat of a thousand leases leaves in one write
+        // (the client's default cuts at 8 KiB).
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(connect))
-            .set_response_timeout(None);
+            .set_response_timeout(None)
+            .set_write_backpressure_boundary(Self::WRITE_BUFFER);
         let manager = Manager::new_with_config(info, config).map_err(reply::source)?;
         let pool = Pool::builder(manager)
             .max_size(size)
@@ -118,6 +120,8 @@ impl Lanes {
     fn current(&self, index: usize) -> Option<Lane> {
         lock(&self.open[index]).clone()
     }
+
+    const WRITE_BUFFER: usize = 1 << 20;
 }
 
 /// What is guarded is replaced as a whole, so a panic elsewhere leaves it valid.

@@ -104,6 +104,10 @@ pub(super) fn classify(operation: &'static str, address: &str, error: RedisError
 fn code_and_detail(error: &RedisError) -> (String, String) {
     let code = error.code().unwrap_or("ERR").to_owned();
     let detail = error.detail().unwrap_or_default().to_owned();
+    // What a server that wants a password says to a command of many arguments, instead of NOAUTH.
+    if code == "ERR" && detail.contains("unauthenticated") {
+        return ("NOAUTH".to_owned(), detail);
+    }
     if code == "ERR" {
         let inner = UNAVAILABLE
             .iter()
@@ -175,6 +179,10 @@ mod tests {
         check(
             "OOM command not allowed when used memory > 'maxmemory'.",
             "renew: redis://h:6379/0 refused: OOM command not allowed when used memory > 'maxmemory'.",
+        );
+        check(
+            "ERR Protocol error: unauthenticated multibulk length",
+            "renew: redis://h:6379/0 rejected the credentials (NOAUTH); check user and password in the URL",
         );
         check(
             "NOAUTH Authentication required.",

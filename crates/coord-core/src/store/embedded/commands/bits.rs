@@ -59,7 +59,15 @@ pub(super) fn bitcount(db: &mut Db, args: Args<'_>) -> CommandResult {
     let range = match &args[2..] {
         [] => BitRange::whole(value.len()),
         [_] => return Err(CommandError::SYNTAX),
-        bounds => BitRange::parse(bounds, value.len())?,
+        bounds => {
+            let range = BitRange::parse(bounds, value.len())?;
+            let (start, stop) = (integer(bounds[0])?, integer(bounds[1])?);
+            // BITCOUNT looks at this before it clamps, BITPOS does not.
+            if stop < start && start < 0 {
+                return Ok(Resp::Int(0));
+            }
+            range
+        }
     };
     let count: u64 = range
         .bytes(value)
@@ -123,13 +131,9 @@ impl BitRange {
             [unit] if unit.eq_ignore_ascii_case(b"bit") => 1,
             _ => return Err(CommandError::SYNTAX),
         };
-        let range = if (0..).contains(&start) || (0..).contains(&stop) || start <= stop {
-            // As with GETRANGE, a stop before the first element is moved to it here.
-            let length = i64::try_from(bytes * 8 / unit).unwrap_or(i64::MAX);
-            clamp_range(start, stop.max(-length), bytes * 8 / unit)
-        } else {
-            0..0
-        };
+        // Unlike with a list, a stop before the first element is moved to it.
+        let length = i64::try_from(bytes * 8 / unit).unwrap_or(i64::MAX);
+        let range = clamp_range(start, stop.max(-length), bytes * 8 / unit);
         Ok(Self {
             start: range.start * unit,
             end: range.end * unit,

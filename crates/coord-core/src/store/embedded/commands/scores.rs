@@ -277,7 +277,8 @@ impl<'a> RangeQuery<'a> {
             }
         }
         let by_score = by == By::Score;
-        if limit.is_some() && !by_score {
+        // Redis takes a count of -1 for no limit at all.
+        if limit.is_some_and(|(_, count)| count != -1) && !by_score {
             return Err(CommandError::new(
                 "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
             ));

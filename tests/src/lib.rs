@@ -6,6 +6,7 @@
 
 pub mod clock;
 mod examples;
+pub mod gate;
 pub mod history;
 pub mod ids;
 pub mod port;

@@ -59,15 +59,15 @@ pub(super) fn bitcount(db: &mut Db, args: Args<'_>) -> CommandResult {
     let range = match &args[2..] {
         [] => BitRange::whole(value.len()),
         [_] => return Err(CommandError::SYNTAX),
-        bounds => {
-            let range = BitRange::parse(bounds, value.len())?;
-            let (start, stop) = (integer(bounds[0])?, integer(bounds[1])?);
-            // BITCOUNT looks at this before it clamps, BITPOS does not.
+        bounds @ [start, stop] | bounds @ [start, stop, _] => {
+            let (start, stop) = (integer(start)?, integer(stop)?);
+            // BITCOUNT looks at this first of all, BITPOS does not.
             if stop < start && start < 0 {
                 return Ok(Resp::Int(0));
             }
-            range
+            BitRange::parse(bounds, value.len())?
         }
+        _ => return Err(CommandError::SYNTAX),
     };
     let count: u64 = range
         .bytes(value)

@@ -197,12 +197,13 @@ pub(super) fn getrange(db: &mut Db, args: Args<'_>) -> CommandResult {
     let Some(value) = db.find::<Vec<u8>>(args[1])? else {
         return Ok(Resp::bulk([]));
     };
-    // Unlike a list, a string answers its first byte where both ends lie before it in order.
-    let before_start = i64::try_from(value.len()).is_ok_and(|length| stop < -length);
-    if before_start && start <= stop && !value.is_empty() {
-        return Ok(Resp::bulk(&value[..1]));
+    if stop < start && start < 0 {
+        return Ok(Resp::bulk([]));
     }
-    Ok(Resp::bulk(&value[clamp_range(start, stop, value.len())]))
+    // Unlike with a list, a stop before the first byte is moved to it.
+    let length = i64::try_from(value.len()).unwrap_or(i64::MAX);
+    let range = clamp_range(start, stop.max(-length), value.len());
+    Ok(Resp::bulk(&value[range]))
 }
 
 pub(super) fn strlen(db: &mut Db, args: Args<'_>) -> CommandResult {
@@ -272,6 +273,8 @@ mod tests {
             ("GETRANGE s 1 3", "\"ell\""),
             ("GETRANGE s -3 -1", "\"llo\""),
             ("GETRANGE s 3 1", "\"\""),
+            ("GETRANGE s -1 -3", "\"\""),
+            ("GETRANGE s 0 -9", "\"h\""),
             ("SETRANGE s 7 x", "8"),
             ("GETRANGE s 4 -1", "\"o\\0\\0x\""),
             ("SETRANGE s -1 x", "!ERR offset is out of range"),

@@ -47,7 +47,10 @@ fn search(count: u64, mutant: Mutant) -> (Option<(u64, Outcome)>, Totals) {
                     let outcome = simulate(seed, mutant);
                     totals.lock().expect("not poisoned").add(&outcome);
                     if outcome.violation.is_some() {
-                        failure.lock().expect("not poisoned").get_or_insert((seed, outcome));
+                        failure
+                            .lock()
+                            .expect("not poisoned")
+                            .get_or_insert((seed, outcome));
                     }
                 }
             });
@@ -83,7 +86,10 @@ impl Totals {
 
 fn number_from(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text:?} is not a number")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable}={text:?} is not a number")),
+    )
 }
 
 #[test]
@@ -103,7 +109,10 @@ fn machine_ids_stay_unique_under_every_fault() {
             outcome.violation.unwrap_or_default(),
         );
     }
-    assert!(totals.losses > 0 && totals.faults > totals.seeds, "the faults had no effect: {totals:?}");
+    assert!(
+        totals.losses > 0 && totals.faults > totals.seeds,
+        "the faults had no effect: {totals:?}"
+    );
 }
 
 #[test]
@@ -120,7 +129,10 @@ fn must_be_caught(mutant: Mutant, by: &str) {
     let (seed, outcome) = failure.unwrap_or_else(|| panic!("{mutant:?} survived: {totals:?}"));
     let violation = outcome.violation.unwrap_or_default();
     println!("{mutant:?} was caught by seed {seed}: {violation}");
-    assert!(violation.contains(by), "{mutant:?} was caught by another invariant: {violation}");
+    assert!(
+        violation.contains(by),
+        "{mutant:?} was caught by another invariant: {violation}"
+    );
 }
 
 #[test]

@@ -43,7 +43,9 @@ impl Ledger {
         let mut seen: HashMap<u32, usize> = HashMap::new();
         for &(slot, process) in holders {
             if let Some(other) = seen.insert(slot, process) {
-                self.fail(format!("slot {slot} is held by process {other} and by process {process}"));
+                self.fail(format!(
+                    "slot {slot} is held by process {other} and by process {process}"
+                ));
             }
         }
     }

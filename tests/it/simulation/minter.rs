@@ -40,12 +40,18 @@ impl SimMinter {
         if grant.horizon_ms <= ms {
             return false;
         }
-        state.sequence = if state.last_ms == Some(ms) { state.sequence + 1 } else { 0 };
+        state.sequence = if state.last_ms == Some(ms) {
+            state.sequence + 1
+        } else {
+            0
+        };
         state.last_ms = Some(ms);
-        self.ledger
-            .lock()
-            .expect("not poisoned")
-            .record_id(self.process, grant.machine_id, ms, state.sequence);
+        self.ledger.lock().expect("not poisoned").record_id(
+            self.process,
+            grant.machine_id,
+            ms,
+            state.sequence,
+        );
         true
     }
 
@@ -57,10 +63,11 @@ impl SimMinter {
 impl Minter for SimMinter {
     fn grant(&self, grant: &Grant) {
         self.state().grant = Some(*grant);
-        self.ledger
-            .lock()
-            .expect("not poisoned")
-            .record_grant(self.process, grant.machine_id, grant.fence);
+        self.ledger.lock().expect("not poisoned").record_grant(
+            self.process,
+            grant.machine_id,
+            grant.fence,
+        );
     }
 
     fn extend(&self, horizon_ms: u64) {

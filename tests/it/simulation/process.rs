@@ -1,10 +1,7 @@
 //! One simulated process: it leases a machine ID, mints under it, and can be paused, cut off and killed.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::AtomicU64,
-    },
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -137,6 +134,7 @@ impl Process {
 
     pub(super) fn is_lost(&self) -> bool {
         let held = self.held.lock().expect("not poisoned");
-        held.as_ref().is_some_and(|(machine_id, _)| !machine_id.is_held())
+        held.as_ref()
+            .is_some_and(|(machine_id, _)| !machine_id.is_held())
     }
 }

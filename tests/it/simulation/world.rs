@@ -125,7 +125,11 @@ impl World {
             .iter()
             .filter_map(|process| Some((process.held_slot(self.mutant)?, process.number)))
             .collect();
-        self.losses += self.processes.iter().filter(|process| process.is_lost()).count() as u64;
+        self.losses += self
+            .processes
+            .iter()
+            .filter(|process| process.is_lost())
+            .count() as u64;
         self.ledger().check_holders(&holders);
     }
 
@@ -143,14 +147,22 @@ impl World {
             self.log(format!("{repair:?}"));
             match repair {
                 Repair::Resume(number) => {
-                    if let Some(process) = self.processes.iter().find(|process| process.number == number) {
+                    if let Some(process) = self
+                        .processes
+                        .iter()
+                        .find(|process| process.number == number)
+                    {
                         process.gate.resume();
                         // The worst moment: the process acts before its timers have told it how late it is.
                         process.mint();
                     }
                 }
                 Repair::Heal(number) => {
-                    if let Some(process) = self.processes.iter().find(|process| process.number == number) {
+                    if let Some(process) = self
+                        .processes
+                        .iter()
+                        .find(|process| process.number == number)
+                    {
                         process.store.faults().heal();
                     }
                 }
@@ -178,7 +190,8 @@ impl World {
     fn break_process(&mut self, index: usize, kind: u32) {
         let process = &self.processes[index];
         let (number, faults) = (process.number, process.store.faults().clone());
-        let milliseconds = |rng: &mut fastrand::Rng, up_to: u64| Duration::from_millis(rng.u64(1..=up_to));
+        let milliseconds =
+            |rng: &mut fastrand::Rng, up_to: u64| Duration::from_millis(rng.u64(1..=up_to));
         let what = match kind {
             0..18 => {
                 process.gate.pause();
@@ -282,7 +295,9 @@ impl World {
         } else {
             self.embedded.flush_all();
         }
-        self.log(format!("the server forgets everything; process {number} is a witness"));
+        self.log(format!(
+            "the server forgets everything; process {number} is a witness"
+        ));
     }
 
     fn start_process(&mut self) {
@@ -313,7 +328,8 @@ impl World {
         for process in &self.processes {
             process.store.faults().heal();
             process.gate.resume();
-            let behind_ms = i64::try_from(true_ms).expect("fits") - i64::try_from(process.clock.wall_ms()).expect("fits");
+            let behind_ms = i64::try_from(true_ms).expect("fits")
+                - i64::try_from(process.clock.wall_ms()).expect("fits");
             process.clock.step_wall(behind_ms * 1_000);
         }
         let give_up = self.clock.now() + Self::SETTLE;
@@ -327,9 +343,14 @@ impl World {
                 return;
             }
             if give_up <= self.clock.now() {
-                let held: Vec<_> = self.processes.iter().map(|process| process.held_slot(Mutant::None)).collect();
-                self.ledger()
-                    .fail(format!("not every process holds a slot again and mints: {held:?}"));
+                let held: Vec<_> = self
+                    .processes
+                    .iter()
+                    .map(|process| process.held_slot(Mutant::None))
+                    .collect();
+                self.ledger().fail(format!(
+                    "not every process holds a slot again and mints: {held:?}"
+                ));
                 return;
             }
         }
@@ -351,7 +372,8 @@ impl World {
     fn log(&mut self, what: String) {
         let at = self.clock.now().since_boot().as_secs_f64();
         let grants = self.ledger().grants;
-        self.history.push(format!("{at:8.3} s  {what} (grants so far: {grants})"));
+        self.history
+            .push(format!("{at:8.3} s  {what} (grants so far: {grants})"));
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

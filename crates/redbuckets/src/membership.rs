@@ -80,6 +80,7 @@ pub(crate) struct Membership {
     generation: String,
     seq: u64,
     got: u64,
+    heard: u64,
     holdings: BTreeMap<u32, Holding>,
     going: usize,
     ending: Ending,
@@ -139,6 +140,7 @@ impl Membership {
             generation,
             seq: 0,
             got: 0,
+            heard: 0,
             holdings: BTreeMap::new(),
             going: 0,
             ending: Ending::No,
@@ -158,6 +160,7 @@ impl Membership {
             return Request::Claim(ClaimRequest {
                 seq: self.seq,
                 generation: sync.generation.clone(),
+                heard: self.heard,
                 last: sync.asked == sync.pending.len(),
                 claims: sync.pending[..sync.asked].to_vec(),
             });
@@ -168,6 +171,7 @@ impl Membership {
             seq: self.seq,
             generation: self.generation.clone(),
             got: self.got,
+            heard: self.heard,
             draining: self.ending == Ending::HandOver,
             chunk: self.limits.chunk,
             releases: self.releasing.clone(),
@@ -201,6 +205,7 @@ impl Membership {
                     return Heard::Failed;
                 };
                 sync.pending.drain(..sync.asked);
+                self.heard = self.seq;
                 self.number = number;
                 let finished = sync.pending.is_empty();
                 sync.generation = Some(generation.clone());
@@ -232,6 +237,7 @@ impl Membership {
     }
 
     fn handle_beaten(&mut self, now: Instant, beat: &Beat) -> Heard {
+        self.heard = self.seq;
         self.follow_version(now, beat);
         self.settle_releases(&beat.outcomes);
         for &grant in &beat.grants {

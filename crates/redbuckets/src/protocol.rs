@@ -39,6 +39,8 @@ pub(crate) struct BeatRequest {
     pub(crate) seq: u64,
     pub(crate) generation: String,
     pub(crate) got: u64,
+    /// The last request that was answered.
+    pub(crate) heard: u64,
     pub(crate) draining: bool,
     pub(crate) chunk: u32,
     pub(crate) releases: Vec<Grant>,
@@ -50,6 +52,8 @@ pub(crate) struct ClaimRequest {
     pub(crate) seq: u64,
     /// `None` in the first call.
     pub(crate) generation: Option<String>,
+    /// The last request that was answered.
+    pub(crate) heard: u64,
     pub(crate) last: bool,
     pub(crate) claims: Vec<Grant>,
 }
@@ -156,6 +160,7 @@ impl Identity {
                 self.timing.ttl_ms().to_string(),
                 ms(self.settle),
                 request.chunk.to_string(),
+                request.heard.to_string(),
                 grants_text(&request.releases),
             ],
         )
@@ -177,6 +182,7 @@ impl Identity {
                 ms(self.settle),
                 u8::from(request.generation.is_none()).to_string(),
                 u8::from(request.last).to_string(),
+                request.heard.to_string(),
                 grants_text(&request.claims),
             ],
         )

@@ -4,6 +4,7 @@
 use coord_core::{history, store::Script};
 
 const GROUP: &str = include_str!("scripts/group.lua");
+const TABLE: &str = include_str!("scripts/table.lua");
 const CREATE: &str = include_str!("scripts/create.lua");
 
 pub(crate) static JOIN: Script = Script::new(
@@ -11,6 +12,7 @@ pub(crate) static JOIN: Script = Script::new(
     &[
         history::PRELUDE,
         GROUP,
+        TABLE,
         CREATE,
         include_str!("scripts/join.lua"),
     ],
@@ -18,7 +20,13 @@ pub(crate) static JOIN: Script = Script::new(
 
 pub(crate) static BEAT: Script = Script::new(
     "beat",
-    &[history::PRELUDE, GROUP, include_str!("scripts/beat.lua")],
+    &[
+        history::PRELUDE,
+        GROUP,
+        include_str!("scripts/beat.lua"),
+        TABLE,
+        include_str!("scripts/hand.lua"),
+    ],
 );
 
 pub(crate) static CLAIM: Script = Script::new(
@@ -26,6 +34,7 @@ pub(crate) static CLAIM: Script = Script::new(
     &[
         history::PRELUDE,
         GROUP,
+        TABLE,
         CREATE,
         include_str!("scripts/claim.lua"),
     ],
@@ -33,5 +42,10 @@ pub(crate) static CLAIM: Script = Script::new(
 
 pub(crate) static LEAVE: Script = Script::new(
     "leave",
-    &[history::PRELUDE, GROUP, include_str!("scripts/leave.lua")],
+    &[
+        history::PRELUDE,
+        GROUP,
+        TABLE,
+        include_str!("scripts/leave.lua"),
+    ],
 );

@@ -4,7 +4,7 @@
 -- KEYS[1] hash of the group
 -- ARGV    1 instance id, 2 incarnation, 3 number of the request, 4 generation ('-' in the first call), 5 buckets,
 --         6 assignment, 7 weight, 8 ttl ms, 9 grace ms, 10 settle ms, 11 '1' in the first call, 12 '1' in the last call,
---         13 claims: "bucket epoch bucket epoch …"
+--         13 number of the last request that was answered, 14 claims: "bucket epoch bucket epoch …"
 --
 -- Reply   {'claimed', member number, generation, rejected "bucket …"}: those the caller must stop working on now
 --         {'restart'}: the store changed in between | {'fenced'} | {'stale'} | {'full'}
@@ -13,13 +13,13 @@
 -- Guarantees: epochs decide. A bucket granted with a higher epoch than the claimed one is not given back; one with a
 -- lower epoch becomes the caller's, because a holder's higher epoch proves that the earlier holding ended before. What
 -- the table gave to the caller and it does not claim is not granted to anybody, not even to the caller, before the past
--- is known. A caller whose record is gone, or whose claim is ahead of the table, proves that the store has forgotten
+-- is known. A caller whose record is gone or older than an answer it had, or whose claim is ahead of the table, proves that the store has forgotten
 -- something: nothing free is granted for one ttl.
 
 local id, incarnation, seq, gen = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local buckets, assignment, weight = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local ttl, grace, settle = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local first, last = ARGV[11] == '1', ARGV[12] == '1'
+local first, last, heard = ARGV[11] == '1', ARGV[12] == '1', tonumber(ARGV[13])
 
 local refused = wrong_type()
 if refused then return refused end
@@ -48,7 +48,8 @@ if me then
   if first then
     splice(ring_own(number), ring_limbo(number))
     redis.call('DEL', base .. 'inbox:' .. number)
-    me.acked, me.given = 0, 0
+    me.acked, me.given, me.limbo = 0, 0, true
+    if me.seq < heard and not group.doubted then doubt(ttl) end
   end
 else
   number = new_number()
@@ -63,7 +64,7 @@ end
 me.seq, me.gen, me.dirty = seq, last and group.gen or '-', true
 
 local rejected, gained = {}, 0
-for bucket, epoch in string.gmatch(ARGV[13], '(%d+) (%d+)') do
+for bucket, epoch in string.gmatch(ARGV[14], '(%d+) (%d+)') do
   bucket, epoch = tonumber(bucket), tonumber(epoch)
   local own = node(bucket)
   local owner = own.epoch ~= 0 and own.owner ~= 0 and record(own.owner) or nil

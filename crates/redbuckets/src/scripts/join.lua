@@ -56,7 +56,7 @@ elseif value.incarnation ~= incarnation then
     membership_changed(settle)
   end
   value.incarnation, value.gen, value.seq, value.acked, value.given = incarnation, group.gen, 0, 0, 0
-  value.weight, value.grace, value.dirty = weight, grace, true
+  value.weight, value.grace, value.limbo, value.dirty = weight, grace, true, true
 end
 if ARGV[11] == '1' then
   for _, class in ipairs(group.classes) do

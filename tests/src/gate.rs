@@ -94,7 +94,11 @@ impl Future for Gated {
         let state = {
             let mut shared = self.gate.shared();
             // Kept in every state, so that a kill reaches a task that waits for something else.
-            if !shared.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            if !shared
+                .waiting
+                .iter()
+                .any(|waker| waker.will_wake(context.waker()))
+            {
                 shared.waiting.push(context.waker().clone());
             }
             shared.state

@@ -150,7 +150,7 @@ async fn a_slot_granted_to_another_meanwhile_is_not_put_back() {
         .build()
         .expect("valid");
     let machine_id = raus.acquire().await.expect("free");
-    let record = format!("{} 0 0 successor", machine_id.fence() + 1);
+    let record = format!("{} 0 0 0 successor", machine_id.fence() + 1);
     server
         .cli(&["HSET", "raus:slots", "0", &record])
         .expect("sets");

@@ -40,13 +40,27 @@ impl SimMinter {
         if grant.horizon_ms <= ms {
             return false;
         }
-        state.sequence = if state.last_ms == Some(ms) { state.sequence + 1 } else { 0 };
+        state.sequence = if state.last_ms == Some(ms) {
+            state.sequence + 1
+        } else {
+            0
+        };
         state.last_ms = Some(ms);
+        self.ledger.lock().expect("not poisoned").record_id(
+            self.process,
+            grant.machine_id,
+            ms,
+            state.sequence,
+        );
+        true
+    }
+
+    fn log(&self, what: &str) {
+        let number = self.process;
         self.ledger
             .lock()
             .expect("not poisoned")
-            .record_id(self.process, grant.machine_id, ms, state.sequence);
-        true
+            .log(&format!("process {number}: {what}"));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -60,7 +74,7 @@ impl Minter for SimMinter {
         self.ledger
             .lock()
             .expect("not poisoned")
-            .record_grant(self.process, grant.machine_id, grant.fence);
+            .record_grant(self.process, grant);
     }
 
     fn extend(&self, horizon_ms: u64) {
@@ -73,12 +87,17 @@ impl Minter for SimMinter {
         self.state().last_ms
     }
 
-    fn revoke(&self, _loss: &Loss) {
+    fn revoke(&self, loss: &Loss) {
+        self.ledger
+            .lock()
+            .expect("not poisoned")
+            .record_theft(self.process, loss);
         self.state().grant = None;
     }
 
     fn close(&self) -> Option<u64> {
         let mut state = self.state();
+        self.log(&format!("closes at {:?} ms", state.last_ms));
         state.closed = true;
         state.last_ms
     }

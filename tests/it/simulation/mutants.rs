@@ -12,7 +12,8 @@ use std::{
 use coord_core::{
     clock::{Clock, Instant},
     store::{
-        BoxFuture, Command, Reply, Script, ServerInfo, Store, StoreError, Subscription, embedded::EmbeddedStore,
+        BoxFuture, Command, Reply, Script, ServerInfo, Store, StoreError, Subscription,
+        embedded::EmbeddedStore,
     },
 };
 
@@ -40,25 +41,49 @@ impl Mutant {
                     "if not missing and found ~= holder then return { 'lost', 'foreign' } end",
                     "",
                 ),
-                ("if record and record.fence > fence then return", "if false then return"),
+                (
+                    "if record and record.fence > fence then return",
+                    "if false then return",
+                ),
+                (
+                    "redis.call('PEXPIRE', lock, ttl)",
+                    "redis.call('SET', lock, holder, 'PX', ttl)",
+                ),
             ],
             (Self::HorizonIgnored, "acquire") => &[(
                 "local floor = math.max(old.horizon, detail)",
                 "local floor = detail",
             )],
             (Self::ReleaseWithoutOwnerCheck, "release") => &[
-                ("if found ~= false and found ~= holder then return { 'not_held' } end", ""),
-                ("if record and record.fence > fence then return { 'not_held' } end", ""),
-                ("if found == holder then redis.call('DEL', lock) end", "redis.call('DEL', lock)"),
+                (
+                    "if found ~= false and found ~= holder then return { 'not_held' } end",
+                    "",
+                ),
+                (
+                    "if record and record.fence > fence then return { 'not_held' } end",
+                    "",
+                ),
+                ("if record and record.fence == fence then", "if record then"),
+                (
+                    "if found == holder then redis.call('DEL', lock) end",
+                    "redis.call('DEL', lock)",
+                ),
             ],
             _ => return script,
         };
-        static MUTANTS: OnceLock<Mutex<HashMap<(Mutant, &'static str), &'static Script>>> = OnceLock::new();
-        let mut mutants = MUTANTS.get_or_init(Mutex::default).lock().expect("not poisoned");
+        static MUTANTS: OnceLock<Mutex<HashMap<(Mutant, &'static str), &'static Script>>> =
+            OnceLock::new();
+        let mut mutants = MUTANTS
+            .get_or_init(Mutex::default)
+            .lock()
+            .expect("not poisoned");
         mutants.entry((self, script.name())).or_insert_with(|| {
             let mut source = script.source().to_owned();
             for (from, to) in replacements {
-                assert!(source.contains(from), "{self:?}: the script has changed, {from:?} is gone");
+                assert!(
+                    source.contains(from),
+                    "{self:?}: the script has changed, {from:?} is gone"
+                );
                 source = source.replace(from, to);
             }
             let parts: &'static [&'static str] = Box::leak(Box::new([&*source.leak()]));
@@ -121,7 +146,8 @@ impl Store for MutantStore {
                 matches!(kind, Some("granted" | "renewed" | "reasserted"))
             });
             if is_acknowledged {
-                let now = u64::try_from(self.clock.now().since_boot().as_nanos()).expect("a short run");
+                let now =
+                    u64::try_from(self.clock.now().since_boot().as_nanos()).expect("a short run");
                 self.acknowledged_ns.store(now, Ordering::SeqCst);
             }
             replies

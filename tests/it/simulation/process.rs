@@ -1,10 +1,7 @@
 //! One simulated process: it leases a machine ID, mints under it, and can be paused, cut off and killed.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::AtomicU64,
-    },
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -13,7 +10,7 @@ use coord_tests::gate::Gate;
 use raus::{Clock, MachineId, Placement, Raus, TokioClock};
 
 use super::{
-    ledger::Ledger,
+    ledger::{Holder, Ledger},
     minter::SimMinter,
     mutants::{self, Mutant, MutantStore},
 };
@@ -123,7 +120,7 @@ impl Process {
     }
 
     /// The slot on which this process believes it may act right now.
-    pub(super) fn held_slot(&self, mutant: Mutant) -> Option<u32> {
+    pub(super) fn holder(&self, mutant: Mutant) -> Option<Holder> {
         let held = self.held.lock().expect("not poisoned");
         let (machine_id, _) = held.as_ref()?;
         let is_held = if mutant == Mutant::DeadlineFromReply {
@@ -132,11 +129,16 @@ impl Process {
         } else {
             machine_id.is_held()
         };
-        is_held.then(|| machine_id.id())
+        is_held.then(|| Holder {
+            slot: machine_id.id(),
+            fence: machine_id.fence(),
+            process: self.number,
+        })
     }
 
     pub(super) fn is_lost(&self) -> bool {
         let held = self.held.lock().expect("not poisoned");
-        held.as_ref().is_some_and(|(machine_id, _)| !machine_id.is_held())
+        held.as_ref()
+            .is_some_and(|(machine_id, _)| !machine_id.is_held())
     }
 }

@@ -18,6 +18,16 @@ pub enum MintError {
         /// The time that the next ID will carry, in milliseconds since the Unix epoch.
         until_ms: u64,
     },
+    /// No unit of time has that many IDs.
+    #[error(
+        "{count} IDs at once are more than the {max} that a unit of time has; ask for fewer, or use `fill`"
+    )]
+    BatchTooLarge {
+        /// How many were asked for.
+        count: u64,
+        /// The largest batch.
+        max: u64,
+    },
     /// The right to mint ends here until it is renewed; minting goes on by itself once it was.
     #[error(
         "nothing may be minted from {horizon_ms} ms on, and it is {now_ms} ms; the reservation was not renewed in time"
@@ -75,7 +85,10 @@ impl MintError {
             | Self::HorizonReached { .. }
             | Self::NotGranted
             | Self::Lost { .. } => true,
-            Self::TimestampExhausted { .. } | Self::Closed | Self::Forked { .. } => false,
+            Self::TimestampExhausted { .. }
+            | Self::BatchTooLarge { .. }
+            | Self::Closed
+            | Self::Forked { .. } => false,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Minting.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use crate::{
-    BuildError, Builder, Id, Layout, Metrics, MintError, Next, Reservation,
+    BuildError, Builder, Id, IdRange, Layout, Local, Metrics, MintError, Next, Reservation,
     inner::Inner,
     next::{Queue, Step},
 };
@@ -93,6 +93,76 @@ impl Generator {
             Err(MintError::Wait { .. }) => self.wait_blocking(),
             result => result,
         }
+    }
+
+    /// Mints `count` IDs at once, rising, without waiting and for the price of one. What is not used of the range is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError::BatchTooLarge`] if no unit of time has that many, [`MintError::Wait`] if the present one has not;
+    /// the others as [`Generator::try_next`].
+    #[inline]
+    pub fn reserve(&self, count: u32) -> Result<IdRange, MintError> {
+        let count = u64::from(count);
+        let fields = self.inner.state.fields();
+        if count > fields.per_unit() {
+            return Err(MintError::BatchTooLarge {
+                count,
+                max: fields.per_unit(),
+            });
+        }
+        if count == 0 {
+            return Ok(IdRange::empty(fields));
+        }
+        let reserved = self.inner.reserve(count, count)?;
+        Ok(IdRange::new(fields, reserved))
+    }
+
+    /// Mints as many IDs as there are now, up to `slots.len()`, into the first of `slots`; returns how many. They rise.
+    /// `T` is [`Id`] or `u64`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Generator::try_next`] if there is not even one.
+    #[inline]
+    pub fn try_fill<T: From<Id>>(&self, slots: &mut [T]) -> Result<usize, MintError> {
+        if slots.is_empty() {
+            return Ok(0);
+        }
+        let reserved = self.inner.reserve(1, slots.len() as u64)?;
+        let range = IdRange::new(self.inner.state.fields(), reserved);
+        let count = range.len();
+        range.write(&mut slots[..count]);
+        Ok(count)
+    }
+
+    /// Mints `slots.len()` IDs, rising, sleeping while none is left. Not for asynchronous code. `T` is [`Id`] or `u64`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Generator::next_blocking`]; then some of the slots may have been filled, with IDs that were not used.
+    #[inline]
+    pub fn fill<T: From<Id>>(&self, slots: &mut [T]) -> Result<(), MintError> {
+        let mut filled = 0;
+        while filled < slots.len() {
+            match self.try_fill(&mut slots[filled..]) {
+                Ok(count) => filled += count,
+                Err(MintError::Wait { .. }) => {
+                    slots[filled] = self.next_blocking()?.into();
+                    filled += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// A handle for one thread that reserves `size` IDs at a time and mints from them without touching shared state. IDs
+    /// of different threads are then in order only to the unit of time, and up to `size - 1` IDs a thread are lost each
+    /// unit.
+    #[must_use]
+    pub fn local(&self, size: NonZeroU32) -> Local {
+        Local::new(self.clone(), size)
     }
 
     /// How many IDs could be minted at this moment without waiting; 0 where [`Generator::try_next`] would fail.

@@ -8,7 +8,7 @@ use crate::{Layout, Parts};
 
 /// A 64-bit ID. It sorts by time of minting, then by machine and sequence in its [`Layout`]'s order.
 ///
-/// Prints and parses as a decimal number; [`Id::to_base62`] and its siblings give shorter forms.
+/// Prints and parses as a decimal number.
 ///
 /// ```
 /// use snowflake::{Id, Layout};

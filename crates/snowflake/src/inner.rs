@@ -14,7 +14,7 @@ use crate::{
     clock::{Source, millis},
     reservation::Status,
     sequence::Starts,
-    state::{Authority, Missed, State, Ticket},
+    state::{Authority, Missed, Reserved, State, Ticket},
     timeline::{Reading, Timeline, Verdict},
     timer::Waiters,
 };
@@ -95,6 +95,50 @@ impl Inner {
             ahead: counters.ahead.load(Ordering::Relaxed),
             clock_steps: self.timeline().steps(),
         }
+    }
+
+    /// Takes between `least` and `most` tickets in a row: those that are there now.
+    #[inline]
+    pub(crate) fn reserve(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
+        match self.state.reserve(self.recent_unit(), least, most) {
+            Some(reserved) => Ok(reserved),
+            None => self.reserve_slowly(least, most),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reserve_slowly(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
+        for _ in 0..ATTEMPTS {
+            let (_, now) = self.open()?;
+            if let Some(reserved) = self.state.reserve(now, least, most) {
+                return Ok(reserved);
+            }
+            if let Some(wait) = self.wait_for_batch(least)? {
+                return Err(wait);
+            }
+        }
+        Err(self.wait(Duration::ZERO, self.source.wall()))
+    }
+
+    /// How long until `count` tickets in a row may be used, if that is not now.
+    fn wait_for_batch(&self, count: u64) -> Result<Option<MintError>, MintError> {
+        let fields = self.state.fields();
+        let authority = self.authority()?;
+        let next = self.state.peek().ok_or(MintError::Closed)?;
+        let last = fields.unit(Ticket(next.0 + count - 1));
+        let clocks = self.read_clocks();
+        if fields.horizon(authority) <= last {
+            return Err(self.horizon_reached(authority, last, clocks.wall));
+        }
+        let due = self.unit_time(last);
+        let wait = self.timeline().wait_for(clocks, due);
+        if wait.is_zero() {
+            return Ok(None);
+        }
+        // What is left of this unit is kept for the batch.
+        self.saturated.store(true, Ordering::Relaxed);
+        Ok(Some(self.wait(wait, due)))
     }
 
     /// How many tickets the window has that may be used now.

@@ -19,9 +19,13 @@ mod generator;
 #[cfg(feature = "std")]
 mod inner;
 #[cfg(feature = "std")]
+mod local;
+#[cfg(feature = "std")]
 mod metrics;
 #[cfg(feature = "std")]
 mod next;
+#[cfg(feature = "std")]
+mod range;
 #[cfg(feature = "std")]
 mod reservation;
 #[cfg(feature = "std")]
@@ -44,8 +48,10 @@ pub use {
     clock::{Clock, ClockMode},
     error::{GrantError, MintError, Reason},
     generator::Generator,
+    local::Local,
     metrics::Metrics,
     next::Next,
+    range::IdRange,
     reservation::Reservation,
     sequence::SequenceStart,
 };

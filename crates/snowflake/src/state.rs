@@ -50,6 +50,14 @@ pub(crate) enum Missed {
     Wasted,
 }
 
+/// Tickets in a row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reserved {
+    pub(crate) authority: Authority,
+    pub(crate) first: Ticket,
+    pub(crate) count: u64,
+}
+
 /// The right to mint: a machine ID and a horizon in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Authority(u64);
@@ -101,6 +109,13 @@ impl<W: Word> State<W> {
         }
     }
 
+    /// Whether `authority` is still the right to mint, and there is one.
+    #[inline]
+    pub(crate) fn holds(&self, authority: Authority) -> bool {
+        let word = self.read_mostly.0.authority.load(Ordering::Acquire);
+        word == authority.0 && word != 0
+    }
+
     /// Mints one ID with a single read-modify-write, if nothing stands against it; takes no ticket where it can see
     /// beforehand that something does. `now` is the unit of time that the clock shows.
     #[inline]
@@ -122,6 +137,44 @@ impl<W: Word> State<W> {
         } else {
             Err(Missed::Wasted)
         }
+    }
+
+    /// Takes between `least` and `most` tickets in a row, as many as the window of [`State::mint`] has; `least` must
+    /// not be 0. Takes none where there are fewer.
+    #[inline]
+    pub(crate) fn reserve(&self, now: u64, least: u64, most: u64) -> Option<Reserved> {
+        let line = &self.read_mostly.0;
+        let fields = &line.fields;
+        let word = line.authority.load(Ordering::Acquire);
+        let limit = line.limit.load(Ordering::Relaxed);
+        let slack = line.slack.load(Ordering::Relaxed);
+        let now = now << fields.sequence_bits;
+        let horizon = (word >> fields.timestamp_shift) << fields.sequence_bits;
+        let mut start = self.tickets.0.load(Ordering::Relaxed);
+        for _ in 0..EXCHANGES {
+            let room = limit.min(horizon).saturating_sub(start);
+            if now >= limit || start + slack < now || room < least {
+                return None;
+            }
+            let count = room.min(most);
+            // As in `mint`, the authority was loaded before the tickets are taken.
+            match self.tickets.0.compare_exchange(
+                start,
+                start + count,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    return Some(Reserved {
+                        authority: Authority(word),
+                        first: Ticket(start),
+                        count,
+                    });
+                }
+                Err(moved) => start = moved,
+            }
+        }
+        None
     }
 
     /// Takes one ticket, whatever it is. Returns it with what to make of it under `authority`.
@@ -202,6 +255,11 @@ impl<W: Word> State<W> {
     }
 }
 
+impl Authority {
+    /// No right at all.
+    pub(crate) const NONE: Self = Self(0);
+}
+
 impl Fields {
     pub(crate) const fn new(layout: Layout) -> Self {
         Self {
@@ -240,6 +298,21 @@ impl Fields {
         Ticket(unit.min(self.end()) << self.sequence_bits)
     }
 
+    /// The ID of a ticket that was taken under `authority` and found valid.
+    pub(crate) const fn id(&self, ticket: Ticket, authority: Authority) -> Id {
+        Id::from_u64(self.splice(ticket.0, authority.0))
+    }
+
+    /// From the ID of one ticket to that of the next in the same unit.
+    pub(crate) const fn step(&self) -> u64 {
+        1 << self.sequence_shift
+    }
+
+    /// The first ticket after the unit that `ticket` belongs to.
+    pub(crate) const fn unit_end(&self, ticket: Ticket) -> Ticket {
+        Ticket((ticket.0 | self.sequence_mask) + 1)
+    }
+
     /// How many tickets a unit of time has.
     pub(crate) const fn per_unit(&self) -> u64 {
         self.sequence_mask + 1
@@ -253,5 +326,11 @@ impl Fields {
     }
 }
 
+/// How often [`State::reserve`] tries again because others were faster.
+const EXCHANGES: u32 = 1_000;
+
 /// The top bit of the counter: no layout reaches it.
 const CLOSED: u64 = 1 << 63;
+
+#[cfg(test)]
+mod model;

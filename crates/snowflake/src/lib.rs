@@ -1,12 +1,13 @@
 //! Mints unique 64-bit IDs that sort by time, from a machine ID that is leased or assigned.
 //!
 //! The entry point is [`Generator`]; an [`Id`] is taken apart by its [`Layout`]. Without the feature `std` the crate is
-//! `no_std` and offers [`Layout`] and [`Id`] alone.
+//! `no_std` and offers [`Layout`] and [`Id`] with its encodings alone.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
 mod id;
 mod layout;
+mod text;
 
 #[cfg(feature = "std")]
 mod builder;
@@ -41,6 +42,7 @@ mod timer;
 
 pub use id::{Id, ParseIdError, SignedIdError};
 pub use layout::{FieldOrder, Layout, LayoutError, Parts};
+pub use text::IdText;
 
 #[cfg(feature = "std")]
 pub use {

@@ -308,6 +308,10 @@ impl Fields {
         1 << self.sequence_shift
     }
 
+    pub(crate) const fn sequence_shift(&self) -> u32 {
+        self.sequence_shift
+    }
+
     /// The first ticket after the unit that `ticket` belongs to.
     pub(crate) const fn unit_end(&self, ticket: Ticket) -> Ticket {
         Ticket((ticket.0 | self.sequence_mask) + 1)

@@ -190,7 +190,7 @@ impl Shared {
             rng,
         };
         heartbeat.spawn(supervisor.run(lease, done));
-        MachineId::new(tenure, control, is_done)
+        MachineId::new(self.settings.range.clone(), tenure, control, is_done)
     }
 }
 

@@ -28,6 +28,10 @@ pub enum BuildError {
     /// The machine ID does not fit the layout, or the layout's epoch has not come.
     #[error("the layout does not allow it")]
     Layout(#[from] LayoutError),
+    /// The leased machine ID mints already.
+    #[cfg(feature = "raus")]
+    #[error("the machine ID cannot be used by a second generator")]
+    Attached(#[from] raus::AttachError),
     /// The sequence would begin where hardly a number is left.
     #[error(
         "sequences that begin below {below} leave too little of {numbers} numbers; begin below {max} at most, and at least 1"

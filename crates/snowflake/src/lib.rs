@@ -19,6 +19,8 @@ mod error;
 mod generator;
 #[cfg(feature = "std")]
 mod inner;
+#[cfg(feature = "raus")]
+mod leased;
 #[cfg(feature = "std")]
 mod local;
 #[cfg(feature = "std")]

@@ -44,10 +44,13 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(operation, 1..25)
 }
 
+/// Sends a plain command past the store's client.
+type Send = Box<dyn Fn(&[&str])>;
+
 /// One of the two stores with what is held on it.
 struct Twin {
     store: Arc<dyn Store>,
-    send: Box<dyn Fn(&[&str])>,
+    send: Send,
     held: Vec<MachineId>,
 }
 

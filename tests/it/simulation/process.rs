@@ -19,6 +19,8 @@ pub(super) const TTL: Duration = Duration::from_secs(3);
 const HEARTBEAT: Duration = Duration::from_millis(300);
 const DISCOVERY: Duration = Duration::from_millis(900);
 
+type Held = (MachineId, Arc<SimMinter>);
+
 pub(super) struct Process {
     pub(super) number: usize,
     pub(super) gate: Gate,
@@ -26,7 +28,7 @@ pub(super) struct Process {
     pub(super) store: EmbeddedStore,
     raus: Raus,
     ledger: Arc<Mutex<Ledger>>,
-    held: Arc<Mutex<Option<(MachineId, Arc<SimMinter>)>>>,
+    held: Arc<Mutex<Option<Held>>>,
     acknowledged: Arc<AtomicU64>,
 }
 

@@ -104,6 +104,10 @@ fn every_lua_script_begins_with_its_contract() {
             .collect::<Vec<_>>()
             .join("\n")
             .to_lowercase();
+        // Definitions that scripts share have no arguments of their own.
+        if header.starts_with("-- shared by") {
+            continue;
+        }
         for word in ["keys", "argv", "reply", "guarantee"] {
             assert!(
                 header.contains(word),

@@ -142,6 +142,7 @@ impl Heartbeat {
         let (mut sender, outcome) = oneshot::channel();
         self.spawn(async move {
             tokio::select! {
+                biased;
                 output = task => {
                     let _ = sender.send(output);
                 }

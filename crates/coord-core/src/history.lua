@@ -40,15 +40,29 @@ local function history_doubt(key, past, run, now, ttl, skew)
   return till
 end
 
+<<<<<<< HEAD
 -- Says whether a grant is safe now: 'known' and the floor; 'suspect', the ms to wait and whether the server's identity
 -- was found changed just now; or 'absent'.
 -- mode: 'ask' (nothing is known of an absent past), 'first' (silence was heard: this is the first use) or 'voice'
 -- (somebody was heard: an absent past was lost).
+=======
+-- Says whether a grant is safe now: 'known' and the floor; 'suspect' and the ms to wait; or 'absent' and a token.
+-- mode: 'ask' (nothing is known of an absent past), 'first:<token>' (silence was heard since the token was given: this
+-- is the first use) or 'voice' (somebody was heard: an absent past was lost). The token makes a late 'first' harmless:
+-- it went with everything else if the store has forgotten its past since, and then nobody has listened yet.
+>>>>>>> main
 local function history_admit(key, now, mode, ttl, skew)
   local past, run = history_read(key), run_id()
   if not past then
-    if mode == 'ask' then return 'absent', 0 end
     if mode == 'voice' then return 'suspect', history_doubt(key, nil, run, now, ttl, skew) - now end
+    local token = redis.call('HGET', key, 'discovery')
+    if not token or string.sub(token, 1, #run + 1) ~= run .. '@' then
+      token = run .. '@' .. digits(now)
+      redis.call('HSET', key, 'discovery', token)
+      return 'absent', token
+    end
+    if mode ~= 'first:' .. token then return 'absent', token end
+    redis.call('HDEL', key, 'discovery')
     history_write(key, { run = run, till = 0, ttl = ttl, floor = 0 })
     return 'known', 0
   end

@@ -13,29 +13,18 @@ use crate::store::{Store, StoreError};
 /// Put it first among a [`Script`](crate::store::Script)'s parts.
 pub const PRELUDE: &str = include_str!("history.lua");
 
-/// What a script said of the store's past.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Standing {
-    /// The same server as ever: grant at once.
-    Known,
-    /// The server's identity changed, or a living holder found itself forgotten: wait before anything is granted.
-    Suspect {
-        /// How long, at most one ttl (the longest ever granted there).
-        wait: Duration,
-    },
-    /// No record: the first use, or everything was lost.
-    Absent,
-}
-
 /// What a client claims to know about an absent past; the `mode` argument of `history_admit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {
     /// Nothing yet.
     Ask,
     /// Nobody was heard: this is the first use.
-    First,
+    First {
+        /// What the store answered when it had no record, before the listening began: a claim that comes late, when
+        /// the store has forgotten something since, does not bear the store's token any more.
+        token: String,
+    },
     /// Somebody was heard, or nobody could be listened to: the past was lost.
     Voice,
 }
@@ -43,11 +32,11 @@ pub enum Mode {
 impl Mode {
     /// The script argument.
     #[must_use]
-    pub const fn as_arg(self) -> &'static str {
+    pub fn as_arg(&self) -> String {
         match self {
-            Self::Ask => "ask",
-            Self::First => "first",
-            Self::Voice => "voice",
+            Self::Ask => "ask".to_owned(),
+            Self::First { token } => format!("first:{token}"),
+            Self::Voice => "voice".to_owned(),
         }
     }
 }
@@ -65,11 +54,11 @@ pub enum Heard {
 }
 
 impl Heard {
-    /// What to tell the script.
+    /// What to tell the script that answered with `token` before the listening began.
     #[must_use]
-    pub const fn mode(&self) -> Mode {
+    pub fn mode(&self, token: String) -> Mode {
         match self {
-            Self::Silence => Mode::First,
+            Self::Silence => Mode::First { token },
             Self::Voice(_) | Self::Deaf(_) => Mode::Voice,
         }
     }

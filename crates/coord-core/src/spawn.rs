@@ -80,6 +80,7 @@ impl OwnThread {
                     let mut running = JoinSet::new();
                     loop {
                         tokio::select! {
+                            biased;
                             task = inbox.recv() => match task {
                                 Some(task) => {
                                     running.spawn(task);

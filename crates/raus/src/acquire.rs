@@ -5,10 +5,11 @@ use std::{future::Future, sync::Arc, time::Duration};
 use coord_core::{
     clock::{Clock, Instant},
     heartbeat::Heartbeat,
-    history,
+    history::{self, Mode},
     store::{Command, Reply, Store, StoreError},
 };
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::{
     error::AcquireError,
@@ -41,7 +42,9 @@ pub(crate) struct Acquisition {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: Identity,
-    pub(crate) discovery: Duration,
+    /// How long to listen to a namespace without a record; `None` for somebody who held a slot there and so knows that
+    /// the record was lost.
+    pub(crate) discovery: Option<Duration>,
     pub(crate) patience: Patience,
     pub(crate) rng: fastrand::Rng,
     /// Its sender is dropped when nobody waits for the outcome any more.
@@ -56,11 +59,14 @@ impl Acquisition {
         &mut self,
         mut new_search: impl FnMut(&mut fastrand::Rng) -> Search,
     ) -> Result<Option<Granted>, AcquireError> {
+        // A holder of its own for each acquisition: what an earlier one left behind, or sent and never heard of again, is
+        // a stranger's to this one.
+        let holder = random_uuid(&mut self.rng);
         let mut search = new_search(&mut self.rng);
         let mut failing_since: Option<Instant> = None;
         let mut pause = FIRST_BACKOFF;
         loop {
-            let error = match self.take_step(&mut search).await {
+            let error = match self.take_step(holder, &mut search).await {
                 Ok(Some(granted)) => return Ok(Some(granted)),
                 Ok(None) if self.is_abandoned() => return Ok(None),
                 Ok(None) => {
@@ -97,7 +103,11 @@ impl Acquisition {
         }
     }
 
-    async fn take_step(&mut self, search: &mut Search) -> Result<Option<Granted>, AcquireError> {
+    async fn take_step(
+        &mut self,
+        holder: Uuid,
+        search: &mut Search,
+    ) -> Result<Option<Granted>, AcquireError> {
         match search.step() {
             Step::Offer {
                 slots,
@@ -106,17 +116,30 @@ impl Acquisition {
             } => {
                 let sent = self.clock.now();
                 let wall_ms = self.clock.wall_ms();
-                let command = self.identity.acquire(&slots, wall_ms, mode, lenient);
+                let command = self
+                    .identity
+                    .acquire(holder, &slots, wall_ms, &mode, lenient);
                 let reply = self.ask(command).await.map_err(AcquireError::Store)?;
-                let reply = protocol::parse_acquire(&reply, &slots).map_err(AcquireError::Store)?;
+                let reply =
+                    protocol::parse_acquire(&reply, holder, &slots).map_err(AcquireError::Store)?;
                 match search.handle_reply(wall_ms, reply) {
+                    // Too late to be worth anything, as after a pause of the process: the same question again.
+                    Progress::Granted(_)
+                        if self.identity.timing.deadline(sent) <= self.clock.now() =>
+                    {
+                        Ok(None)
+                    }
                     Progress::Granted(slot) => Ok(Some(Granted { slot, sent })),
                     Progress::Continue => Ok(None),
                     Progress::Failed(error) => Err(error),
                 }
             }
-            Step::Listen => {
-                let discovery = self.fit(self.discovery)?;
+            Step::Listen { token } => {
+                let Some(discovery) = self.discovery else {
+                    search.handle_heard(Mode::Voice);
+                    return Ok(None);
+                };
+                let discovery = self.fit(discovery)?;
                 let channel = self.identity.keys.broadcast();
                 let store = Arc::clone(&self.store);
                 let listening =
@@ -125,8 +148,8 @@ impl Acquisition {
                     return Ok(None);
                 };
                 let heard = heard.map_err(AcquireError::Store)?;
-                tracing::info!(%channel, heard = ?heard.mode(), "the store has no record of this namespace");
-                search.handle_heard(heard.mode());
+                tracing::info!(%channel, ?heard, "the store has no record of this namespace");
+                search.handle_heard(heard.mode(token));
                 Ok(None)
             }
             Step::Wait(wait) => {
@@ -144,6 +167,7 @@ impl Acquisition {
 
     async fn unless_abandoned<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
+            biased;
             output = work => Some(output),
             // Nothing is ever sent: a change is the end of the caller.
             _ = self.caller.changed() => None,
@@ -174,4 +198,9 @@ impl Acquisition {
         }
         Ok(wait)
     }
+}
+
+/// From the given source, so that simulations replay.
+fn random_uuid(rng: &mut fastrand::Rng) -> Uuid {
+    uuid::Builder::from_random_bytes(rng.u128(..).to_le_bytes()).into_uuid()
 }

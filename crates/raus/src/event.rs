@@ -143,6 +143,8 @@ pub enum LossCause {
         /// The later grant's fencing token.
         fence: u64,
     },
+    /// The store has forgotten the grant, and heard of it again only when its ttl was over.
+    Forgotten,
     /// The runtime that the heartbeat ran on was shut down.
     Abandoned,
 }
@@ -160,6 +162,7 @@ impl fmt::Display for LossCause {
             Self::Superseded { fence } => {
                 write!(f, "it was granted to another holder (fence {fence})")
             }
+            Self::Forgotten => f.write_str("the store has forgotten it, and its ttl is over"),
             Self::Abandoned => f.write_str("the runtime of its heartbeat was shut down"),
         }
     }

@@ -1,6 +1,6 @@
 //! The handle that a process has on its machine ID.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::RangeInclusive, sync::Arc};
 
 use coord_core::clock::Instant;
 use tokio::sync::watch;
@@ -23,6 +23,7 @@ pub struct MachineId {
 }
 
 struct Handle {
+    range: RangeInclusive<u32>,
     tenure: Arc<Tenure>,
     control: watch::Sender<Control>,
     done: watch::Receiver<Option<Result<(), ReleaseError>>>,
@@ -30,12 +31,14 @@ struct Handle {
 
 impl MachineId {
     pub(crate) fn new(
+        range: RangeInclusive<u32>,
         tenure: Arc<Tenure>,
         control: watch::Sender<Control>,
         done: watch::Receiver<Option<Result<(), ReleaseError>>>,
     ) -> Self {
         Self {
             handle: Arc::new(Handle {
+                range,
                 tenure,
                 control,
                 done,
@@ -47,6 +50,12 @@ impl MachineId {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.tenure().slot().number
+    }
+
+    /// The range that this and every later machine ID of this handle come from.
+    #[must_use]
+    pub fn range(&self) -> RangeInclusive<u32> {
+        self.handle.range.clone()
     }
 
     /// The fencing token of the current grant: above that of every earlier holder of this machine ID.

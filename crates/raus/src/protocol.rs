@@ -11,11 +11,10 @@ use uuid::Uuid;
 
 use crate::{keys::Keys, scripts};
 
-/// What every request of one holder has in common.
+/// What every request for one machine ID has in common.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) keys: Keys,
-    pub(crate) holder: Uuid,
     pub(crate) label: String,
     pub(crate) timing: Timing,
     pub(crate) max_clock_skew: Duration,
@@ -25,6 +24,7 @@ pub(crate) struct Identity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) number: u32,
+    pub(crate) holder: Uuid,
     pub(crate) fence: u64,
     pub(crate) floor_ms: u64,
     pub(crate) horizon_ms: u64,
@@ -36,7 +36,7 @@ pub(crate) enum AcquireReply {
     Granted(Slot),
     Taken { held: u64, ahead: u64 },
     Suspect { wait: Duration },
-    Absent,
+    Absent { token: String },
     Skew { server_ms: u64 },
     WrongType { key: String, found: String },
 }
@@ -48,27 +48,29 @@ pub(crate) enum RenewReply {
     Capped { server_ms: u64, error: String },
     Foreign,
     Superseded { fence: u64 },
+    Forgotten,
     WrongType { key: String, found: String },
 }
 
 impl Identity {
     pub(crate) fn acquire(
         &self,
+        holder: Uuid,
         slots: &[u32],
         wall_ms: u64,
-        mode: Mode,
+        mode: &Mode,
         lenient: bool,
     ) -> Command {
         let keys = std::iter::once(self.keys.slots())
             .chain(slots.iter().map(|&slot| self.keys.lock(slot)))
             .collect();
         let mut args = vec![
-            self.holder.to_string(),
+            holder.to_string(),
             self.timing.ttl_ms().to_string(),
             wall_ms.to_string(),
             self.skew_ms(),
             self.label.clone(),
-            mode.as_arg().to_owned(),
+            mode.as_arg(),
             u8::from(lenient).to_string(),
         ];
         args.extend(slots.iter().map(u32::to_string));
@@ -79,12 +81,13 @@ impl Identity {
         }
     }
 
-    pub(crate) fn renew(&self, slot: &Slot, wall_ms: u64, last_ms: u64) -> Command {
+    /// `till_ms` is the server's time at which the last acknowledged lease ends.
+    pub(crate) fn renew(&self, slot: &Slot, wall_ms: u64, last_ms: u64, till_ms: u64) -> Command {
         Command::Eval {
             script: &scripts::RENEW,
             keys: vec![self.keys.slots(), self.keys.lock(slot.number)],
             args: vec![
-                self.holder.to_string(),
+                slot.holder.to_string(),
                 slot.number.to_string(),
                 slot.fence.to_string(),
                 self.timing.ttl_ms().to_string(),
@@ -92,6 +95,7 @@ impl Identity {
                 self.skew_ms(),
                 last_ms.to_string(),
                 self.label.clone(),
+                till_ms.to_string(),
             ],
         }
     }
@@ -101,7 +105,7 @@ impl Identity {
             script: &scripts::RELEASE,
             keys: vec![self.keys.slots(), self.keys.lock(slot.number)],
             args: vec![
-                self.holder.to_string(),
+                slot.holder.to_string(),
                 slot.number.to_string(),
                 slot.fence.to_string(),
                 horizon_ms.to_string(),
@@ -113,7 +117,7 @@ impl Identity {
     pub(crate) fn announce(&self, slot: &Slot) -> Command {
         Command::Publish {
             channel: self.keys.broadcast(),
-            payload: format!("{}:{}", self.holder, slot.number),
+            payload: format!("{}:{}", slot.holder, slot.number),
         }
     }
 
@@ -122,14 +126,19 @@ impl Identity {
     }
 }
 
-/// Reads what `acquire` answered to an offer of `offered`: nothing that was not offered can have been granted.
-pub(crate) fn parse_acquire(reply: &Reply, offered: &[u32]) -> Result<AcquireReply, StoreError> {
+/// Reads what `acquire` answered to `holder`'s offer of `offered`: nothing that was not offered can have been granted.
+pub(crate) fn parse_acquire(
+    reply: &Reply,
+    holder: Uuid,
+    offered: &[u32],
+) -> Result<AcquireReply, StoreError> {
     let parsed = || -> Option<AcquireReply> {
         let items = reply.as_array()?;
         Some(match (items.first()?.as_str()?, &items[1..]) {
             ("granted", [number, fence, floor, horizon, server]) => {
                 let slot = Slot {
                     number: u32::try_from(number.as_u64()?).ok()?,
+                    holder,
                     fence: fence.as_u64()?,
                     floor_ms: floor.as_u64()?,
                     horizon_ms: horizon.as_u64()?,
@@ -150,7 +159,9 @@ pub(crate) fn parse_acquire(reply: &Reply, offered: &[u32]) -> Result<AcquireRep
             ("suspect", [wait]) => AcquireReply::Suspect {
                 wait: Duration::from_millis(wait.as_u64()?).min(Timing::MAX_TTL),
             },
-            ("absent", []) => AcquireReply::Absent,
+            ("absent", [token]) => AcquireReply::Absent {
+                token: token.as_str()?.to_owned(),
+            },
             ("skew", [server]) => AcquireReply::Skew {
                 server_ms: server.as_u64()?,
             },
@@ -186,6 +197,7 @@ pub(crate) fn parse_renew(reply: &Reply) -> Result<RenewReply, StoreError> {
                     fence: fence.as_u64()?,
                 }
             }
+            ("lost", [kind]) if kind.as_str() == Some("forgotten") => RenewReply::Forgotten,
             ("wrongtype", [key, found]) => RenewReply::WrongType {
                 key: key.as_str()?.to_owned(),
                 found: found.as_str()?.to_owned(),

@@ -7,7 +7,6 @@ use coord_core::{
     namespace::Namespace, spawn::Placement, store::Store,
 };
 use tokio::sync::{oneshot, watch};
-use uuid::Uuid;
 
 use crate::{
     acquire::{Acquisition, Granted, Patience},
@@ -144,7 +143,6 @@ impl Shared {
         let mut rng = self.connector.rng();
         let identity = Identity {
             keys: self.keys.clone(),
-            holder: holder(&mut rng),
             label: self.label.clone(),
             timing: self.timing,
             max_clock_skew: self.max_clock_skew,
@@ -153,7 +151,7 @@ impl Shared {
             store: Arc::clone(heartbeat.store()),
             clock: Arc::clone(heartbeat.clock()),
             identity: identity.clone(),
-            discovery: self.settings.discovery,
+            discovery: Some(self.settings.discovery),
             patience,
             rng: rng.fork(),
             caller,
@@ -192,17 +190,12 @@ impl Shared {
             rng,
         };
         heartbeat.spawn(supervisor.run(lease, done));
-        MachineId::new(tenure, control, is_done)
+        MachineId::new(self.settings.range.clone(), tenure, control, is_done)
     }
 }
 
 fn shut_down() -> AcquireError {
     AcquireError::Heartbeat(Arc::new(std::io::Error::other("its runtime was shut down")))
-}
-
-/// A random UUID, from the given source so that simulations replay.
-fn holder(rng: &mut fastrand::Rng) -> Uuid {
-    uuid::Builder::from_random_bytes(rng.u128(..).to_le_bytes()).into_uuid()
 }
 
 #[derive(Debug, Clone)]

@@ -18,48 +18,63 @@ pub(crate) struct Renewal {
     tenure: Arc<Tenure>,
     slot: Slot,
     sent_wall_ms: u64,
+    /// The server's time at which the last acknowledged lease ends.
+    till_ms: u64,
 }
 
 impl Renewal {
-    pub(crate) const fn new(tenure: Arc<Tenure>, slot: Slot) -> Self {
+    pub(crate) fn new(tenure: Arc<Tenure>, slot: Slot) -> Self {
         Self {
+            till_ms: slot
+                .server_ms
+                .saturating_add(tenure.identity.timing.ttl_ms()),
             tenure,
             slot,
             sent_wall_ms: 0,
         }
     }
 
-    fn handle_renewal(&self, reply: &Reply) -> Verdict {
+    fn handle_renewal(&mut self, reply: &Reply) -> Verdict {
         match protocol::parse_renew(reply) {
             Ok(RenewReply::Renewed {
                 horizon_ms,
                 server_ms,
             }) => {
-                self.tenure
-                    .handle_renewed(horizon_ms, self.sent_wall_ms, server_ms);
+                self.handle_renewed(horizon_ms, server_ms);
                 Verdict::Acknowledged
             }
             Ok(RenewReply::Reasserted {
                 horizon_ms,
                 server_ms,
             }) => {
-                self.tenure
-                    .handle_renewed(horizon_ms, self.sent_wall_ms, server_ms);
+                self.handle_renewed(horizon_ms, server_ms);
                 self.tenure.events.push(Event::Reasserted {
                     id: self.slot.number,
                     fence: self.slot.fence,
                 });
                 Verdict::Acknowledged
             }
-            Ok(RenewReply::Capped { error, .. }) => {
+            Ok(RenewReply::Capped { server_ms, error }) => {
+                self.extend(server_ms);
                 self.tenure.handle_stuck(error);
                 Verdict::Acknowledged
             }
             Ok(RenewReply::Foreign) => self.taken(LossCause::Foreign),
             Ok(RenewReply::Superseded { fence }) => self.taken(LossCause::Superseded { fence }),
+            Ok(RenewReply::Forgotten) => self.taken(LossCause::Forgotten),
             Ok(RenewReply::WrongType { .. }) => self.failed(StoreError::unexpected("renew", reply)),
             Err(error) => self.failed(error),
         }
+    }
+
+    fn handle_renewed(&mut self, horizon_ms: u64, server_ms: u64) {
+        self.extend(server_ms);
+        self.tenure
+            .handle_renewed(horizon_ms, self.sent_wall_ms, server_ms);
+    }
+
+    fn extend(&mut self, server_ms: u64) {
+        self.till_ms = server_ms.saturating_add(self.tenure.identity.timing.ttl_ms());
     }
 
     fn taken(&self, cause: LossCause) -> Verdict {
@@ -78,7 +93,12 @@ impl Renew for Renewal {
         self.sent_wall_ms = self.tenure.clock.wall_ms();
         let identity = &self.tenure.identity;
         vec![
-            identity.renew(&self.slot, self.sent_wall_ms, self.tenure.last_minted_ms()),
+            identity.renew(
+                &self.slot,
+                self.sent_wall_ms,
+                self.tenure.last_minted_ms(),
+                self.till_ms,
+            ),
             identity.announce(&self.slot),
         ]
     }

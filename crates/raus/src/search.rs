@@ -18,8 +18,8 @@ pub(crate) enum Step {
         mode: Mode,
         lenient: bool,
     },
-    /// Listen for living holders, then tell [`Search::handle_heard`].
-    Listen,
+    /// Listen for living holders, then tell [`Search::handle_heard`] with the token.
+    Listen { token: String },
     /// Wait until the past is safe, then go on.
     Wait(Duration),
 }
@@ -79,7 +79,7 @@ impl Search {
     pub(crate) fn step(&self) -> Step {
         self.pending.clone().unwrap_or_else(|| Step::Offer {
             slots: self.offer.clone(),
-            mode: self.mode,
+            mode: self.mode.clone(),
             lenient: self.lenient,
         })
     }
@@ -95,8 +95,8 @@ impl Search {
                 self.pending = Some(Step::Wait(wait));
                 Progress::Continue
             }
-            AcquireReply::Absent => {
-                self.pending = Some(Step::Listen);
+            AcquireReply::Absent { token } => {
+                self.pending = Some(Step::Listen { token });
                 Progress::Continue
             }
             AcquireReply::Skew { server_ms } => Progress::Failed(AcquireError::ClockSkew {
@@ -221,13 +221,24 @@ mod tests {
     #[test]
     fn what_was_heard_counts_for_one_call() {
         let mut search = search(10, 64, 1);
-        search.handle_reply(0, AcquireReply::Absent);
-        assert_eq!(search.step(), Step::Listen);
-        search.handle_heard(Mode::First);
+        let token = "run@1".to_owned();
+        search.handle_reply(
+            0,
+            AcquireReply::Absent {
+                token: token.clone(),
+            },
+        );
+        assert_eq!(
+            search.step(),
+            Step::Listen {
+                token: token.clone()
+            }
+        );
+        search.handle_heard(Mode::First { token });
         assert!(matches!(
             search.step(),
             Step::Offer {
-                mode: Mode::First,
+                mode: Mode::First { .. },
                 ..
             }
         ));

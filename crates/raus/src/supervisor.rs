@@ -111,7 +111,7 @@ impl Supervisor {
             store: Arc::clone(self.heartbeat.store()),
             clock: Arc::clone(self.heartbeat.clock()),
             identity: self.tenure.identity.clone(),
-            discovery: self.settings.discovery,
+            discovery: None,
             patience: Patience::Prompt,
             rng: self.rng.fork(),
             caller,

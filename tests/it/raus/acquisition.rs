@@ -183,7 +183,7 @@ async fn an_expired_slot_becomes_available_and_its_fence_rises() {
         .build()
         .expect("valid");
     // A holder that dies without a word: its key is there, nobody renews it.
-    let record = "1795000000000000 1795000000000 0 ghost";
+    let record = "1795000000000000 1795000000000 0 0 ghost";
     server
         .cli(&["SET", "raus:id:3", "ghost", "PX", "300"])
         .expect("sets");

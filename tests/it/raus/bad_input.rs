@@ -84,6 +84,21 @@ fn configurations_that_cannot_work() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_outgrows_the_layout() {
+    let raus = Raus::builder("memory://layout", 0..=1024)
+        .discovery(Duration::ZERO)
+        .build()
+        .expect("valid");
+    let machine_id = raus.acquire().await.expect("free");
+    let error = snowflake::Generator::from_raus(machine_id).expect_err("must be refused");
+    assert!(
+        causes(&error).contains("machine ID 1024 does not fit the layout, whose largest is 1023"),
+        "{}",
+        causes(&error)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_named_without_showing_it() {
     let server = RedisServer::builder()
         .password("open-sesame")

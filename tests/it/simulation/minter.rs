@@ -53,6 +53,17 @@ impl SimMinter {
             state.sequence,
         );
         true
+<<<<<<< HEAD
+=======
+    }
+
+    fn log(&self, what: &str) {
+        let number = self.process;
+        self.ledger
+            .lock()
+            .expect("not poisoned")
+            .log(&format!("process {number}: {what}"));
+>>>>>>> main
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -63,11 +74,18 @@ impl SimMinter {
 impl Minter for SimMinter {
     fn grant(&self, grant: &Grant) {
         self.state().grant = Some(*grant);
+<<<<<<< HEAD
         self.ledger.lock().expect("not poisoned").record_grant(
             self.process,
             grant.machine_id,
             grant.fence,
         );
+=======
+        self.ledger
+            .lock()
+            .expect("not poisoned")
+            .record_grant(self.process, grant);
+>>>>>>> main
     }
 
     fn extend(&self, horizon_ms: u64) {
@@ -80,12 +98,17 @@ impl Minter for SimMinter {
         self.state().last_ms
     }
 
-    fn revoke(&self, _loss: &Loss) {
+    fn revoke(&self, loss: &Loss) {
+        self.ledger
+            .lock()
+            .expect("not poisoned")
+            .record_theft(self.process, loss);
         self.state().grant = None;
     }
 
     fn close(&self) -> Option<u64> {
         let mut state = self.state();
+        self.log(&format!("closes at {:?} ms", state.last_ms));
         state.closed = true;
         state.last_ms
     }

@@ -10,7 +10,7 @@ use coord_tests::gate::Gate;
 use raus::{Clock, MachineId, Placement, Raus, TokioClock};
 
 use super::{
-    ledger::Ledger,
+    ledger::{Holder, Ledger},
     minter::SimMinter,
     mutants::{self, Mutant, MutantStore},
 };
@@ -19,6 +19,8 @@ pub(super) const TTL: Duration = Duration::from_secs(3);
 const HEARTBEAT: Duration = Duration::from_millis(300);
 const DISCOVERY: Duration = Duration::from_millis(900);
 
+type Held = (MachineId, Arc<SimMinter>);
+
 pub(super) struct Process {
     pub(super) number: usize,
     pub(super) gate: Gate,
@@ -26,7 +28,7 @@ pub(super) struct Process {
     pub(super) store: EmbeddedStore,
     raus: Raus,
     ledger: Arc<Mutex<Ledger>>,
-    held: Arc<Mutex<Option<(MachineId, Arc<SimMinter>)>>>,
+    held: Arc<Mutex<Option<Held>>>,
     acknowledged: Arc<AtomicU64>,
 }
 
@@ -120,7 +122,7 @@ impl Process {
     }
 
     /// The slot on which this process believes it may act right now.
-    pub(super) fn held_slot(&self, mutant: Mutant) -> Option<u32> {
+    pub(super) fn holder(&self, mutant: Mutant) -> Option<Holder> {
         let held = self.held.lock().expect("not poisoned");
         let (machine_id, _) = held.as_ref()?;
         let is_held = if mutant == Mutant::DeadlineFromReply {
@@ -129,7 +131,11 @@ impl Process {
         } else {
             machine_id.is_held()
         };
-        is_held.then(|| machine_id.id())
+        is_held.then(|| Holder {
+            slot: machine_id.id(),
+            fence: machine_id.fence(),
+            process: self.number,
+        })
     }
 
     pub(super) fn is_lost(&self) -> bool {

@@ -11,8 +11,9 @@ use coord_core::{
 };
 
 use super::{
-    ledger::Ledger,
+    ledger::{Holder, Ledger},
     mutants::Mutant,
+    peer::Peer,
     process::{Process, TTL},
 };
 
@@ -35,14 +36,17 @@ pub(super) struct World {
     embedded: Embedded,
     ledger: Arc<Mutex<Ledger>>,
     slots: u32,
+    /// How likely a step breaks something, and how much of that concerns the server.
+    fault_rate: f64,
+    server_share: f64,
     processes: Vec<Process>,
     next_number: usize,
     snapshots: Vec<Snapshot>,
+    peer: Option<Peer>,
     /// What ends when: a pause, a partition, an outage.
     repairs: Vec<(Instant, Repair)>,
     /// Until then one process is spared, and so is the server: it has forgotten everything and somebody must tell.
     calm: Option<(Instant, usize)>,
-    history: Vec<String>,
     faults: u64,
     losses: u64,
 }
@@ -65,17 +69,23 @@ impl World {
         let embedded = Embedded::with_seed(Arc::new(clock.clone()), rng.u64(..));
         Self {
             slots: rng.u32(2..=5),
+            fault_rate: 0.01 + 0.11 * rng.f64(),
+            server_share: if rng.u8(0..3) == 0 {
+                0.0
+            } else {
+                0.3 * rng.f64()
+            },
             rng,
             mutant,
+            ledger: Arc::new(Mutex::new(Ledger::new(clock.clone()))),
             clock,
             embedded,
-            ledger: Arc::default(),
             processes: Vec::new(),
             next_number: 0,
             snapshots: Vec::new(),
+            peer: None,
             repairs: Vec::new(),
             calm: None,
-            history: Vec::new(),
             faults: 0,
             losses: 0,
         }
@@ -83,14 +93,14 @@ impl World {
 
     pub(super) async fn run(mut self) -> Outcome {
         let processes = self.rng.usize(3..=8);
-        self.log(format!("{} slots, {processes} processes", self.slots));
+        self.log(&format!("{} slots, {processes} processes", self.slots));
         for _ in 0..processes {
             self.start_process();
         }
         let end = self.clock.now() + Self::FAULTY;
         while self.clock.now() < end && self.ledger().violation.is_none() {
             self.step().await;
-            if self.rng.f64() < 0.12 {
+            if self.rng.f64() < self.fault_rate {
                 self.break_something();
             }
         }
@@ -111,6 +121,7 @@ impl World {
                 process.mint();
             }
         }
+        self.step_peer();
         self.check();
         if self.calm.is_none() && self.rng.f64() < 0.05 && self.ledger().grants > 0 {
             self.snapshots.push(self.embedded.snapshot());
@@ -119,11 +130,32 @@ impl World {
         }
     }
 
+    /// A peer comes and goes; while it is there, nobody changes its key.
+    fn step_peer(&mut self) {
+        match self.peer.take() {
+            None if self.rng.f64() < 0.01 => {
+                let slot = self.rng.u32(0..self.slots);
+                self.peer = Peer::claim(&self.embedded, slot, self.rng.u64(..));
+                if self.peer.is_some() {
+                    self.log(&format!("a peer claims slot {slot}"));
+                    // It may have found the lock of a living holder evicted, who then has to give way.
+                    self.ledger().excuse(2 * TTL);
+                }
+            }
+            None => {}
+            Some(peer) if self.rng.f64() < 0.01 => peer.release(&self.embedded),
+            Some(peer) => match peer.refresh(&self.embedded) {
+                Ok(()) => self.peer = Some(peer),
+                Err(violation) => self.ledger().fail(violation),
+            },
+        }
+    }
+
     fn check(&mut self) {
-        let holders: Vec<(u32, usize)> = self
+        let holders: Vec<Holder> = self
             .processes
             .iter()
-            .filter_map(|process| Some((process.held_slot(self.mutant)?, process.number)))
+            .filter_map(|process| process.holder(self.mutant))
             .collect();
         self.losses += self
             .processes
@@ -144,7 +176,7 @@ impl World {
         self.repairs = later;
         let due: Vec<(Instant, Repair)> = due;
         for (_, repair) in due {
-            self.log(format!("{repair:?}"));
+            self.log(&format!("{repair:?}"));
             match repair {
                 Repair::Resume(number) => {
                     if let Some(process) = self
@@ -176,23 +208,24 @@ impl World {
         let index = self.rng.usize(0..self.processes.len());
         let number = self.processes[index].number;
         let is_spared = self.calm.is_some_and(|(_, spared)| spared == number);
-        let kind = self.rng.u32(0..100);
-        if kind < 75 && is_spared || kind >= 75 && self.calm.is_some() {
+        let concerns_server = self.rng.f64() < self.server_share;
+        if self.calm.is_some() && (concerns_server || is_spared) {
             return;
         }
         self.faults += 1;
-        match kind {
-            0..75 => self.break_process(index, kind),
-            _ => self.break_server(kind),
+        if concerns_server {
+            self.break_server();
+        } else {
+            self.break_process(index);
         }
     }
 
-    fn break_process(&mut self, index: usize, kind: u32) {
+    fn break_process(&mut self, index: usize) {
         let process = &self.processes[index];
         let (number, faults) = (process.number, process.store.faults().clone());
         let milliseconds =
             |rng: &mut fastrand::Rng, up_to: u64| Duration::from_millis(rng.u64(1..=up_to));
-        let what = match kind {
+        let what = match self.rng.u32(0..75) {
             0..18 => {
                 process.gate.pause();
                 let until = self.clock.now() + milliseconds(&mut self.rng, 8_000);
@@ -218,7 +251,9 @@ impl World {
                 "loses replies".to_owned()
             }
             52..61 => {
-                faults.set_request_delay(milliseconds(&mut self.rng, 900));
+                // Now and then so slow that requests arrive when nobody waits for them any more.
+                let slowest = if self.rng.bool() { 400 } else { 4_000 };
+                faults.set_request_delay(milliseconds(&mut self.rng, slowest));
                 faults.set_reply_delay(milliseconds(&mut self.rng, 480));
                 let until = self.clock.now() + milliseconds(&mut self.rng, 5_000);
                 self.repairs.push((until, Repair::Heal(number)));
@@ -237,42 +272,45 @@ impl World {
             }
             _ => format!("releases: {}", process.release()),
         };
-        self.log(format!("process {number} {what}"));
+        self.log(&format!("process {number} {what}"));
     }
 
-    fn break_server(&mut self, kind: u32) {
+    fn break_server(&mut self) {
         let rng = &mut self.rng;
-        let what = match kind {
-            75..80 => {
+        let what = match rng.u32(0..25) {
+            0..5 => {
                 self.embedded.set_available(false);
                 let until = self.clock.now() + Duration::from_millis(rng.u64(100..=5_000));
                 self.repairs.push((until, Repair::Available));
                 "is down"
             }
-            80..85 => {
+            5..10 => {
                 self.embedded.pause();
                 let until = self.clock.now() + Duration::from_millis(rng.u64(100..=6_000));
                 self.repairs.push((until, Repair::Continue));
                 "hangs"
             }
-            85..89 => {
+            10..14 => {
                 self.embedded.restart();
                 "restarts with its data"
             }
-            89..94 => {
+            14..19 => {
                 if let Some(snapshot) = rng.choice(&self.snapshots) {
                     self.embedded.rollback(snapshot);
+                    self.peer = None;
+                    self.ledger.lock().expect("not poisoned").excuse(4 * TTL);
                 }
                 "fails over and loses its last writes"
             }
-            94..97 => {
+            19..22 => {
                 let slot = rng.u32(0..self.slots);
+                self.peer.take_if(|peer| peer.slot() == slot);
                 self.embedded.expire_evict(&format!("sim:id:{slot}"));
                 "evicts a lock"
             }
             _ => return self.forget_everything(),
         };
-        self.log(format!("the server {what}"));
+        self.log(&format!("the server {what}"));
     }
 
     /// An empty restart or a flush. What is promised then rests on one living holder that is heard, so one is spared.
@@ -280,7 +318,7 @@ impl World {
         let witness = self
             .processes
             .iter()
-            .find(|process| process.gate.is_running() && process.held_slot(Mutant::None).is_some());
+            .find(|process| process.gate.is_running() && process.holder(Mutant::None).is_some());
         let Some(witness) = witness else { return };
         witness.store.faults().heal();
         let number = witness.number;
@@ -290,12 +328,14 @@ impl World {
             .retain(|(_, repair)| !matches!(repair, Repair::Available | Repair::Continue));
         self.calm = Some((self.clock.now() + TTL, number));
         self.snapshots.clear();
+        self.peer = None;
+        self.ledger().excuse(4 * TTL);
         if self.rng.bool() {
             self.embedded.restart_empty();
         } else {
             self.embedded.flush_all();
         }
-        self.log(format!(
+        self.log(&format!(
             "the server forgets everything; process {number} is a witness"
         ));
     }
@@ -317,8 +357,11 @@ impl World {
 
     /// All faults end; as many processes as there are slots must soon hold one each and mint.
     async fn settle(&mut self) {
-        self.log("all faults end".to_owned());
+        self.log("all faults end");
         self.repairs.clear();
+        if let Some(peer) = self.peer.take() {
+            peer.release(&self.embedded);
+        }
         self.embedded.set_available(true);
         self.embedded.resume();
         let true_ms = self.clock.wall_ms();
@@ -333,34 +376,32 @@ impl World {
             process.clock.step_wall(behind_ms * 1_000);
         }
         let give_up = self.clock.now() + Self::SETTLE;
-        loop {
+        while self.clock.now() < give_up && self.ledger().violation.is_none() {
             self.step().await;
-            let all_mint = self
-                .processes
-                .iter()
-                .all(|process| process.held_slot(Mutant::None).is_some() && process.mint());
-            if all_mint || self.ledger().violation.is_some() {
-                return;
+            if let Some(peer) = self.peer.take() {
+                peer.release(&self.embedded);
             }
-            if give_up <= self.clock.now() {
-                let held: Vec<_> = self
-                    .processes
-                    .iter()
-                    .map(|process| process.held_slot(Mutant::None))
-                    .collect();
-                self.ledger().fail(format!(
-                    "not every process holds a slot again and mints: {held:?}"
-                ));
+            let is_settled =
+                |process: &Process| process.holder(Mutant::None).is_some() && process.mint();
+            if self.processes.iter().all(is_settled) {
                 return;
             }
         }
+        let holders: Vec<_> = self
+            .processes
+            .iter()
+            .map(|process| process.holder(Mutant::None))
+            .collect();
+        self.ledger().fail(format!(
+            "not every process holds a slot again and mints: {holders:?}"
+        ));
     }
 
     fn outcome(self) -> Outcome {
-        let ledger = std::mem::take(&mut *self.ledger());
+        let ledger = std::mem::replace(&mut *self.ledger(), Ledger::new(self.clock.clone()));
         Outcome {
             violation: ledger.violation,
-            history: self.history,
+            history: ledger.history,
             ids: ledger.ids,
             grants: ledger.grants,
             faults: self.faults,
@@ -369,11 +410,8 @@ impl World {
         }
     }
 
-    fn log(&mut self, what: String) {
-        let at = self.clock.now().since_boot().as_secs_f64();
-        let grants = self.ledger().grants;
-        self.history
-            .push(format!("{at:8.3} s  {what} (grants so far: {grants})"));
+    fn log(&self, what: &str) {
+        self.ledger().log(what);
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

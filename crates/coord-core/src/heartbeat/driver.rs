@@ -96,6 +96,7 @@ impl Driver {
             }
             let wake = self.wakes_at(under_way.is_some());
             tokio::select! {
+                biased;
                 message = self.inbox.recv(), if self.inbox_open => match message {
                     Some(message) => self.handle_message(message),
                     None => self.inbox_open = false,

@@ -22,8 +22,8 @@ if record and record.fence > fence then return { 'not_held' } end
 if found == false and not record then return { 'not_held' } end
 
 if record and record.fence == fence then
-  record.horizon = math.max(record.floor, horizon)
-  -- Freeing the slot matters more than the horizon, which stays high where memory is full.
+  record.horizon, record.till = math.max(record.floor, horizon), 0
+  -- Freeing the lock matters more: where memory is full, horizon and lease on record stay as they are.
   redis.pcall('HSET', slots, slot, record_text(record))
 end
 if found == holder then redis.call('DEL', lock) end

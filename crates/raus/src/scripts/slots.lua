@@ -1,17 +1,20 @@
 -- Shared by the scripts of raus. The hash of a namespace holds one record per slot, field "<n>":
--- "<fence> <horizon> <floor> <label of the last holder>". Fences are server microseconds or the last fence plus one;
--- horizon and floor are Unix milliseconds. All fit a Lua number (53 bits) and are written by digits(), never by
--- tostring(), which rounds.
+-- "<fence> <horizon> <floor> <till> <label of the last holder>". Fences are server microseconds or the last fence plus
+-- one; horizon and floor are Unix milliseconds of minted timestamps, till is the server's time (ms) at which the lease
+-- ends, 0 once released. All fit a Lua number (53 bits) and are written by digits(), never by tostring(), which rounds.
 
 local function record_parse(text)
   if not text then return nil end
-  local fence, horizon, floor, label = string.match(text, '^(%d+) (%d+) (%d+) (.*)$')
+  local fence, horizon, floor, till, label = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (.*)$')
   if not fence then return nil end
-  return { fence = tonumber(fence), horizon = tonumber(horizon), floor = tonumber(floor), label = label }
+  return {
+    fence = tonumber(fence), horizon = tonumber(horizon), floor = tonumber(floor), till = tonumber(till), label = label,
+  }
 end
 
 local function record_text(record)
-  return digits(record.fence) .. ' ' .. digits(record.horizon) .. ' ' .. digits(record.floor) .. ' ' .. record.label
+  return digits(record.fence) .. ' ' .. digits(record.horizon) .. ' ' .. digits(record.floor) .. ' '
+    .. digits(record.till) .. ' ' .. record.label
 end
 
 -- nil where the hash can be used, else the reply that says what stands in its place.

@@ -30,6 +30,7 @@ pub(super) async fn subscribe(
         let mut stream = pin!(connection.into_on_message());
         loop {
             let message = tokio::select! {
+                biased;
                 message = poll_fn(|context| stream.as_mut().poll_next(context)) => message,
                 // Nobody listens any more: the connection goes with this task.
                 () = messages.closed() => return,

@@ -1,0 +1,188 @@
+//! The only place in this crate that reads a clock.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// A clock of your own, for tests and simulations: see [`ClockMode::Custom`].
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The wall clock, as time since the Unix epoch; zero where the clock is set before 1970. It may step.
+    fn wall(&self) -> Duration;
+
+    /// A clock that never steps and, where possible, counts the time that the machine is suspended; its zero may be
+    /// anywhere.
+    fn boot(&self) -> Duration;
+
+    /// How a future waits for `duration` of this clock, such as by a runtime's own timer. By default (`None`) it
+    /// waits in real time and then looks at the clock again.
+    fn sleep(&self, duration: Duration) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let _ = duration;
+        None
+    }
+}
+
+/// Which clock a generator reads for every ID. Whenever an ID would run ahead of it, the exact clock is asked.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum ClockMode {
+    /// The kernel's coarse clock (`CLOCK_REALTIME_COARSE`), which moves once a kernel tick. A timestamp may lag the
+    /// wall clock by that tick, usually 1 to 4 ms, at most 10 ms. As [`ClockMode::Exact`] where there is no such clock.
+    /// The default.
+    #[default]
+    Coarse,
+    /// The exact wall clock, at some 20 ns an ID.
+    Exact,
+    /// A thread of the process, shared by all generators in this mode, that looks at the wall clock every
+    /// millisecond. The fastest; a timestamp may lag by 1 ms and by as long as that thread gets no processor.
+    Ticker,
+    /// A clock of your own. Such a generator takes no part in the process' guards: see [`crate::Builder`].
+    Custom(Arc<dyn Clock>),
+}
+
+/// A [`ClockMode`], ready to be read.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Coarse,
+    Exact,
+    Ticker(&'static AtomicU64),
+    Custom(Arc<dyn Clock>),
+}
+
+impl Source {
+    pub(crate) fn new(mode: ClockMode) -> Self {
+        match mode {
+            ClockMode::Coarse => Self::Coarse,
+            ClockMode::Exact => Self::Exact,
+            ClockMode::Ticker => Self::Ticker(ticker()),
+            ClockMode::Custom(clock) => Self::Custom(clock),
+        }
+    }
+
+    /// The wall clock in milliseconds since the Unix epoch, perhaps a little late.
+    #[inline]
+    pub(crate) fn recent_ms(&self) -> u64 {
+        match self {
+            Self::Coarse => coarse_ms(),
+            Self::Ticker(now) => now.load(Ordering::Relaxed),
+            Self::Exact => millis(system_wall()),
+            Self::Custom(clock) => millis(clock.wall()),
+        }
+    }
+
+    /// The exact wall clock, as time since the Unix epoch.
+    pub(crate) fn wall(&self) -> Duration {
+        match self {
+            Self::Custom(clock) => clock.wall(),
+            Self::Coarse | Self::Exact | Self::Ticker(_) => system_wall(),
+        }
+    }
+
+    pub(crate) fn boot(&self) -> Duration {
+        match self {
+            Self::Custom(clock) => clock.boot(),
+            Self::Coarse | Self::Exact | Self::Ticker(_) => system_boot(),
+        }
+    }
+
+    pub(crate) const fn custom(&self) -> Option<&Arc<dyn Clock>> {
+        match self {
+            Self::Custom(clock) => Some(clock),
+            Self::Coarse | Self::Exact | Self::Ticker(_) => None,
+        }
+    }
+}
+
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// For timers only: what [`std::thread`] and condition variables measure waits by.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock module: every other reading goes through it"
+)]
+pub(crate) fn timer_now() -> Instant {
+    Instant::now()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock module: every other reading goes through it"
+)]
+fn system_wall() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[inline]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock module: every other reading goes through it"
+)]
+fn coarse_ms() -> u64 {
+    use nix::time::{ClockId, clock_gettime};
+
+    let Ok(time) = clock_gettime(ClockId::CLOCK_REALTIME_COARSE) else {
+        return millis(system_wall());
+    };
+    // A clock set before 1970 reads as 1970.
+    let seconds = time.tv_sec().max(0).unsigned_abs();
+    seconds * 1_000 + time.tv_nsec().unsigned_abs() / 1_000_000
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[inline]
+fn coarse_ms() -> u64 {
+    millis(system_wall())
+}
+
+#[cfg(unix)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock module: every other reading goes through it"
+)]
+fn system_boot() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const BOOT: ClockId = ClockId::CLOCK_BOOTTIME;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const BOOT: ClockId = ClockId::CLOCK_MONOTONIC;
+    Duration::from(clock_gettime(BOOT).expect("every supported Unix has this clock"))
+}
+
+#[cfg(not(unix))]
+fn system_boot() -> Duration {
+    static ZERO: OnceLock<Instant> = OnceLock::new();
+    timer_now() - *ZERO.get_or_init(timer_now)
+}
+
+/// The shared ticker's variable; starts its thread at the first call.
+fn ticker() -> &'static AtomicU64 {
+    static NOW_MS: AtomicU64 = AtomicU64::new(0);
+    static STARTED: OnceLock<()> = OnceLock::new();
+    STARTED.get_or_init(|| {
+        NOW_MS.store(millis(system_wall()), Ordering::Relaxed);
+        std::thread::Builder::new()
+            .name("snowflake-tick".into())
+            .spawn(|| {
+                loop {
+                    let now = system_wall();
+                    NOW_MS.store(millis(now), Ordering::Relaxed);
+                    let into_ms = Duration::from_nanos(u64::from(now.subsec_nanos() % 1_000_000));
+                    std::thread::sleep(Duration::from_millis(1) - into_ms);
+                }
+            })
+            .expect("a process that runs can start one more thread");
+    });
+    &NOW_MS
+}

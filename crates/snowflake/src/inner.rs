@@ -1,0 +1,318 @@
+//! What all handles of a generator share: the slow path, taken about once per unit of time.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    Id, Metrics, MintError,
+    clock::{Source, millis},
+    reservation::Status,
+    sequence::Starts,
+    state::{Authority, Missed, Reserved, State, Ticket},
+    timeline::{Reading, Timeline, Verdict},
+    timer::Waiters,
+};
+
+pub(crate) struct Inner {
+    pub(crate) state: State,
+    pub(crate) source: Source,
+    pub(crate) waiters: Waiters,
+    pub(crate) counters: Counters,
+    status: Mutex<Status>,
+    timeline: Mutex<Timeline>,
+    /// Whether callers were told to wait; then tickets may lag by what a late wake-up costs.
+    saturated: AtomicBool,
+    start: Starts,
+    owner: u32,
+}
+
+/// Counted on the slow path only.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Tickets that were passed over because time had left them.
+    pub(crate) skipped: AtomicU64,
+    /// Tickets that were taken and turned out not to be usable.
+    pub(crate) wasted: AtomicU64,
+    pub(crate) waited: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) ahead: AtomicU64,
+}
+
+impl Inner {
+    pub(crate) fn new(state: State, source: Source, start: Starts, borrow: Duration) -> Self {
+        Self {
+            state,
+            source,
+            waiters: Waiters::default(),
+            counters: Counters::default(),
+            status: Mutex::new(Status::Vacant),
+            timeline: Mutex::new(Timeline::new(borrow)),
+            saturated: AtomicBool::new(false),
+            start,
+            owner: std::process::id(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn try_next(&self) -> Result<Id, MintError> {
+        match self.state.mint(self.recent_unit()) {
+            Ok(id) => Ok(id),
+            Err(missed) => self.mint_slowly(missed),
+        }
+    }
+
+    /// Opens the window of tickets that may be used now, and mints from it.
+    #[cold]
+    #[inline(never)]
+    fn mint_slowly(&self, mut missed: Missed) -> Result<Id, MintError> {
+        for _ in 0..ATTEMPTS {
+            self.note(missed);
+            let (_, now) = self.open()?;
+            match self.state.mint(now) {
+                Ok(id) => return Ok(id),
+                Err(again) => missed = again,
+            }
+        }
+        self.note(missed);
+        // Others took every ticket that this call could have had.
+        Err(self.wait(Duration::ZERO, self.source.wall()))
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        let counters = &self.counters;
+        let unused =
+            counters.skipped.load(Ordering::Relaxed) + counters.wasted.load(Ordering::Relaxed);
+        Metrics {
+            minted: self.state.passed().saturating_sub(unused),
+            waited: counters.waited.load(Ordering::Relaxed),
+            refused: counters.refused.load(Ordering::Relaxed),
+            ahead: counters.ahead.load(Ordering::Relaxed),
+            clock_steps: self.timeline().steps(),
+        }
+    }
+
+    /// Takes between `least` and `most` tickets in a row: those that are there now.
+    #[inline]
+    pub(crate) fn reserve(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
+        match self.state.reserve(self.recent_unit(), least, most) {
+            Some(reserved) => Ok(reserved),
+            None => self.reserve_slowly(least, most),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reserve_slowly(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
+        for _ in 0..ATTEMPTS {
+            let (_, now) = self.open()?;
+            if let Some(reserved) = self.state.reserve(now, least, most) {
+                return Ok(reserved);
+            }
+            if let Some(wait) = self.wait_for_batch(least)? {
+                return Err(wait);
+            }
+        }
+        Err(self.wait(Duration::ZERO, self.source.wall()))
+    }
+
+    /// How long until `count` tickets in a row may be used, if that is not now.
+    fn wait_for_batch(&self, count: u64) -> Result<Option<MintError>, MintError> {
+        let fields = self.state.fields();
+        let authority = self.authority()?;
+        let next = self.state.peek().ok_or(MintError::Closed)?;
+        let last = fields.unit(Ticket(next.0 + count - 1));
+        let clocks = self.read_clocks();
+        if fields.horizon(authority) <= last {
+            return Err(self.horizon_reached(authority, last, clocks.wall));
+        }
+        let due = self.unit_time(last);
+        let wait = self.timeline().wait_for(clocks, due);
+        if wait.is_zero() {
+            return Ok(None);
+        }
+        // What is left of this unit is kept for the batch.
+        self.saturated.store(true, Ordering::Relaxed);
+        Ok(Some(self.wait(wait, due)))
+    }
+
+    /// How many tickets the window has that may be used now.
+    pub(crate) fn available(&self) -> u64 {
+        if self.open().is_err() {
+            return 0;
+        }
+        self.state.left()
+    }
+
+    /// Makes the counter and the limit fit what the clock shows. Returns the right to mint, loaded before either, and
+    /// the present unit of time.
+    pub(crate) fn open(&self) -> Result<(Authority, u64), MintError> {
+        let fields = self.state.fields();
+        let authority = self.authority()?;
+        // Before the clock: read after it, the counter could have been moved on by someone who read the clock later.
+        let next = self.state.peek().ok_or(MintError::Closed)?;
+        let mut timeline = self.timeline();
+        let clocks = self.read_clocks();
+        let now = fields.layout.timestamp_at_ms(millis(clocks.wall));
+        let unit = fields.unit(next);
+        if fields.horizon(authority) <= now.max(unit) {
+            drop(timeline);
+            self.state.shut();
+            return Err(self.horizon_reached(authority, now.max(unit), clocks.wall));
+        }
+        let last = match timeline.look(clocks, self.unit_time(unit)) {
+            Verdict::Until(last) => fields.layout.timestamp_at_ms(millis(last)),
+            Verdict::After(duration) => {
+                drop(timeline);
+                self.saturated.store(true, Ordering::Relaxed);
+                self.state.shut();
+                return Err(self.wait(duration, self.unit_time(unit)));
+            }
+        };
+        let slack = self.slack(now, unit);
+        if unit + slack < now {
+            let start = self.start.choose(next.0 & (fields.per_unit() - 1));
+            self.skipped(self.state.raise(Ticket(fields.first(now).0 + start)));
+        }
+        self.state.open_until(last, slack);
+        drop(timeline);
+        if now < unit {
+            self.counters.ahead.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok((authority, now))
+    }
+
+    /// The right to mint, or why there is none.
+    pub(crate) fn authority(&self) -> Result<Authority, MintError> {
+        let pid = std::process::id();
+        if pid != self.owner {
+            self.state.revoke();
+            return Err(self.refuse(MintError::Forked {
+                owner: self.owner,
+                pid,
+            }));
+        }
+        for _ in 0..ATTEMPTS {
+            if let Some(authority) = self.state.authority() {
+                return Ok(authority);
+            }
+            // Or callers that keep asking would run the counter ahead.
+            self.state.shut();
+            if let Some(refusal) = self.refusal() {
+                return Err(self.refuse(refusal));
+            }
+        }
+        Err(self.refuse(MintError::NotGranted))
+    }
+
+    /// How many units the counter may lag `now`, being at `unit`.
+    fn slack(&self, now: u64, unit: u64) -> u64 {
+        if !self.saturated.load(Ordering::Relaxed) {
+            return 0;
+        }
+        let unit_ms = self.state.fields().layout.unit().as_millis();
+        let allowed = u64::try_from(LAG.as_millis() / unit_ms).unwrap_or(0);
+        if unit + allowed < now {
+            self.saturated.store(false, Ordering::Relaxed);
+            return 0;
+        }
+        allowed
+    }
+
+    pub(crate) fn note(&self, missed: Missed) {
+        if missed == Missed::Wasted {
+            self.counters.wasted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn skipped(&self, tickets: u64) {
+        self.counters.skipped.fetch_add(tickets, Ordering::Relaxed);
+    }
+
+    fn wait(&self, duration: Duration, until: Duration) -> MintError {
+        self.counters.waited.fetch_add(1, Ordering::Relaxed);
+        MintError::Wait {
+            duration,
+            until_ms: millis(until),
+        }
+    }
+
+    fn refuse(&self, error: MintError) -> MintError {
+        self.counters.refused.fetch_add(1, Ordering::Relaxed);
+        error
+    }
+
+    pub(crate) fn horizon_reached(
+        &self,
+        authority: Authority,
+        unit: u64,
+        wall: Duration,
+    ) -> MintError {
+        let fields = self.state.fields();
+        let horizon = fields.horizon(authority);
+        let horizon_ms = fields.layout.unit_start_ms(horizon);
+        let now_ms = fields.layout.unit_start_ms(unit).max(millis(wall));
+        self.refuse(if horizon == fields.end() {
+            MintError::TimestampExhausted {
+                bits: fields.layout.timestamp_bits(),
+                expired_ms: horizon_ms,
+                now_ms,
+            }
+        } else {
+            MintError::HorizonReached { horizon_ms, now_ms }
+        })
+    }
+
+    #[inline]
+    pub(crate) fn recent_unit(&self) -> u64 {
+        let layout = &self.state.fields().layout;
+        layout.timestamp_at_ms(self.source.recent_ms())
+    }
+
+    pub(crate) fn unit_time(&self, unit: u64) -> Duration {
+        Duration::from_millis(self.state.fields().layout.unit_start_ms(unit))
+    }
+
+    /// The last millisecond that a ticket before `next` may carry.
+    pub(crate) fn last_ms_before(&self, next: Ticket) -> u64 {
+        let fields = self.state.fields();
+        let unit = fields.unit(Ticket(next.0 + fields.per_unit() - 1));
+        fields.layout.unit_start_ms(unit).saturating_sub(1)
+    }
+
+    pub(crate) fn read_clocks(&self) -> Reading {
+        Reading {
+            wall: self.source.wall(),
+            boot: self.source.boot(),
+        }
+    }
+
+    pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn timeline(&self) -> MutexGuard<'_, Timeline> {
+        self.timeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generator")
+            .field("layout", &self.state.fields().layout)
+            .field("clock", &self.source)
+            .field("status", &*self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Each attempt fails only if others used up what it had opened.
+const ATTEMPTS: u32 = 64;
+
+/// How far timestamps may lag the clock while the generator is saturated, so that late wake-ups cost no rate.
+const LAG: Duration = Duration::from_millis(10);

@@ -1,0 +1,5 @@
+//! What the crate promises its users.
+
+mod clock;
+mod minting;
+mod reservation;

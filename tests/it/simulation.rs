@@ -141,11 +141,7 @@ fn must_be_caught(mutant: Mutant, by: &[&str]) {
     let violation = outcome.violation.unwrap_or_default();
     println!("{mutant:?} was caught by seed {seed}: {violation}");
     assert!(
-<<<<<<< HEAD
-        violation.contains(by),
-=======
         by.iter().any(|by| violation.contains(by)),
->>>>>>> main
         "{mutant:?} was caught by another invariant: {violation}"
     );
 }

@@ -53,8 +53,6 @@ impl SimMinter {
             state.sequence,
         );
         true
-<<<<<<< HEAD
-=======
     }
 
     fn log(&self, what: &str) {
@@ -63,7 +61,6 @@ impl SimMinter {
             .lock()
             .expect("not poisoned")
             .log(&format!("process {number}: {what}"));
->>>>>>> main
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -74,18 +71,10 @@ impl SimMinter {
 impl Minter for SimMinter {
     fn grant(&self, grant: &Grant) {
         self.state().grant = Some(*grant);
-<<<<<<< HEAD
-        self.ledger.lock().expect("not poisoned").record_grant(
-            self.process,
-            grant.machine_id,
-            grant.fence,
-        );
-=======
         self.ledger
             .lock()
             .expect("not poisoned")
             .record_grant(self.process, grant);
->>>>>>> main
     }
 
     fn extend(&self, horizon_ms: u64) {

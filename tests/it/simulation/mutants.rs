@@ -45,13 +45,10 @@ impl Mutant {
                     "if record and record.fence > fence then return",
                     "if false then return",
                 ),
-<<<<<<< HEAD
-=======
                 (
                     "redis.call('PEXPIRE', lock, ttl)",
                     "redis.call('SET', lock, holder, 'PX', ttl)",
                 ),
->>>>>>> main
             ],
             (Self::HorizonIgnored, "acquire") => &[(
                 "local floor = math.max(old.horizon, detail)",
@@ -66,10 +63,7 @@ impl Mutant {
                     "if record and record.fence > fence then return { 'not_held' } end",
                     "",
                 ),
-<<<<<<< HEAD
-=======
                 ("if record and record.fence == fence then", "if record then"),
->>>>>>> main
                 (
                     "if found == holder then redis.call('DEL', lock) end",
                     "redis.call('DEL', lock)",

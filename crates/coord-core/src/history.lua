@@ -40,17 +40,11 @@ local function history_doubt(key, past, run, now, ttl, skew)
   return till
 end
 
-<<<<<<< HEAD
--- Says whether a grant is safe now: 'known' and the floor; 'suspect', the ms to wait and whether the server's identity
--- was found changed just now; or 'absent'.
--- mode: 'ask' (nothing is known of an absent past), 'first' (silence was heard: this is the first use) or 'voice'
--- (somebody was heard: an absent past was lost).
-=======
--- Says whether a grant is safe now: 'known' and the floor; 'suspect' and the ms to wait; or 'absent' and a token.
+-- Says whether a grant is safe now: 'known' and the floor; 'suspect', the ms to wait and whether the server's
+-- identity was found changed just now; or 'absent' and a token.
 -- mode: 'ask' (nothing is known of an absent past), 'first:<token>' (silence was heard since the token was given: this
 -- is the first use) or 'voice' (somebody was heard: an absent past was lost). The token makes a late 'first' harmless:
 -- it went with everything else if the store has forgotten its past since, and then nobody has listened yet.
->>>>>>> main
 local function history_admit(key, now, mode, ttl, skew)
   local past, run = history_read(key), run_id()
   if not past then

@@ -7,7 +7,6 @@ use coord_core::{
     heartbeat::Heartbeat,
     store::{Reply, Store, StoreError},
 };
-use uuid::Uuid;
 
 use crate::{
     error::JoinError,
@@ -19,6 +18,7 @@ use crate::{
 pub(crate) struct Joined {
     pub(crate) number: u32,
     pub(crate) generation: String,
+    pub(crate) token: String,
     pub(crate) sent: Instant,
 }
 
@@ -27,7 +27,8 @@ pub(crate) struct Joining {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: Identity,
-    pub(crate) previous: Option<Uuid>,
+    /// The token of an earlier incarnation of this process, which has stopped; "-" where there is none.
+    pub(crate) previous: String,
     pub(crate) register_timeout: Duration,
     pub(crate) rng: fastrand::Rng,
 }
@@ -45,10 +46,15 @@ impl Joining {
         loop {
             let sent = self.clock.now();
             match self.ask().await {
-                Ok(JoinReply::Joined { number, generation }) => {
+                Ok(JoinReply::Joined {
+                    number,
+                    generation,
+                    token,
+                }) => {
                     return Ok(Joined {
                         number,
                         generation,
+                        token,
                         sent,
                     });
                 }
@@ -80,7 +86,7 @@ impl Joining {
 
     async fn ask(&self) -> Result<JoinReply, StoreError> {
         let hurry = self.identity.settle < self.identity.timing.heartbeat();
-        let command = self.identity.join(self.previous, hurry);
+        let command = self.identity.join(&self.previous, hurry);
         let reply = self
             .store
             .pipeline(&[command], Heartbeat::RESPONSE_TIMEOUT)

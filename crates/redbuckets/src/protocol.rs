@@ -16,6 +16,8 @@ pub(crate) struct Identity {
     pub(crate) keys: Keys,
     pub(crate) id: String,
     pub(crate) incarnation: Uuid,
+    /// The incarnation as the store knows it, with the time at which it joined; empty before.
+    pub(crate) token: String,
     pub(crate) buckets: u32,
     pub(crate) assignment: Assignment,
     pub(crate) weight: u32,
@@ -60,8 +62,15 @@ pub(crate) struct ClaimRequest {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum JoinReply {
-    Joined { number: u32, generation: String },
-    Occupied { left: Duration, over_ms: u64 },
+    Joined {
+        number: u32,
+        generation: String,
+        token: String,
+    },
+    Occupied {
+        left: Duration,
+        over_ms: u64,
+    },
     Refused(Refusal),
 }
 
@@ -125,14 +134,14 @@ pub(crate) enum ClaimReply {
 }
 
 impl Identity {
-    /// `previous` is an incarnation of this very process that has stopped; `hurry` tells the others at once.
-    pub(crate) fn join(&self, previous: Option<Uuid>, hurry: bool) -> Command {
+    /// `previous` is the token of an incarnation of this very process that has stopped, or "-"; `hurry` tells the others at once.
+    pub(crate) fn join(&self, previous: &str, hurry: bool) -> Command {
         self.eval(
             &scripts::JOIN,
             vec![
                 self.id.clone(),
                 self.incarnation.to_string(),
-                previous.map_or_else(|| "-".to_owned(), |previous| previous.to_string()),
+                previous.to_owned(),
                 self.buckets.to_string(),
                 self.assignment.letter().to_owned(),
                 self.weight.to_string(),
@@ -151,7 +160,7 @@ impl Identity {
             &scripts::BEAT,
             vec![
                 self.id.clone(),
-                self.incarnation.to_string(),
+                self.token.clone(),
                 request.number.to_string(),
                 request.seq.to_string(),
                 request.generation.clone(),
@@ -171,7 +180,7 @@ impl Identity {
             &scripts::CLAIM,
             vec![
                 self.id.clone(),
-                self.incarnation.to_string(),
+                self.token.clone(),
                 request.seq.to_string(),
                 request.generation.clone().unwrap_or_else(|| "-".to_owned()),
                 self.buckets.to_string(),
@@ -193,7 +202,7 @@ impl Identity {
             &scripts::LEAVE,
             vec![
                 self.id.clone(),
-                self.incarnation.to_string(),
+                self.token.clone(),
                 number.to_string(),
                 ms(self.settle),
                 u8::from(keep).to_string(),
@@ -270,9 +279,10 @@ fn split(reply: &Reply) -> Option<(&str, &[Reply])> {
 pub(crate) fn parse_join(reply: &Reply) -> Result<JoinReply, StoreError> {
     let parsed = || -> Option<JoinReply> {
         Some(match split(reply)? {
-            ("joined", [number, generation]) => JoinReply::Joined {
+            ("joined", [number, generation, token]) => JoinReply::Joined {
                 number: u32_of(number)?,
                 generation: generation.as_str()?.to_owned(),
+                token: token.as_str()?.to_owned(),
             },
             ("occupied", [left, over]) => JoinReply::Occupied {
                 left: ms_of(left)?.min(Timing::MAX_TTL),

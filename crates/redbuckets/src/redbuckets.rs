@@ -104,6 +104,7 @@ impl Inner {
             keys: self.keys.clone(),
             id: self.id.clone().unwrap_or_else(|| incarnation.to_string()),
             incarnation,
+            token: String::new(),
             buckets: self.buckets,
             assignment: self.limits.assignment,
             weight: self.weight,
@@ -117,11 +118,15 @@ impl Inner {
             store: Arc::clone(heartbeat.store()),
             clock: Arc::clone(&clock),
             identity: identity.clone(),
-            previous: None,
+            previous: "-".to_owned(),
             register_timeout: self.register_timeout,
             rng: rng.fork(),
         };
         let joined = joining.run().await?;
+        let identity = Identity {
+            token: joined.token.clone(),
+            ..identity
+        };
         let membership = Membership::new(
             self.limits.clone(),
             joined.number,

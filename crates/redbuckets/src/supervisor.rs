@@ -70,14 +70,14 @@ impl Supervisor {
     /// A membership again, as soon as there can be one; `None` where the instance leaves first or was fenced.
     async fn rejoin(&mut self) -> Option<LeaseHandle> {
         let mut leave = self.leave.clone();
-        let previous = self.identity.incarnation;
+        let previous = self.identity.token.clone();
         self.identity.incarnation = incarnation(&mut self.rng);
         loop {
             let mut joining = Joining {
                 store: Arc::clone(self.heartbeat.store()),
                 clock: Arc::clone(&self.shared.clock),
                 identity: self.identity.clone(),
-                previous: Some(previous),
+                previous: previous.clone(),
                 register_timeout: self.register_timeout,
                 rng: self.rng.fork(),
             };
@@ -94,6 +94,7 @@ impl Supervisor {
                         joined.generation.clone(),
                     );
                     self.shared.rejoin(membership);
+                    self.identity.token.clone_from(&joined.token);
                     return Some(self.keep(&joined));
                 }
                 Err(crate::error::JoinError::DuplicateInstance { .. }) => {

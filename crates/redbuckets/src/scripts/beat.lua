@@ -27,7 +27,7 @@ local heard, releases = tonumber(ARGV[11]), ARGV[12]
 
 local me = group_load() and record(number)
 if not me or me.id ~= id then return { 'resync' } end
-if me.incarnation ~= incarnation then return { 'fenced' } end
+if me.incarnation ~= incarnation then return { is_later(me.incarnation, incarnation) and 'fenced' or 'resync' } end
 if seq <= me.seq then return { 'stale' } end
 local in_step = me.gen == group.gen and gen == group.gen and heard <= me.seq and me.acked <= got and got <= me.given
 if not in_step then return { 'resync' } end
@@ -77,7 +77,7 @@ local idle = releases == '' and weight == me.weight and not me.limbo and got == 
 if idle then
   redis.call('ZADD', base .. 'lease', now + ttl + me.grace, number)
   if me.acked < got then
-    redis.call('LTRIM', inbox, got - me.acked, -1)
+    redis.call('LPOP', inbox, got - me.acked)
     me.acked = got
   end
   me.seq = seq

@@ -35,8 +35,13 @@ admit(ttl)
 local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)
 local me = number and record(number)
 if me and me.incarnation ~= incarnation then
-  flush()
-  return { 'fenced' }
+  if is_later(me.incarnation, incarnation) then
+    flush()
+    return { 'fenced' }
+  end
+  -- The caller joined in the part of the past that the store has lost.
+  me.incarnation, me.seq = incarnation, 0
+  if not group.doubted then doubt(ttl) end
 end
 if me and seq <= me.seq then return { 'stale' } end
 if not first and (not me or gen ~= group.gen) then

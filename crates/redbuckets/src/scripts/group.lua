@@ -16,13 +16,14 @@
 -- but n has not confirmed: they count as n's and are granted to it anew, with higher epochs, once the past is known.
 -- Buckets that were never granted have epoch 0, are in no ring, and are found by a cursor that only rises.
 --
--- A member's record says: incarnation, generation it is in step with ('-': none), number of its last request, how many
+-- A member's record says: incarnation ("<server µs of its join>:<UUID>", so that the later of two is known; "…:-" where
+-- it has left for a while), generation it is in step with ('-': none), number of its last request, how many
 -- grants it has acknowledged and was given, weight, grace, whether it has unconfirmed buckets, id.
 --
 -- Nodes and records are changed in memory and written by flush() at the very end: whatever fails before changes nothing.
 
 local NODE, PAGE, BLOCK = 14, 2300, 16
-local SKEW, MAX_SETTLE = 10000, 10000
+local MAX_SETTLE = 10000
 
 local base = string.sub(KEYS[1], 1, -6)
 local now, now_us = server_now()
@@ -58,7 +59,7 @@ end
 
 -- Nothing is free of doubt from now on, for one ttl: a new generation, which every member has to confirm.
 local function doubt(ttl)
-  history_doubt(KEYS[1], history_read(KEYS[1]), run_id(), now, ttl, SKEW)
+  history_doubt(KEYS[1], history_read(KEYS[1]), run_id(), now, ttl, 0)
   group.doubted, group.dirty = true, true
 end
 
@@ -67,9 +68,10 @@ local function new_generation()
   group.dirty = true
 end
 
--- 'known' and the floor of epochs, or 'suspect' and the ms to wait.
+-- 'known', or 'suspect' and the ms to wait. The floor that history keeps is for timestamps; epochs do without, because
+-- whatever was granted and forgotten was granted before the wait began, by a clock that is not a ttl ahead.
 local function admit(ttl)
-  local standing, detail, changed = history_admit(KEYS[1], now, 'ask', ttl, SKEW)
+  local standing, detail, changed = history_admit(KEYS[1], now, 'ask', ttl, 0)
   if changed then
     new_generation()
     group.doubted = true
@@ -105,6 +107,14 @@ local function record_text(value)
     value.incarnation, value.gen, digits(value.seq), digits(value.acked), digits(value.given), digits(value.weight),
     digits(value.grace), value.limbo and '1' or '0', value.id,
   }, ' ')
+end
+
+-- Whether the incarnation on record is another and later than the caller's, which is over then. An earlier one is what a
+-- store has that lost its last writes; the same one with a later time is a late copy of the caller's own join.
+local function is_later(on_record, callers)
+  local mine, me = string.match(callers, '^(%d+):(.+)$')
+  local its, it = string.match(on_record, '^(%d+):(.+)$')
+  return me ~= it and tonumber(mine) < tonumber(its)
 end
 
 local function counted(number, weight)

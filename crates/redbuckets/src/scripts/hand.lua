@@ -6,13 +6,12 @@ if gen ~= group.gen then
   return { 'resync' }
 end
 local known = standing == 'known'
-local floor = known and detail or history_read(KEYS[1]).floor
 
 -- The lease first: were memory full, it would be refused, and nothing else be done.
 redis.call('ZADD', base .. 'lease', now + ttl + me.grace, number)
 me.seq, me.dirty = seq, true
 if me.acked < got then
-  redis.call('LTRIM', inbox, got - me.acked, -1)
+  redis.call('LPOP', inbox, got - me.acked)
   me.acked = got
 end
 
@@ -46,7 +45,7 @@ local function hand_over(released)
     for _, bucket in ipairs(released) do
       local target = target_of(bucket)
       if target and is_live(target) then
-        give(target, { bucket }, floor)
+        give(target, { bucket })
         count_change(target, record(target).weight, 1)
         publish[target] = true
       else
@@ -64,7 +63,7 @@ local function hand_over(released)
       at = at + 1
     end
     if needy then
-      give(needy, part, floor)
+      give(needy, part)
       count_change(needy, record(needy).weight, #part)
       publish[needy] = true
     else
@@ -114,7 +113,7 @@ if known and weight ~= 0 then
     unlink(bucket)
     again[#again + 1] = bucket
   end
-  if 0 < #again then give(number, again, floor) end
+  if 0 < #again then give(number, again) end
   more = node(limbo).next ~= limbo
   progress = #again
 elseif weight == 0 and node(limbo).next ~= limbo then
@@ -139,7 +138,7 @@ if known and 0 < free then
     for _, bucket in ipairs(take_free(chunk)) do
       local target = target_of(bucket)
       if target and is_live(target) then
-        give(target, { bucket }, floor)
+        give(target, { bucket })
         count_change(target, record(target).weight, 1)
         if target == number then count = count + 1 else publish[target] = true end
         progress = progress + 1
@@ -150,7 +149,7 @@ if known and 0 < free then
   else
     local taken = take_free(math.min(share - count, chunk - progress))
     if 0 < #taken then
-      give(number, taken, floor)
+      give(number, taken)
       count_change(number, weight, #taken)
       count = count + #taken
       progress = progress + #taken

@@ -1,11 +1,11 @@
 -- Makes an instance a member of its group, which is made where there is none.
 --
 -- KEYS[1] hash of the group
--- ARGV    1 instance id, 2 incarnation (UUID), 3 an earlier incarnation of the same process or '-', 4 buckets,
+-- ARGV    1 instance id, 2 incarnation (UUID), 3 an earlier incarnation (with its time) of the same process or '-', 4 buckets,
 --         5 assignment ('s' or 'c'), 6 weight, 7 ttl ms, 8 grace ms, 9 settle ms, 10 discovery ms, 11 '1' where the others
 --         should hear of it at once
 --
--- Reply   {'joined', member number, generation}
+-- Reply   {'joined', member number, generation, incarnation with its time}
 --         {'occupied', ms until the lease of that id is over, server ms at which it is over}
 --         {'buckets', count of the group} | {'assignment', that of the group} | {'full'} | {'wrongtype', key, type}
 --
@@ -26,6 +26,7 @@ if refused then return refused end
 if not group then create(buckets, assignment, ttl, discovery, false) end
 local standing, wait = admit(ttl)
 
+local token = digits(now_us) .. ':' .. incarnation
 local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)
 local value = number and record(number)
 if not value then
@@ -35,8 +36,10 @@ if not value then
     return { 'full' }
   end
   redis.call('ZADD', base .. 'lease', now + ttl + grace, number)
-  new_member(number, id, incarnation, weight, grace, settle)
-elseif value.incarnation ~= incarnation then
+  new_member(number, id, token, weight, grace, settle)
+elseif string.match(value.incarnation, ':(.+)$') == incarnation then
+  token = value.incarnation
+else
   local over = tonumber(redis.call('ZSCORE', base .. 'lease', number) or '0') - value.grace
   if value.incarnation ~= previous then
     local left = over - now
@@ -55,7 +58,9 @@ elseif value.incarnation ~= incarnation then
     enter_class(number, weight, count)
     membership_changed(settle)
   end
-  value.incarnation, value.gen, value.seq, value.acked, value.given = incarnation, group.gen, 0, 0, 0
+  local born = math.max(tonumber(string.match(value.incarnation, '^(%d+)')) + 1, now_us)
+  token = digits(born) .. ':' .. incarnation
+  value.incarnation, value.gen, value.seq, value.acked, value.given = token, group.gen, 0, 0, 0
   value.weight, value.grace, value.limbo, value.dirty = weight, grace, true, true
 end
 if ARGV[11] == '1' then
@@ -66,4 +71,4 @@ if ARGV[11] == '1' then
   publish[tostring(number)] = nil
 end
 flush()
-return { 'joined', number, group.gen }
+return { 'joined', number, group.gen, token }

@@ -15,7 +15,7 @@ local me = group_load() and record(number)
 if not me or me.id ~= id or me.incarnation ~= incarnation then return { 'not_member' } end
 if keep and 0 < me.grace then
   redis.call('ZADD', base .. 'lease', now + me.grace, number)
-  me.incarnation, me.dirty = '-', true
+  me.incarnation, me.dirty = string.match(me.incarnation, '^%d+') .. ':-', true
 else
   remove(number, me, settle)
   if 0 < group.pool then

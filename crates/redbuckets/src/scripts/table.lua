@@ -241,11 +241,11 @@ end
 -- Grants ---------------------------------------------------------------------------------------------------------
 
 -- Gives buckets, which are in no ring, to a member: with an epoch above every earlier one, into its inbox.
-local function give(number, buckets, floor)
+local function give(number, buckets)
   local value, entries = record(number), {}
   for i, bucket in ipairs(buckets) do
     local own = node(bucket)
-    own.epoch = math.max(own.epoch + 1, now, floor)
+    own.epoch = math.max(own.epoch + 1, now)
     own.owner = number
     append(ring_own(number), bucket)
     entries[i] = bucket .. ' ' .. digits(own.epoch)

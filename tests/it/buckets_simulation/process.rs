@@ -184,6 +184,13 @@ impl Process {
         news
     }
 
+    /// Whether its last heartbeat was answered and the next one is not under way yet.
+    pub(super) fn is_heard(&self) -> bool {
+        let guard = self.instance();
+        let beat = guard.as_ref().and_then(Instance::last_registration);
+        beat.is_some_and(|beat| self.clock.now().saturating_since(beat) < PERIOD / 2)
+    }
+
     pub(super) fn is_lost(&self) -> bool {
         self.instance()
             .as_ref()

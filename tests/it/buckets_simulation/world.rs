@@ -64,7 +64,7 @@ enum Repair {
 }
 
 impl World {
-    const FAULTY: Duration = Duration::from_secs(30);
+    const FAULTY: Duration = Duration::from_secs(20);
 
     pub(super) fn new(seed: u64, mutant: Mutant, verbose: bool) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -354,12 +354,13 @@ impl World {
     }
 
     /// An empty restart or a flush. Where discovery is shorter than the ttl, what is promised rests on one living owner
-    /// that is heard, so one is spared.
+    /// that is heard within it, so one is spared.
     fn forget_everything(&mut self) {
         if self.group.discovery.is_none() {
             let witness = self.processes.iter_mut().find_map(|process| {
-                let holds = process.gate.is_running() && !process.holdings(Mutant::None).is_empty();
-                holds.then_some(process)
+                // One whose heartbeat has just been lost would be late.
+                let is_heard = process.gate.is_running() && process.is_heard();
+                (is_heard && !process.holdings(Mutant::None).is_empty()).then_some(process)
             });
             let Some(witness) = witness else { return };
             witness.store.faults().heal();
@@ -480,12 +481,12 @@ impl World {
     /// A settled group does nothing.
     async fn stay_quiet(&mut self) {
         // Whoever was killed or left last is gone by then: its lease, its grace, and drains that take their time.
-        let calm_from = self.clock.now() + Duration::from_secs(9);
+        let calm_from = self.clock.now() + Duration::from_secs(7);
         while self.clock.now() < calm_from {
             self.step().await;
         }
         self.quiet = true;
-        let until = self.clock.now() + Duration::from_secs(3);
+        let until = self.clock.now() + Duration::from_secs(2);
         while self.clock.now() < until && self.ledger.violation.is_none() {
             self.step().await;
         }
@@ -529,7 +530,7 @@ impl World {
     async fn change_once(&mut self, change: &str) {
         let before = self.settle().await;
         // Nothing may be under way.
-        for _ in 0..60 {
+        for _ in 0..20 {
             self.step().await;
         }
         let before = self.balanced().unwrap_or(before);

@@ -149,7 +149,11 @@ fn must_be_caught(mutant: Mutant, by: &[&str]) {
 
 #[test]
 fn a_release_without_epoch_check_is_caught() {
-    must_be_caught(Mutant::ReleaseWithoutEpochCheck, &[TWO_OWNERS, FALLING]);
+    // Counts that do not fit what is owned keep a group from settling.
+    must_be_caught(
+        Mutant::ReleaseWithoutEpochCheck,
+        &[TWO_OWNERS, FALLING, UNSETTLED],
+    );
 }
 
 #[test]
@@ -173,9 +177,4 @@ fn a_reap_without_epoch_bump_is_caught() {
 #[test]
 fn an_ignored_history_is_caught() {
     must_be_caught(Mutant::HistoryIgnored, &[TWO_OWNERS, FALLING]);
-}
-
-#[test]
-fn a_claim_without_epoch_check_is_caught() {
-    must_be_caught(Mutant::ClaimWithoutEpochCheck, &[TWO_OWNERS, FALLING]);
 }

@@ -1,6 +1,7 @@
 //! Drives one large group on one server and prints what that costs the server, as the rows of a Markdown table.
 //!
-//! Every instance is a real one, with its own heartbeat and subscriptions; only the process is shared. The server should
+//! Every instance is a real one, with its own heartbeat and subscription; the process and its two connections for scripts
+//! are shared. The server should
 //! be one of its own: its statistics are reset and its slow log is used.
 //!
 //! ```console
@@ -10,7 +11,8 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
-use redbuckets::{Clock, Instance, Placement, Redbuckets, SystemClock};
+use coord_core::{endpoint::Endpoint, store::redis::RedisStore};
+use redbuckets::{Clock, Instance, Placement, Redbuckets, Store, SystemClock};
 use redis::{Connection, RedisResult};
 use tokio::runtime::{Builder, Runtime};
 
@@ -54,6 +56,7 @@ struct Load<'a> {
     runtime: Runtime,
     server: Connection,
     clock: SystemClock,
+    store: Arc<dyn Store>,
     instances: Vec<Instance>,
 }
 
@@ -67,6 +70,7 @@ fn run(options: &Options) -> Result<(), Error> {
             .build()?,
         server,
         clock: SystemClock,
+        store: Arc::new(RedisStore::new(&Endpoint::parse(&options.redis)?)?),
         instances: Vec::new(),
     };
     println!(
@@ -187,7 +191,7 @@ impl Load<'_> {
     }
 
     fn builder(&self, placement: Placement) -> redbuckets::Builder {
-        Redbuckets::builder(&self.options.redis, "load")
+        Redbuckets::with_store(Arc::clone(&self.store), "load")
             .buckets(self.options.buckets)
             .chunk(self.options.chunk)
             .ttl(Duration::from_millis(self.options.ttl_ms))

@@ -117,6 +117,8 @@ pub enum LossCause {
     Expired,
     /// Another incarnation has taken the instance's id.
     Fenced,
+    /// A request of this process to join, delayed on its way, was executed after a later one.
+    Overtaken,
     /// The bucket was granted to another member since.
     Superseded,
     /// The group is not the one that was joined: it was made anew with another bucket count or assignment.
@@ -132,6 +134,7 @@ impl fmt::Display for LossCause {
         f.write_str(match self {
             Self::Expired => "no heartbeat was acknowledged before the deadline",
             Self::Fenced => "another process has taken the instance's id",
+            Self::Overtaken => "a delayed request of this process to join was executed late",
             Self::Superseded => "it was granted to another member",
             Self::Replaced => "the group was made anew with another configuration",
             Self::Left => "the instance left",

@@ -67,8 +67,10 @@ pub(crate) enum Heard {
     Unfinished,
     /// Nothing can be said.
     Failed,
-    /// Another incarnation has taken the id.
-    Fenced,
+    /// A later incarnation has taken the id: its token.
+    Fenced(String),
+    /// It was one of this process, which did not take it up: its token.
+    Overtaken(String),
     /// The group is not the one that was joined.
     Refused(Refusal),
 }
@@ -185,7 +187,7 @@ impl Membership {
                 self.start_sync();
                 Heard::Unfinished
             }
-            BeatReply::Fenced => Heard::Fenced,
+            BeatReply::Fenced(by) => Heard::Fenced(by),
             // Only an answer to an earlier request can say so, and those are not waited for any more.
             BeatReply::Stale => Heard::Failed,
         }
@@ -222,7 +224,7 @@ impl Membership {
                 self.start_sync();
                 Heard::Unfinished
             }
-            ClaimReply::Fenced => Heard::Fenced,
+            ClaimReply::Fenced(by) => Heard::Fenced(by),
             ClaimReply::Stale => self.handle_failed(),
             ClaimReply::Refused(refusal) => Heard::Refused(refusal),
         }

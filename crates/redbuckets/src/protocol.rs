@@ -16,6 +16,8 @@ pub(crate) struct Identity {
     pub(crate) keys: Keys,
     pub(crate) id: String,
     pub(crate) incarnation: Uuid,
+    /// Earlier incarnations of this process, the last few.
+    pub(crate) earlier: Vec<Uuid>,
     /// The incarnation as the store knows it, with the time at which it joined; empty before.
     pub(crate) token: String,
     pub(crate) buckets: u32,
@@ -87,7 +89,8 @@ pub(crate) enum Refusal {
 pub(crate) enum BeatReply {
     Beaten(Beat),
     Resync,
-    Fenced,
+    /// The token of the later incarnation.
+    Fenced(String),
     Stale,
 }
 
@@ -128,12 +131,21 @@ pub(crate) enum ClaimReply {
         rejected: Vec<u32>,
     },
     Restart,
-    Fenced,
+    /// The token of the later incarnation.
+    Fenced(String),
     Stale,
     Refused(Refusal),
 }
 
 impl Identity {
+    /// Whether the incarnation with this token is one of this process.
+    pub(crate) fn is_own(&self, token: &str) -> bool {
+        let uuid = token.split_once(':').map(|(_, uuid)| uuid);
+        self.earlier
+            .iter()
+            .any(|earlier| Some(earlier.to_string().as_str()) == uuid)
+    }
+
     /// `previous` is the token of an incarnation of this very process that has stopped, or "-"; `hurry` tells the others at once.
     pub(crate) fn join(&self, previous: &str, hurry: bool) -> Command {
         self.eval(
@@ -304,7 +316,7 @@ pub(crate) fn parse_beat(
         Some(match split(reply)? {
             ("ok", rest) => BeatReply::Beaten(parse_beaten(rest, releases, buckets)?),
             ("resync", []) => BeatReply::Resync,
-            ("fenced", []) => BeatReply::Fenced,
+            ("fenced", [by]) => BeatReply::Fenced(by.as_str()?.to_owned()),
             ("stale", []) => BeatReply::Stale,
             _ => return None,
         })
@@ -376,7 +388,7 @@ pub(crate) fn parse_claim(reply: &Reply) -> Result<ClaimReply, StoreError> {
                     .ok()?,
             },
             ("restart", []) => ClaimReply::Restart,
-            ("fenced", []) => ClaimReply::Fenced,
+            ("fenced", [by]) => ClaimReply::Fenced(by.as_str()?.to_owned()),
             ("stale", []) => ClaimReply::Stale,
             (kind, rest) => ClaimReply::Refused(refusal(kind, rest)?),
         })

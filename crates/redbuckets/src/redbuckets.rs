@@ -104,6 +104,7 @@ impl Inner {
             keys: self.keys.clone(),
             id: self.id.clone().unwrap_or_else(|| incarnation.to_string()),
             incarnation,
+            earlier: Vec::new(),
             token: String::new(),
             buckets: self.buckets,
             assignment: self.limits.assignment,

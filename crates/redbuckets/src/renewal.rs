@@ -39,17 +39,21 @@ impl Renewal {
 
     fn hear(&self, reply: &Reply) -> Result<Heard, StoreError> {
         let now = self.shared.clock.now();
+        let own = |heard| match heard {
+            Heard::Fenced(by) if self.identity.is_own(&by) => Heard::Overtaken(by),
+            heard => heard,
+        };
         Ok(match &self.asked {
             Some(Request::Beat(request)) => {
                 let buckets = self.identity.buckets;
                 let reply = protocol::parse_beat(reply, request.releases.len(), buckets)?;
                 self.shared
-                    .hear(now, |membership| membership.handle_beat(now, reply))
+                    .hear(now, |membership| own(membership.handle_beat(now, reply)))
             }
             Some(Request::Claim(_)) => {
                 let reply = protocol::parse_claim(reply)?;
                 self.shared
-                    .hear(now, |membership| membership.handle_claim(reply))
+                    .hear(now, |membership| own(membership.handle_claim(reply)))
             }
             None => Heard::Failed,
         })
@@ -86,7 +90,7 @@ impl Renew for Renewal {
             }
             Ok(Heard::Unfinished) => Verdict::Unfinished,
             Ok(Heard::Failed) => Verdict::Failed,
-            Ok(Heard::Fenced | Heard::Refused(_)) => Verdict::Lost,
+            Ok(Heard::Fenced(_) | Heard::Overtaken(_) | Heard::Refused(_)) => Verdict::Lost,
             Err(error) => {
                 self.shared.fail(error);
                 Verdict::Failed

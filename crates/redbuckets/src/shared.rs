@@ -45,6 +45,8 @@ struct State {
     nudge: Option<Nudge>,
     snapshot: Option<Arc<Snapshot>>,
     last_beat: Option<Instant>,
+    /// The incarnation of this process that the store has on record instead of the current one.
+    overtaken_by: Option<String>,
 }
 
 impl State {
@@ -86,6 +88,7 @@ impl Shared {
                 nudge: None,
                 snapshot: None,
                 last_beat: None,
+                overtaken_by: None,
             }),
         }
     }
@@ -138,7 +141,11 @@ impl Shared {
                     None
                 }
                 Heard::Unfinished | Heard::Failed => None,
-                Heard::Fenced => Some((Status::Fenced, LossCause::Fenced)),
+                Heard::Fenced(_) => Some((Status::Fenced, LossCause::Fenced)),
+                Heard::Overtaken(by) => {
+                    state.overtaken_by = Some(by.clone());
+                    Some((Status::Lost, LossCause::Overtaken))
+                }
                 Heard::Refused(_) => Some((Status::Lost, LossCause::Replaced)),
             };
             if let Some((status, cause)) = end {
@@ -273,6 +280,10 @@ impl Shared {
 
     pub(crate) fn view(&self) -> View {
         self.state().membership.view().clone()
+    }
+
+    pub(crate) fn take_overtaken_by(&self) -> Option<String> {
+        self.state().overtaken_by.take()
     }
 
     pub(crate) fn last_beat(&self) -> Option<Instant> {

@@ -70,7 +70,14 @@ impl Supervisor {
     /// A membership again, as soon as there can be one; `None` where the instance leaves first or was fenced.
     async fn rejoin(&mut self) -> Option<LeaseHandle> {
         let mut leave = self.leave.clone();
-        let previous = self.identity.token.clone();
+        let previous = self
+            .shared
+            .take_overtaken_by()
+            .unwrap_or_else(|| self.identity.token.clone());
+        let earlier = &mut self.identity.earlier;
+        earlier.push(self.identity.incarnation);
+        let forgotten = earlier.len().saturating_sub(Self::REMEMBERED);
+        earlier.drain(..forgotten);
         self.identity.incarnation = incarnation(&mut self.rng);
         loop {
             let mut joining = Joining {
@@ -99,7 +106,7 @@ impl Supervisor {
                 }
                 Err(crate::error::JoinError::DuplicateInstance { .. }) => {
                     self.shared.hear(self.shared.clock.now(), |_| {
-                        crate::membership::Heard::Fenced
+                        crate::membership::Heard::Fenced(String::new())
                     });
                     return None;
                 }
@@ -191,6 +198,8 @@ impl Supervisor {
 
     const FIRST_BACKOFF: Duration = Duration::from_millis(25);
     const MAX_BACKOFF: Duration = Duration::from_secs(1);
+    /// How many earlier incarnations are recognised; no request is under way for as long as they lasted.
+    const REMEMBERED: usize = 16;
     const REJOIN_PAUSE: Duration = Duration::from_millis(500);
 }
 

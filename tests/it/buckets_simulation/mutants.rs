@@ -32,8 +32,6 @@ pub(super) enum Mutant {
     ReapWithoutEpochBump,
     /// Free buckets are granted at once, whatever the store has forgotten.
     HistoryIgnored,
-    /// A claim is believed whatever was granted since.
-    ClaimWithoutEpochCheck,
 }
 
 impl Mutant {
@@ -65,10 +63,6 @@ impl Mutant {
             (Self::HistoryIgnored, "beat") => &[(
                 "local known = standing == 'known'",
                 "local known = true; detail = standing == 'known' and detail or 0",
-            )],
-            (Self::ClaimWithoutEpochCheck, "claim") => &[(
-                "if epoch < own.epoch or (epoch == own.epoch and owner and own.owner ~= number) then",
-                "if false then",
             )],
             _ => return script,
         };

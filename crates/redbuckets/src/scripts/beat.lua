@@ -11,7 +11,7 @@
 --          ms until the past is known, own buckets}; the range is only set for contiguous groups;
 --         an outcome is m (given to another member), f (free), k (keep it, nobody lacks it), g (was not the caller's)
 --         {'resync'}: the store's view may differ from the caller's, which must claim what it holds (see claim.lua)
---         {'fenced'}: another incarnation has taken the id | {'stale'}: a later request was executed before
+--         {'fenced', incarnation with its time}: a later one has taken the id | {'stale'}: a later request was executed before
 --
 -- The first half is all that an idle member needs; the second half (hand.lua) moves buckets.
 --
@@ -27,7 +27,10 @@ local heard, releases = tonumber(ARGV[11]), ARGV[12]
 
 local me = group_load() and record(number)
 if not me or me.id ~= id then return { 'resync' } end
-if me.incarnation ~= incarnation then return { is_later(me.incarnation, incarnation) and 'fenced' or 'resync' } end
+if me.incarnation ~= incarnation then
+  if is_later(me.incarnation, incarnation) then return { 'fenced', me.incarnation } end
+  return { 'resync' }
+end
 if seq <= me.seq then return { 'stale' } end
 local in_step = me.gen == group.gen and gen == group.gen and heard <= me.seq and me.acked <= got and got <= me.given
 if not in_step then return { 'resync' } end

@@ -7,7 +7,7 @@
 --         13 number of the last request that was answered, 14 claims: "bucket epoch bucket epoch …"
 --
 -- Reply   {'claimed', member number, generation, rejected "bucket …"}: those the caller must stop working on now
---         {'restart'}: the store changed in between | {'fenced'} | {'stale'} | {'full'}
+--         {'restart'}: the store changed in between | {'fenced', incarnation} | {'stale'} | {'full'}
 --         {'buckets', …} | {'assignment', …} | {'wrongtype', …} as in join.lua
 --
 -- Guarantees: epochs decide. A bucket granted with a higher epoch than the claimed one is not given back; one with a
@@ -37,7 +37,7 @@ local me = number and record(number)
 if me and me.incarnation ~= incarnation then
   if is_later(me.incarnation, incarnation) then
     flush()
-    return { 'fenced' }
+    return { 'fenced', me.incarnation }
   end
   -- The caller joined in the part of the past that the store has lost.
   me.incarnation, me.seq = incarnation, 0

@@ -204,7 +204,8 @@ local function is_live(number)
   return reaped_at and now < reaped_at - value.grace
 end
 
--- The member that lacks most, and how many it lacks; nil where nobody does.
+-- The member that lacks most, and how many it lacks, an extra included where one is left: a newcomer that takes over a
+-- leaver's buckets takes them all. nil where nobody lacks any.
 local function neediest(extras)
   local best, lacks, candidates = nil, 0, {}
   for _, class in ipairs(group.classes) do
@@ -219,7 +220,11 @@ local function neediest(extras)
       end
     end
   end
-  if best then return best, lacks end
+  if best then
+    local class = class_of(record(best).weight)
+    if class.rest and above() < extras then lacks = lacks + 1 end
+    return best, lacks
+  end
   if candidates[1] and above() < extras then return candidates[1], 1 end
   return nil, 0
 end

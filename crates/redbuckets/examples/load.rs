@@ -197,6 +197,7 @@ impl Load<'_> {
             .ttl(Duration::from_millis(self.options.ttl_ms))
             .clock(Arc::new(self.clock))
             .placement(placement)
+            .register_timeout(Duration::from_secs(60))
             .max_moves(4_096)
     }
 

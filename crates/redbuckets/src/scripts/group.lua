@@ -50,37 +50,6 @@ local function group_load()
   return group
 end
 
-local function group_text()
-  return table.concat({
-    group.gen, digits(group.version), digits(group.settle_at), digits(group.unsettled), digits(group.cursor),
-    digits(group.virgin), digits(group.pool), digits(group.top), group.doubted and '1' or '0', digits(group.members),
-  }, ' ')
-end
-
--- Nothing is free of doubt from now on, for one ttl: a new generation, which every member has to confirm.
-local function doubt(ttl)
-  history_doubt(KEYS[1], history_read(KEYS[1]), run_id(), now, ttl, 0)
-  group.doubted, group.dirty = true, true
-end
-
-local function new_generation()
-  group.gen = digits(math.max(tonumber(group.gen) + 1, now_us))
-  group.dirty = true
-end
-
--- 'known', or 'suspect' and the ms to wait. The floor that history keeps is for timestamps; epochs do without, because
--- whatever was granted and forgotten was granted before the wait began, by a clock that is not a ttl ahead.
-local function admit(ttl)
-  local standing, detail, changed = history_admit(KEYS[1], now, 'ask', ttl, 0)
-  if changed then
-    new_generation()
-    group.doubted = true
-  elseif standing == 'known' and group.doubted then
-    group.doubted, group.dirty = false, true
-  end
-  return standing, detail
-end
-
 -- Members --------------------------------------------------------------------------------------------------------
 
 local function record(number)
@@ -102,10 +71,11 @@ local function record(number)
   return found
 end
 
+-- These numbers stay below 10^14, which concatenation writes exactly.
 local function record_text(value)
   return table.concat({
-    value.incarnation, value.gen, digits(value.seq), digits(value.acked), digits(value.given), digits(value.weight),
-    digits(value.grace), value.limbo and '1' or '0', value.id,
+    value.incarnation, value.gen, value.seq, value.acked, value.given, value.weight, value.grace, value.limbo and '1' or '0',
+    value.id,
   }, ' ')
 end
 

@@ -39,6 +39,10 @@ pub enum ClockMode {
     Coarse,
     /// The exact wall clock, at some 20 ns an ID.
     Exact,
+    /// The processor's time stamp counter, set by the wall clock every 10 ms: a timestamp may lag a step of the wall
+    /// clock by that.
+    #[cfg(feature = "tsc")]
+    Tsc,
     /// A thread of the process, shared by all generators in this mode, that looks at the wall clock every
     /// millisecond. The fastest; a timestamp may lag by 1 ms and by as long as that thread gets no processor.
     Ticker,
@@ -52,6 +56,8 @@ pub(crate) enum Source {
     Coarse,
     Exact,
     Ticker(&'static AtomicU64),
+    #[cfg(feature = "tsc")]
+    Tsc(&'static Tsc),
     Custom(Arc<dyn Clock>),
 }
 
@@ -61,6 +67,8 @@ impl Source {
             ClockMode::Coarse => Self::Coarse,
             ClockMode::Exact => Self::Exact,
             ClockMode::Ticker => Self::Ticker(ticker()),
+            #[cfg(feature = "tsc")]
+            ClockMode::Tsc => Self::Tsc(Tsc::shared()),
             ClockMode::Custom(clock) => Self::Custom(clock),
         }
     }
@@ -72,6 +80,8 @@ impl Source {
             Self::Coarse => coarse_ms(),
             Self::Ticker(now) => now.load(Ordering::Relaxed),
             Self::Exact => millis(system_wall()),
+            #[cfg(feature = "tsc")]
+            Self::Tsc(tsc) => tsc.recent_ms(),
             Self::Custom(clock) => millis(clock.wall()),
         }
     }
@@ -80,21 +90,21 @@ impl Source {
     pub(crate) fn wall(&self) -> Duration {
         match self {
             Self::Custom(clock) => clock.wall(),
-            Self::Coarse | Self::Exact | Self::Ticker(_) => system_wall(),
+            _ => system_wall(),
         }
     }
 
     pub(crate) fn boot(&self) -> Duration {
         match self {
             Self::Custom(clock) => clock.boot(),
-            Self::Coarse | Self::Exact | Self::Ticker(_) => system_boot(),
+            _ => system_boot(),
         }
     }
 
     pub(crate) const fn custom(&self) -> Option<&Arc<dyn Clock>> {
         match self {
             Self::Custom(clock) => Some(clock),
-            Self::Coarse | Self::Exact | Self::Ticker(_) => None,
+            _ => None,
         }
     }
 }
@@ -164,6 +174,51 @@ fn system_boot() -> Duration {
 fn system_boot() -> Duration {
     static ZERO: OnceLock<Instant> = OnceLock::new();
     timer_now() - *ZERO.get_or_init(timer_now)
+}
+
+/// The time stamp counter, set by the wall clock now and then.
+#[cfg(feature = "tsc")]
+#[derive(Debug)]
+pub(crate) struct Tsc {
+    counter: quanta::Clock,
+    /// The wall clock less the counter, in nanoseconds, as it was last compared. One word, so that no two halves of
+    /// different comparisons meet.
+    offset_ns: AtomicU64,
+    /// When, by the counter, to compare again.
+    due_ns: AtomicU64,
+}
+
+#[cfg(feature = "tsc")]
+impl Tsc {
+    fn shared() -> &'static Self {
+        static SHARED: std::sync::LazyLock<Tsc> = std::sync::LazyLock::new(|| Tsc {
+            counter: quanta::Clock::new(),
+            offset_ns: AtomicU64::new(0),
+            due_ns: AtomicU64::new(0),
+        });
+        &SHARED
+    }
+
+    #[inline]
+    fn recent_ms(&self) -> u64 {
+        let counter_ns = self.counter.delta_as_nanos(0, self.counter.raw());
+        if counter_ns >= self.due_ns.load(Ordering::Relaxed) {
+            return self.compare(counter_ns);
+        }
+        let offset_ns = self.offset_ns.load(Ordering::Relaxed);
+        counter_ns.wrapping_add(offset_ns) / 1_000_000
+    }
+
+    #[cold]
+    fn compare(&self, counter_ns: u64) -> u64 {
+        let wall = system_wall();
+        let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+        let offset_ns = wall_ns.wrapping_sub(counter_ns);
+        self.offset_ns.store(offset_ns, Ordering::Relaxed);
+        self.due_ns
+            .store(counter_ns.saturating_add(10_000_000), Ordering::Relaxed);
+        millis(wall)
+    }
 }
 
 /// The shared ticker's variable; starts its thread at the first call.

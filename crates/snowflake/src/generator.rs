@@ -3,7 +3,8 @@
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use crate::{
-    BuildError, Builder, Id, IdRange, Layout, Local, Metrics, MintError, Next, Reservation,
+    BuildError, Builder, HorizonFileError, Id, IdRange, Layout, Local, Metrics, MintError, Next,
+    Pool, Reservation,
     inner::Inner,
     next::{Queue, Step},
 };
@@ -40,6 +41,15 @@ impl Generator {
     /// Starts to configure a generator.
     pub fn builder() -> Builder {
         Builder::new()
+    }
+
+    /// Joins generators with different machine IDs into one that mints as many times as much.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Pool`] unless there is at least one, and one layout for all.
+    pub fn from_pool(generators: impl IntoIterator<Item = Self>) -> Result<Pool, BuildError> {
+        Pool::new(generators.into_iter().collect())
     }
 
     /// Mints an ID without waiting.
@@ -189,9 +199,18 @@ impl Generator {
         Reservation::new(Arc::clone(&self.inner))
     }
 
-    /// Stops minting for good, on all clones.
-    pub fn close(&self) {
-        let _ = self.inner.close();
+    /// Stops minting for good, on all clones. With a horizon file, writes there how far it came, so that the next run begins
+    /// right after.
+    ///
+    /// # Errors
+    ///
+    /// [`HorizonFileError::Io`]: it is closed, but the next run begins at the file's horizon, a little ahead of the clock.
+    pub fn close(&self) -> Result<(), HorizonFileError> {
+        let last_ms = self.inner.close();
+        match (&self.inner.guards.file, last_ms) {
+            (Some(file), Some(last_ms)) => file.finish(last_ms + 1),
+            _ => Ok(()),
+        }
     }
 
     #[cold]

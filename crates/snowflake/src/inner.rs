@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,6 +12,9 @@ use std::{
 use crate::{
     Id, Metrics, MintError,
     clock::{Source, millis},
+    error::Reason,
+    horizon_file::HorizonFile,
+    registry::Claim,
     reservation::Status,
     sequence::Starts,
     state::{Authority, Missed, Reserved, State, Ticket},
@@ -29,7 +32,15 @@ pub(crate) struct Inner {
     /// Whether callers were told to wait; then tickets may lag by what a late wake-up costs.
     saturated: AtomicBool,
     start: Starts,
+    pub(crate) guards: Guards,
     owner: u32,
+}
+
+/// What keeps a generator with a machine ID of one's own from repeating another's IDs.
+#[derive(Debug, Default)]
+pub(crate) struct Guards {
+    pub(crate) claim: Option<Claim>,
+    pub(crate) file: Option<HorizonFile>,
 }
 
 /// Counted on the slow path only.
@@ -41,11 +52,17 @@ pub(crate) struct Counters {
     pub(crate) wasted: AtomicU64,
     pub(crate) waited: AtomicU64,
     pub(crate) refused: AtomicU64,
-    pub(crate) ahead: AtomicU64,
+    pub(crate) borrowed: AtomicU64,
 }
 
 impl Inner {
-    pub(crate) fn new(state: State, source: Source, start: Starts, borrow: Duration) -> Self {
+    pub(crate) fn new(
+        state: State,
+        source: Source,
+        start: Starts,
+        borrow: Duration,
+        guards: Guards,
+    ) -> Self {
         Self {
             state,
             source,
@@ -55,6 +72,7 @@ impl Inner {
             timeline: Mutex::new(Timeline::new(borrow)),
             saturated: AtomicBool::new(false),
             start,
+            guards,
             owner: std::process::id(),
         }
     }
@@ -92,7 +110,7 @@ impl Inner {
             minted: self.state.passed().saturating_sub(unused),
             waited: counters.waited.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
-            ahead: counters.ahead.load(Ordering::Relaxed),
+            borrowed: counters.borrowed.load(Ordering::Relaxed),
             clock_steps: self.timeline().steps(),
         }
     }
@@ -153,6 +171,7 @@ impl Inner {
     /// the present unit of time.
     pub(crate) fn open(&self) -> Result<(Authority, u64), MintError> {
         let fields = self.state.fields();
+        self.keep_file()?;
         let authority = self.authority()?;
         // Before the clock: read after it, the counter could have been moved on by someone who read the clock later.
         let next = self.state.peek().ok_or(MintError::Closed)?;
@@ -160,6 +179,9 @@ impl Inner {
         let clocks = self.read_clocks();
         let now = fields.layout.timestamp_at_ms(millis(clocks.wall));
         let unit = fields.unit(next);
+        if now < fields.unit(Ticket(next.0.saturating_sub(1))) {
+            self.counters.borrowed.fetch_add(1, Ordering::Relaxed);
+        }
         if fields.horizon(authority) <= now.max(unit) {
             drop(timeline);
             self.state.shut();
@@ -181,9 +203,6 @@ impl Inner {
         }
         self.state.open_until(last, slack);
         drop(timeline);
-        if now < unit {
-            self.counters.ahead.fetch_add(1, Ordering::Relaxed);
-        }
         Ok((authority, now))
     }
 
@@ -208,6 +227,30 @@ impl Inner {
             }
         }
         Err(self.refuse(MintError::NotGranted))
+    }
+
+    /// Raises the horizon in the file, if there is one and it comes near.
+    fn keep_file(&self) -> Result<(), MintError> {
+        let Some(file) = &self.guards.file else {
+            return Ok(());
+        };
+        // A child of a fork must not write.
+        self.authority()?;
+        let next = self.state.peek().ok_or(MintError::Closed)?;
+        let next_ms = self.unit_time(self.state.fields().unit(next));
+        let ahead = self.source.wall() + self.timeline().borrow();
+        match file.keep(millis(next_ms.max(ahead))) {
+            Ok(Some(horizon_ms)) => self.extend(horizon_ms),
+            Ok(None) => {}
+            // What was stored before still holds: it is an error only from that horizon on.
+            Err(error) => {
+                let horizon = self.state.fields().horizon(self.authority()?);
+                if self.unit_time(horizon) <= next_ms.max(ahead) {
+                    return Err(self.refuse(MintError::HorizonFile(Reason::new(Arc::new(error)))));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// How many units the counter may lag `now`, being at `unit`.
@@ -298,6 +341,14 @@ impl Inner {
 
     pub(crate) fn timeline(&self) -> MutexGuard<'_, Timeline> {
         self.timeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(claim) = &self.guards.claim {
+            claim.release(Ticket(self.state.passed()));
+        }
     }
 }
 

@@ -9,6 +9,17 @@ mod id;
 mod layout;
 mod text;
 
+#[cfg(feature = "chrono")]
+mod chrono;
+#[cfg(feature = "jiff")]
+mod jiff;
+#[cfg(feature = "postgres-types")]
+mod postgres;
+#[cfg(feature = "sqlx")]
+mod sqlx;
+#[cfg(feature = "serde")]
+pub mod string;
+
 #[cfg(feature = "std")]
 mod builder;
 #[cfg(feature = "std")]
@@ -18,6 +29,8 @@ mod error;
 #[cfg(feature = "std")]
 mod generator;
 #[cfg(feature = "std")]
+mod horizon_file;
+#[cfg(feature = "std")]
 mod inner;
 #[cfg(feature = "std")]
 mod local;
@@ -26,7 +39,11 @@ mod metrics;
 #[cfg(feature = "std")]
 mod next;
 #[cfg(feature = "std")]
+mod pool;
+#[cfg(feature = "std")]
 mod range;
+#[cfg(feature = "std")]
+mod registry;
 #[cfg(feature = "std")]
 mod reservation;
 #[cfg(feature = "std")]
@@ -50,9 +67,11 @@ pub use {
     clock::{Clock, ClockMode},
     error::{GrantError, MintError, Reason},
     generator::Generator,
+    horizon_file::HorizonFileError,
     local::Local,
     metrics::Metrics,
     next::Next,
+    pool::Pool,
     range::IdRange,
     reservation::Reservation,
     sequence::SequenceStart,

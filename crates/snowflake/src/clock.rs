@@ -73,16 +73,16 @@ impl Source {
         }
     }
 
-    /// The wall clock in milliseconds since the Unix epoch, perhaps a little late.
+    /// The wall clock in nanoseconds since the Unix epoch, perhaps a little late.
     #[inline]
-    pub(crate) fn recent_ms(&self) -> u64 {
+    pub(crate) fn recent_ns(&self) -> u64 {
         match self {
-            Self::Coarse => coarse_ms(),
+            Self::Coarse => coarse_ns(),
             Self::Ticker(now) => now.load(Ordering::Relaxed),
-            Self::Exact => millis(system_wall()),
+            Self::Exact => nanos(system_wall()),
             #[cfg(feature = "tsc")]
-            Self::Tsc(tsc) => tsc.recent_ms(),
-            Self::Custom(clock) => millis(clock.wall()),
+            Self::Tsc(tsc) => tsc.recent_ns(),
+            Self::Custom(clock) => nanos(clock.wall()),
         }
     }
 
@@ -107,6 +107,14 @@ impl Source {
             _ => None,
         }
     }
+}
+
+/// Good until the year 2554.
+#[inline]
+pub(crate) const fn nanos(time: Duration) -> u64 {
+    time.as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(time.subsec_nanos() as u64)
 }
 
 pub(crate) fn millis(time: Duration) -> u64 {
@@ -138,21 +146,21 @@ fn system_wall() -> Duration {
     clippy::disallowed_methods,
     reason = "this is the clock module: every other reading goes through it"
 )]
-fn coarse_ms() -> u64 {
+fn coarse_ns() -> u64 {
     use nix::time::{ClockId, clock_gettime};
 
     let Ok(time) = clock_gettime(ClockId::CLOCK_REALTIME_COARSE) else {
-        return millis(system_wall());
+        return nanos(system_wall());
     };
     // A clock set before 1970 reads as 1970.
     let seconds = time.tv_sec().max(0).unsigned_abs();
-    seconds * 1_000 + time.tv_nsec().unsigned_abs() / 1_000_000
+    seconds * 1_000_000_000 + time.tv_nsec().unsigned_abs()
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[inline]
-fn coarse_ms() -> u64 {
-    millis(system_wall())
+fn coarse_ns() -> u64 {
+    nanos(system_wall())
 }
 
 #[cfg(unix)]
@@ -200,44 +208,43 @@ impl Tsc {
     }
 
     #[inline]
-    fn recent_ms(&self) -> u64 {
+    fn recent_ns(&self) -> u64 {
         let counter_ns = self.counter.delta_as_nanos(0, self.counter.raw());
         if counter_ns >= self.due_ns.load(Ordering::Relaxed) {
             return self.compare(counter_ns);
         }
         let offset_ns = self.offset_ns.load(Ordering::Relaxed);
-        counter_ns.wrapping_add(offset_ns) / 1_000_000
+        counter_ns.wrapping_add(offset_ns)
     }
 
     #[cold]
     fn compare(&self, counter_ns: u64) -> u64 {
-        let wall = system_wall();
-        let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+        let wall_ns = nanos(system_wall());
         let offset_ns = wall_ns.wrapping_sub(counter_ns);
         self.offset_ns.store(offset_ns, Ordering::Relaxed);
         self.due_ns
             .store(counter_ns.saturating_add(10_000_000), Ordering::Relaxed);
-        millis(wall)
+        wall_ns
     }
 }
 
 /// The shared ticker's variable; starts its thread at the first call.
 fn ticker() -> &'static AtomicU64 {
-    static NOW_MS: AtomicU64 = AtomicU64::new(0);
+    static NOW_NS: AtomicU64 = AtomicU64::new(0);
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
-        NOW_MS.store(millis(system_wall()), Ordering::Relaxed);
+        NOW_NS.store(nanos(system_wall()), Ordering::Relaxed);
         std::thread::Builder::new()
             .name("snowflake-tick".into())
             .spawn(|| {
                 loop {
                     let now = system_wall();
-                    NOW_MS.store(millis(now), Ordering::Relaxed);
+                    NOW_NS.store(nanos(now), Ordering::Relaxed);
                     let into_ms = Duration::from_nanos(u64::from(now.subsec_nanos() % 1_000_000));
                     std::thread::sleep(Duration::from_millis(1) - into_ms);
                 }
             })
             .expect("a process that runs can start one more thread");
     });
-    &NOW_MS
+    &NOW_NS
 }

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     Id, Metrics, MintError,
-    clock::{Source, millis},
+    clock::{Source, millis, nanos},
     error::Reason,
     horizon_file::HorizonFile,
     registry::Claim,
@@ -79,7 +79,7 @@ impl Inner {
 
     #[inline]
     pub(crate) fn try_next(&self) -> Result<Id, MintError> {
-        match self.state.mint(self.recent_unit()) {
+        match self.state.mint(self.source.recent_ns()) {
             Ok(id) => Ok(id),
             Err(missed) => self.mint_slowly(missed),
         }
@@ -91,8 +91,8 @@ impl Inner {
     fn mint_slowly(&self, mut missed: Missed) -> Result<Id, MintError> {
         for _ in 0..ATTEMPTS {
             self.note(missed);
-            let (_, now) = self.open()?;
-            match self.state.mint(now) {
+            let now_ns = self.open()?;
+            match self.state.mint(now_ns) {
                 Ok(id) => return Ok(id),
                 Err(again) => missed = again,
             }
@@ -118,7 +118,7 @@ impl Inner {
     /// Takes between `least` and `most` tickets in a row: those that are there now.
     #[inline]
     pub(crate) fn reserve(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
-        match self.state.reserve(self.recent_unit(), least, most) {
+        match self.state.reserve(self.source.recent_ns(), least, most) {
             Some(reserved) => Ok(reserved),
             None => self.reserve_slowly(least, most),
         }
@@ -128,8 +128,8 @@ impl Inner {
     #[inline(never)]
     fn reserve_slowly(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
         for _ in 0..ATTEMPTS {
-            let (_, now) = self.open()?;
-            if let Some(reserved) = self.state.reserve(now, least, most) {
+            let now_ns = self.open()?;
+            if let Some(reserved) = self.state.reserve(now_ns, least, most) {
                 return Ok(reserved);
             }
             if let Some(wait) = self.wait_for_batch(least)? {
@@ -167,9 +167,8 @@ impl Inner {
         self.state.left()
     }
 
-    /// Makes the counter and the limit fit what the clock shows. Returns the right to mint, loaded before either, and
-    /// the present unit of time.
-    pub(crate) fn open(&self) -> Result<(Authority, u64), MintError> {
+    /// Makes the counter and the window fit what the clock shows; returns that.
+    pub(crate) fn open(&self) -> Result<u64, MintError> {
         let fields = self.state.fields();
         self.keep_file()?;
         let authority = self.authority()?;
@@ -196,14 +195,15 @@ impl Inner {
                 return Err(self.wait(duration, self.unit_time(unit)));
             }
         };
-        let slack = self.slack(now, unit);
-        if unit + slack < now {
+        if unit + self.slack(now, unit) < now {
             let start = self.start.choose(next.0 & (fields.per_unit() - 1));
             self.skipped(self.state.raise(Ticket(fields.first(now).0 + start)));
         }
-        self.state.open_until(last, slack);
+        let fresh_until_ms = fields.layout.unit_start_ms(now + 1);
+        self.state
+            .open_until(last, fresh_until_ms.saturating_mul(1_000_000));
         drop(timeline);
-        Ok((authority, now))
+        Ok(nanos(clocks.wall))
     }
 
     /// The right to mint, or why there is none.
@@ -309,12 +309,6 @@ impl Inner {
         } else {
             MintError::HorizonReached { horizon_ms, now_ms }
         })
-    }
-
-    #[inline]
-    pub(crate) fn recent_unit(&self) -> u64 {
-        let layout = &self.state.fields().layout;
-        layout.timestamp_at_ms(self.source.recent_ms())
     }
 
     pub(crate) fn unit_time(&self, unit: u64) -> Duration {

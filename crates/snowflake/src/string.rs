@@ -1,4 +1,4 @@
-//! Serializes an [`Id`](crate::Id) as a decimal string, for JavaScript, whose numbers end at 53 bits.
+//! Serializes an [`Id`] as a decimal string, for JavaScript, whose numbers end at 53 bits.
 //!
 //! ```
 //! #[derive(serde::Serialize, serde::Deserialize)]

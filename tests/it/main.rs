@@ -1,1 +1,7 @@
 //! One test binary for everything that crosses crates.
+
+mod differential;
+mod harness;
+mod raus;
+mod simulation;
+mod tidy;

@@ -1,1 +1,17 @@
-//! What the tests share: servers, proxies, simulated processes.
+//! What the tests share: real servers, a proxy that breaks connections, programs as processes, and the checkers
+//! that judge what those processes did.
+//!
+//! Start at [`server::RedisServer`]. Everything listens on loopback only, waits with a bound, and ends its own
+//! child processes when it is dropped. A test that lacks what it needs fails and says how to get it; none is skipped.
+
+pub mod clock;
+mod examples;
+pub mod gate;
+pub mod history;
+pub mod ids;
+pub mod port;
+pub mod process;
+pub mod program;
+pub mod proxy;
+pub mod server;
+pub mod wait;

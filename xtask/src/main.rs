@@ -1,3 +1,45 @@
-//! The project's own commands.
+//! The project's own commands: `cargo xtask help` lists them.
 
-fn main() {}
+mod args;
+mod cargo;
+mod ci;
+mod features;
+mod setup;
+mod tasks;
+
+use std::{env, process::ExitCode};
+
+use crate::args::Task;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let task = match args::parse(&arguments) {
+        Ok(task) => task,
+        Err(misuse) => {
+            eprintln!("error: {misuse}");
+            return ExitCode::from(2);
+        }
+    };
+    let done = match task {
+        Task::Help(text) => {
+            print!("{text}");
+            Ok(())
+        }
+        Task::Setup => setup::setup(),
+        Task::Demo { redis } => tasks::demo(redis.as_deref()),
+        Task::Test => tasks::test(),
+        Task::Ci => ci::ci(),
+        Task::Bench { what, quick } => tasks::bench(&what, quick),
+        Task::Sim(run) => tasks::sim(run),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

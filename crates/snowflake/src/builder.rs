@@ -35,8 +35,12 @@ pub struct Builder {
 #[non_exhaustive]
 pub enum BuildError {
     /// The machine ID does not fit the layout, or the layout's epoch has not come.
-    #[error("the layout does not allow it: {0}")]
-    Layout(LayoutError),
+    #[error("the layout does not allow it")]
+    Layout(#[from] LayoutError),
+    /// The leased machine ID mints already.
+    #[cfg(feature = "raus")]
+    #[error("the machine ID cannot be used by a second generator")]
+    Attached(#[from] raus::AttachError),
     /// The sequence would begin where hardly a number is left.
     #[error(
         "sequences that begin below {below} leave too little of {numbers} numbers; begin below {max} at most, and at least 1"
@@ -79,8 +83,8 @@ pub enum BuildError {
         max: Duration,
     },
     /// The horizon file cannot be used.
-    #[error("the horizon file cannot be used: {0}")]
-    HorizonFile(HorizonFileError),
+    #[error("the horizon file cannot be used")]
+    HorizonFile(#[from] HorizonFileError),
     /// A pool's generators have different layouts, or there are none.
     #[error("a pool needs at least one generator, and one layout for all of them")]
     Pool,
@@ -154,9 +158,7 @@ impl Builder {
     ///
     /// [`BuildError`] says what does not fit.
     pub fn machine_id(self, machine_id: u32) -> Result<Generator, BuildError> {
-        self.layout
-            .check_machine_id(machine_id)
-            .map_err(BuildError::Layout)?;
+        self.layout.check_machine_id(machine_id)?;
         if !self.borrow.is_zero() && self.horizon_file.is_none() {
             return Err(BuildError::BorrowWithoutHorizon);
         }
@@ -244,8 +246,13 @@ impl Builder {
             });
         }
         let now_ms = millis(Source::new(self.clock.clone()).wall());
-        HorizonFile::open(path, &self.layout, machine_id, self.window, now_ms)
-            .map_err(BuildError::HorizonFile)
+        Ok(HorizonFile::open(
+            path,
+            &self.layout,
+            machine_id,
+            self.window,
+            now_ms,
+        )?)
     }
 
     /// Returns when the unit that comes next begins, when it has come.

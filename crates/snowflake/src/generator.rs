@@ -25,6 +25,10 @@ use crate::{
 #[derive(Clone)]
 pub struct Generator {
     inner: Arc<Inner>,
+    /// Beside `inner`, not in it: the lease's heartbeat holds `inner`, and dropping the last generator must drop the
+    /// lease.
+    #[cfg(feature = "raus")]
+    lease: Option<raus::MachineId>,
 }
 
 impl Generator {
@@ -227,7 +231,22 @@ impl Generator {
     pub(crate) fn new(inner: Inner) -> Self {
         Self {
             inner: Arc::new(inner),
+            #[cfg(feature = "raus")]
+            lease: None,
         }
+    }
+
+    #[cfg(feature = "raus")]
+    pub(crate) fn with_lease(self, lease: raus::MachineId) -> Self {
+        Self {
+            lease: Some(lease),
+            ..self
+        }
+    }
+
+    #[cfg(feature = "raus")]
+    pub(crate) const fn lease(&self) -> Option<&raus::MachineId> {
+        self.lease.as_ref()
     }
 
     pub(crate) const fn inner(&self) -> &Arc<Inner> {

@@ -32,6 +32,8 @@ mod generator;
 mod horizon_file;
 #[cfg(feature = "std")]
 mod inner;
+#[cfg(feature = "raus")]
+mod leased;
 #[cfg(feature = "std")]
 mod local;
 #[cfg(feature = "std")]

@@ -3,7 +3,10 @@
 //! [`Store`] is object-safe and small on purpose. Everything that changes state is a [`Script`]; a publish or a
 //! subscription is a wake-up hint whose loss costs latency and nothing else.
 
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod error;
+pub mod redis;
 mod script;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};

@@ -1,6 +1,6 @@
 //! A Lua script and its SHA-1 digest.
 
-use std::sync::OnceLock;
+use std::{fmt, sync::OnceLock};
 
 /// A Lua script that changes state in one step; declared as a `static`.
 ///
@@ -12,7 +12,6 @@ use std::sync::OnceLock;
 /// static PING: Script = Script::new("ping", &["return redis.call('PING')"]);
 /// assert_eq!(PING.sha().len(), 40);
 /// ```
-#[derive(Debug)]
 pub struct Script {
     name: &'static str,
     parts: &'static [&'static str],
@@ -54,6 +53,12 @@ impl Script {
             let sha = sha1_smol::Sha1::from(&source).digest().to_string();
             (source, sha)
         })
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Script({})", self.name)
     }
 }
 

@@ -70,7 +70,10 @@ async fn orders_of_the_last(
     rows.iter().map(order).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "an example has no clock to inject")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an example has no clock to inject"
+)]
 fn now() -> SystemTime {
     SystemTime::now()
 }

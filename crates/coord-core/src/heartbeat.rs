@@ -1,0 +1,298 @@
+//! The driver that keeps leases: it owns their state and renews all of them in one pipeline a heartbeat.
+//!
+//! [`Heartbeat`] is the handle; behind it runs one task, which alone changes lease state. A lease leaves it through
+//! [`LeaseHandle`]: a deadline that is read without locks, and a `watch` of the state.
+
+mod driver;
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::driver::{Driver, Message};
+use crate::{
+    clock::{Clock, Instant},
+    lease::{LeaseState, Timing},
+    spawn::Spawn,
+    store::{Command, Reply, Store, StoreError},
+};
+
+/// What a protocol contributes to a heartbeat, and learns from it.
+///
+/// The driver calls these methods one at a time, never while the commands are under way.
+pub trait Renew: Send + 'static {
+    /// The commands of the next heartbeat. The first one is the renewal; the others are hints whose failure costs
+    /// nothing.
+    fn commands(&mut self) -> Vec<Command>;
+
+    /// The replies to them, in order. A late reply, after the deadline, is not passed on.
+    fn handle_replies(&mut self, replies: &[Result<Reply, StoreError>]) -> Verdict;
+
+    /// Two thirds of the ttl have passed without an acknowledgement; `deadline` is when the lease ends.
+    fn handle_at_risk(&mut self, deadline: Instant);
+
+    /// The deadline has passed. Called at most once, and never after [`Verdict::Lost`].
+    fn handle_expired(&mut self);
+}
+
+/// What the replies to a heartbeat mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The lease lives on for a ttl from the sending of this heartbeat.
+    Acknowledged,
+    /// The store says that the lease is another's or gone.
+    Lost,
+    /// Nothing is known; try again soon.
+    Failed,
+}
+
+/// Keeps every lease that a process has on one store.
+///
+/// Cheap to clone. The driver ends when every clone and every [`LeaseHandle`] is gone.
+#[derive(Clone)]
+pub struct Heartbeat {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    spawner: Arc<dyn Spawn>,
+    // Unbounded, because `Drop` must neither block nor fail; each lease sends at most two messages in its life.
+    messages: mpsc::UnboundedSender<Message>,
+}
+
+impl fmt::Debug for Heartbeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heartbeat")
+            .field("store", &self.shared.store)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Heartbeat {
+    /// How long a heartbeat waits for its answer; leases shorter than three times as long wait a third of their ttl.
+    pub const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+    /// Starts a driver on `spawner`. `seed` determines the jitter.
+    #[must_use]
+    pub fn start(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        spawner: Arc<dyn Spawn>,
+        seed: u64,
+    ) -> Self {
+        let (messages, inbox) = mpsc::unbounded_channel();
+        let driver = Driver::new(Arc::clone(&store), Arc::clone(&clock), inbox, seed);
+        spawner.spawn(Box::pin(driver.run()));
+        let shared = Shared {
+            store,
+            clock,
+            spawner,
+            messages,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The store that the leases live in.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    /// The clock that deadlines are read from.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+
+    /// Runs `task` where the driver runs: away from a runtime that the user may block.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.shared.spawner.spawn(Box::pin(task));
+    }
+
+    /// Runs `task` where the driver runs and returns its output; `None` where that runtime was shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels `task` at its next await point.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (mut sender, outcome) = oneshot::channel();
+        self.spawn(async move {
+            tokio::select! {
+                biased;
+                output = task => {
+                    let _ = sender.send(output);
+                }
+                () = sender.closed() => {}
+            }
+        });
+        outcome.await.ok()
+    }
+
+    /// Keeps the lease that `protocol` was granted by a request sent at `sent`.
+    #[must_use]
+    pub fn adopt(&self, sent: Instant, timing: Timing, protocol: Box<dyn Renew>) -> LeaseHandle {
+        let validity = Arc::new(Validity::until(timing.deadline(sent)));
+        let (state, receiver) = watch::channel(LeaseState::Held);
+        let (stop, stopped) = oneshot::channel();
+        // Where the driver is gone the message is dropped, and with it the watch's sender: the handle reads Lost.
+        let _ = self.shared.messages.send(Message::Adopt {
+            sent,
+            timing,
+            protocol,
+            validity: Arc::clone(&validity),
+            state,
+            stop: stopped,
+        });
+        LeaseHandle {
+            heartbeat: self.clone(),
+            validity,
+            state: receiver,
+            stop,
+        }
+    }
+
+    /// A handle that does not keep the driver alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakHeartbeat {
+        WeakHeartbeat(Arc::downgrade(&self.shared))
+    }
+}
+
+/// From [`Heartbeat::downgrade`].
+#[derive(Clone)]
+pub struct WeakHeartbeat(Weak<Shared>);
+
+impl fmt::Debug for WeakHeartbeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakHeartbeat")
+    }
+}
+
+impl WeakHeartbeat {
+    /// The heartbeat, while somebody else still keeps it.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Heartbeat> {
+        Some(Heartbeat {
+            shared: self.0.upgrade()?,
+        })
+    }
+}
+
+/// One lease that a [`Heartbeat`] keeps. Dropping it stops the renewals; the lease then ends by itself.
+pub struct LeaseHandle {
+    heartbeat: Heartbeat,
+    validity: Arc<Validity>,
+    state: watch::Receiver<LeaseState>,
+    stop: oneshot::Sender<oneshot::Sender<()>>,
+}
+
+impl fmt::Debug for LeaseHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeaseHandle")
+            .field("validity", &self.validity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LeaseHandle {
+    /// Whether the holder may still act, by the local clock.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.heartbeat.clock().now() < self.deadline()
+    }
+
+    /// The instant at which the holder must stop; in the past once the lease is lost.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.validity.deadline()
+    }
+
+    /// The deadline, shared: it stays readable without the handle.
+    #[must_use]
+    pub fn validity(&self) -> Arc<Validity> {
+        Arc::clone(&self.validity)
+    }
+
+    /// Waits until the lease is lost, or the driver is gone with its runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn lost(&mut self) {
+        let _ = self
+            .state
+            .wait_for(|state| *state == LeaseState::Lost)
+            .await;
+        self.validity.revoke();
+    }
+
+    /// Stops renewing and waits for the renewal under way: afterwards nothing of the driver's touches the lease.
+    ///
+    /// # Cancel safety
+    ///
+    /// Renewing stops all the same.
+    pub async fn stop(self) {
+        let (confirm, confirmed) = oneshot::channel();
+        if self.stop.send(confirm).is_ok()
+            && self.heartbeat.shared.messages.send(Message::Look).is_ok()
+        {
+            let _ = confirmed.await;
+        }
+        self.validity.revoke();
+    }
+}
+
+/// A deadline that many threads read and one driver moves.
+#[derive(Debug)]
+pub struct Validity {
+    deadline_ns: AtomicU64,
+}
+
+impl Validity {
+    fn until(deadline: Instant) -> Self {
+        Self {
+            deadline_ns: AtomicU64::new(nanoseconds(deadline)),
+        }
+    }
+
+    /// The instant at which the holder must stop; the clock's zero once the lease is lost.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        Instant::from_boot(Duration::from_nanos(
+            self.deadline_ns.load(Ordering::Acquire),
+        ))
+    }
+
+    fn extend(&self, deadline: Instant) {
+        // A revoked deadline stays revoked: the driver extends before it publishes a loss, never after.
+        self.deadline_ns
+            .store(nanoseconds(deadline), Ordering::Release);
+    }
+
+    /// Ends the lease at once. A protocol that learns of a loss calls this before it tells anybody, so that nobody who
+    /// has heard of the loss still reads a deadline in the future.
+    pub fn revoke(&self) {
+        self.deadline_ns.store(0, Ordering::Release);
+    }
+}
+
+/// Boot-time nanoseconds fit 64 bits for 584 years.
+fn nanoseconds(instant: Instant) -> u64 {
+    u64::try_from(instant.since_boot().as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,402 @@
+//! The life of one lease, as a pure state machine: it is told what happened and when, and says what follows.
+
+use std::time::Duration;
+
+use crate::clock::Instant;
+
+/// How long a lease lasts and how often it is renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    ttl: Duration,
+    heartbeat: Duration,
+}
+
+impl Timing {
+    /// The shortest ttl that is accepted.
+    pub const MIN_TTL: Duration = Duration::from_millis(30);
+    /// The longest ttl that is accepted: a crashed holder blocks its slot for as long.
+    pub const MAX_TTL: Duration = Duration::from_secs(3_600);
+    /// The shortest time between two renewals that is accepted.
+    pub const MIN_HEARTBEAT: Duration = Duration::from_millis(10);
+    /// How many heartbeats a ttl must hold: a lease survives two lost ones.
+    pub const MIN_HEARTBEATS: u32 = 3;
+
+    /// A lease of `ttl`, renewed every `heartbeat`.
+    ///
+    /// # Errors
+    ///
+    /// [`TimingError`] where `ttl` is outside 30 ms..=1 h, `heartbeat` is under 10 ms, or `ttl` is under three
+    /// heartbeats.
+    pub fn new(ttl: Duration, heartbeat: Duration) -> Result<Self, TimingError> {
+        if ttl < Self::MIN_TTL || Self::MAX_TTL < ttl {
+            return Err(TimingError::Ttl { ttl });
+        }
+        if heartbeat < Self::MIN_HEARTBEAT {
+            return Err(TimingError::Heartbeat { heartbeat });
+        }
+        if ttl < heartbeat.saturating_mul(Self::MIN_HEARTBEATS) {
+            return Err(TimingError::TooFewHeartbeats { ttl, heartbeat });
+        }
+        Ok(Self { ttl, heartbeat })
+    }
+
+    /// The length of the lease, counted by the server from the moment it executes a renewal.
+    #[must_use]
+    pub const fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// The time between two renewals.
+    #[must_use]
+    pub const fn heartbeat(&self) -> Duration {
+        self.heartbeat
+    }
+
+    /// The ttl in whole milliseconds, as scripts take it.
+    #[must_use]
+    pub fn ttl_ms(&self) -> u64 {
+        u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The instant at which a holder whose last acknowledged request was *sent* at `sent` must stop.
+    ///
+    /// The server cannot have started its ttl before the request was sent, so a deadline counted from there ends
+    /// before the server's, however long the answer took. The margin of 1 % + 2 ms covers clocks that tick at
+    /// different rates (NTP slews by at most 0.05 %) and the server's millisecond rounding.
+    #[must_use]
+    pub fn deadline(&self, sent: Instant) -> Instant {
+        sent + (self.ttl - self.ttl / 100).saturating_sub(Duration::from_millis(2))
+    }
+}
+
+/// A [`Timing`] that cannot keep a lease.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TimingError {
+    /// The ttl is out of bounds.
+    #[error("ttl of {ttl:?} is out of bounds; choose between 30 ms and 1 h")]
+    Ttl {
+        /// The rejected ttl.
+        ttl: Duration,
+    },
+    /// The heartbeat is too short.
+    #[error("heartbeat of {heartbeat:?} is too short; choose 10 ms or more")]
+    Heartbeat {
+        /// The rejected heartbeat.
+        heartbeat: Duration,
+    },
+    /// The ttl does not hold three heartbeats.
+    #[error(
+        "ttl of {ttl:?} is shorter than three heartbeats of {heartbeat:?}; lengthen the ttl or shorten the heartbeat"
+    )]
+    TooFewHeartbeats {
+        /// The rejected ttl.
+        ttl: Duration,
+        /// The heartbeat it does not fit.
+        heartbeat: Duration,
+    },
+}
+
+/// Where a lease stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LeaseState {
+    /// Held, and renewed as planned.
+    Held,
+    /// Still held, but two thirds of the ttl have passed without an acknowledgement.
+    AtRisk,
+    /// No longer held. Final.
+    Lost,
+}
+
+/// What [`Lease::poll`] and the `handle_*` inputs found to have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transition {
+    /// The lease went from held to at risk.
+    AtRisk,
+    /// A renewal was acknowledged while the lease was at risk.
+    Recovered,
+    /// The deadline passed without an acknowledgement.
+    Expired,
+}
+
+/// One lease: `Held → AtRisk → Lost`, with its deadline and its next renewal.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    timing: Timing,
+    state: LeaseState,
+    acknowledged: Instant,
+    due: Instant,
+    failures: u32,
+}
+
+impl Lease {
+    /// A lease whose grant was requested at `sent`. `jitter` in 0.0..1.0 spreads the renewals of many processes.
+    #[must_use]
+    pub fn granted(sent: Instant, timing: Timing, jitter: f64) -> Self {
+        Self {
+            timing,
+            state: LeaseState::Held,
+            acknowledged: sent,
+            due: sent + jittered(timing.heartbeat, jitter),
+            failures: 0,
+        }
+    }
+
+    /// A renewal sent at `sent` was acknowledged; the answer arrived at `now`.
+    ///
+    /// Acknowledgements may arrive out of order, so an older one never shortens the lease. One that arrives after
+    /// the deadline changes nothing: what was lost stays lost.
+    pub fn handle_acknowledged(
+        &mut self,
+        now: Instant,
+        sent: Instant,
+        jitter: f64,
+    ) -> Option<Transition> {
+        if let expired @ Some(Transition::Expired) = self.poll(now) {
+            return expired;
+        }
+        if self.state == LeaseState::Lost {
+            return None;
+        }
+        self.failures = 0;
+        self.acknowledged = self.acknowledged.max(sent);
+        self.due = self.acknowledged + jittered(self.timing.heartbeat, jitter);
+        let recovered = self.state == LeaseState::AtRisk && now < self.risk_at();
+        if !recovered {
+            return None;
+        }
+        self.state = LeaseState::Held;
+        Some(Transition::Recovered)
+    }
+
+    /// A renewal failed, or its answer never came; the next attempt follows after a jittered, growing pause.
+    pub fn handle_failed(&mut self, now: Instant, jitter: f64) {
+        let first = self.timing.heartbeat.min(Self::FIRST_BACKOFF);
+        let pause = first
+            .saturating_mul(1 << self.failures.min(16))
+            .min(self.timing.heartbeat)
+            .min(Self::MAX_BACKOFF);
+        self.failures = self.failures.saturating_add(1);
+        self.due = now + jittered(pause, jitter);
+    }
+
+    /// The store says that the lease is another's, or gone.
+    pub fn handle_refused(&mut self) {
+        self.state = LeaseState::Lost;
+    }
+
+    /// Moves the state to what it is at `now`.
+    pub fn poll(&mut self, now: Instant) -> Option<Transition> {
+        match self.state {
+            LeaseState::Lost => None,
+            _ if self.deadline() <= now => {
+                self.state = LeaseState::Lost;
+                Some(Transition::Expired)
+            }
+            LeaseState::Held if self.risk_at() <= now => {
+                self.state = LeaseState::AtRisk;
+                Some(Transition::AtRisk)
+            }
+            LeaseState::Held | LeaseState::AtRisk => None,
+        }
+    }
+
+    /// Where the lease stood when it was last polled.
+    #[must_use]
+    pub const fn state(&self) -> LeaseState {
+        self.state
+    }
+
+    /// The instant at which the holder must stop unless a renewal is acknowledged before.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.timing.deadline(self.acknowledged)
+    }
+
+    /// When the next renewal is to be sent.
+    #[must_use]
+    pub const fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// The lease's timing.
+    #[must_use]
+    pub const fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    /// The send time of the last acknowledged request.
+    #[must_use]
+    pub const fn acknowledged(&self) -> Instant {
+        self.acknowledged
+    }
+
+    /// The earliest instant at which [`poll`](Self::poll) has something to say; `None` once lost.
+    #[must_use]
+    pub fn changes_at(&self) -> Option<Instant> {
+        match self.state {
+            LeaseState::Held => Some(self.risk_at().min(self.deadline())),
+            LeaseState::AtRisk => Some(self.deadline()),
+            LeaseState::Lost => None,
+        }
+    }
+
+    fn risk_at(&self) -> Instant {
+        self.acknowledged + self.timing.ttl * 2 / 3
+    }
+
+    const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+    const MAX_BACKOFF: Duration = Duration::from_millis(500);
+}
+
+/// `period` shortened by up to a tenth: renewals spread out, and none ever comes later than the period.
+fn jittered(period: Duration, jitter: f64) -> Duration {
+    period.mul_f64(0.9 + 0.1 * jitter.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_boot(Duration::from_millis(ms))
+    }
+
+    fn timing(ttl_ms: u64, heartbeat_ms: u64) -> Timing {
+        Timing::new(
+            Duration::from_millis(ttl_ms),
+            Duration::from_millis(heartbeat_ms),
+        )
+        .expect("valid in this test")
+    }
+
+    #[test]
+    fn goes_from_held_over_at_risk_to_lost() {
+        let mut lease = Lease::granted(at(0), timing(60_000, 1_000), 1.0);
+        assert_eq!(lease.poll(at(39_999)), None);
+        assert_eq!(lease.poll(at(40_000)), Some(Transition::AtRisk));
+        assert_eq!(lease.poll(at(59_397)), None);
+        assert_eq!(lease.poll(at(59_398)), Some(Transition::Expired));
+        assert_eq!(lease.state(), LeaseState::Lost);
+        assert_eq!(lease.poll(at(70_000)), None);
+    }
+
+    #[test]
+    fn the_deadline_counts_from_sending_not_from_the_answer() {
+        let mut lease = Lease::granted(at(0), timing(1_000, 100), 1.0);
+        lease.handle_acknowledged(at(400), at(100), 1.0);
+        assert_eq!(lease.deadline(), at(100 + 988));
+    }
+
+    #[test]
+    fn an_older_answer_never_shortens_the_lease() {
+        let mut lease = Lease::granted(at(0), timing(1_000, 100), 1.0);
+        lease.handle_acknowledged(at(300), at(200), 1.0);
+        lease.handle_acknowledged(at(310), at(100), 1.0);
+        assert_eq!(lease.acknowledged(), at(200));
+    }
+
+    #[test]
+    fn an_answer_after_the_deadline_revives_nothing() {
+        let mut lease = Lease::granted(at(0), timing(1_000, 100), 1.0);
+        let outcome = lease.handle_acknowledged(at(1_200), at(900), 1.0);
+        assert_eq!(outcome, Some(Transition::Expired));
+        assert_eq!(lease.state(), LeaseState::Lost);
+        assert_eq!(lease.handle_acknowledged(at(1_201), at(1_000), 1.0), None);
+        assert_eq!(lease.state(), LeaseState::Lost);
+    }
+
+    #[test]
+    fn an_answer_recovers_a_lease_at_risk() {
+        let mut lease = Lease::granted(at(0), timing(900, 100), 1.0);
+        assert_eq!(lease.poll(at(700)), Some(Transition::AtRisk));
+        assert_eq!(
+            lease.handle_acknowledged(at(720), at(700), 1.0),
+            Some(Transition::Recovered)
+        );
+        assert_eq!(lease.state(), LeaseState::Held);
+    }
+
+    #[test]
+    fn failures_back_off_up_to_the_heartbeat() {
+        let mut lease = Lease::granted(at(0), timing(60_000, 1_000), 1.0);
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            lease.handle_failed(at(0), 1.0);
+            pauses.push(lease.due().since_boot().as_millis());
+        }
+        assert_eq!(pauses, [50, 100, 200, 400, 500, 500]);
+    }
+
+    #[test]
+    fn impossible_timings_name_the_value_and_the_limit() {
+        let check = |ttl, heartbeat, expected: &str| {
+            let error = Timing::new(Duration::from_millis(ttl), Duration::from_millis(heartbeat))
+                .expect_err("must be refused");
+            assert_eq!(error.to_string(), expected);
+        };
+        check(
+            10,
+            1,
+            "ttl of 10ms is out of bounds; choose between 30 ms and 1 h",
+        );
+        check(
+            3_600_001,
+            1_000,
+            "ttl of 3600.001s is out of bounds; choose between 30 ms and 1 h",
+        );
+        check(
+            1_000,
+            9,
+            "heartbeat of 9ms is too short; choose 10 ms or more",
+        );
+        check(
+            2_999,
+            1_000,
+            "ttl of 2.999s is shorter than three heartbeats of 1s; lengthen the ttl or shorten the heartbeat",
+        );
+    }
+
+    proptest! {
+        /// Whatever answers arrive in whatever order, the holder stops before the server's ttl, counted from the
+        /// execution of the last acknowledged request, is over.
+        #[test]
+        fn the_deadline_precedes_the_servers(
+            ttl_ms in 30_u64..3_600_000,
+            answers in prop::collection::vec((0_u64..5_000, 0_u64..2_000, 0_u64..2_000), 0..20),
+        ) {
+            let timing = timing(ttl_ms, (ttl_ms / 3).max(10));
+            let mut lease = Lease::granted(at(0), timing, 0.5);
+            let mut servers_expiry = at(ttl_ms);
+            let mut now = 0;
+            for (gap, to_server, back) in answers {
+                let sent = now + gap;
+                let executed = sent + to_server;
+                now = executed + back;
+                lease.poll(at(now));
+                if lease.state() == LeaseState::Lost {
+                    break;
+                }
+                servers_expiry = servers_expiry.max(at(executed + ttl_ms));
+                lease.handle_acknowledged(at(now), at(sent), 0.5);
+                prop_assert!(lease.deadline() < servers_expiry);
+                prop_assert!(lease.due() <= at(sent) + timing.heartbeat());
+            }
+        }
+
+        /// A failing renewal is tried again within a heartbeat and never at once.
+        #[test]
+        fn retries_are_neither_hasty_nor_late(failures in 1_usize..50, jitter in 0.0_f64..1.0) {
+            let timing = timing(60_000, 1_000);
+            let mut lease = Lease::granted(at(0), timing, jitter);
+            for _ in 0..failures {
+                lease.handle_failed(at(5_000), jitter);
+                prop_assert!(at(5_045) <= lease.due() && lease.due() <= at(6_000));
+            }
+        }
+    }
+}

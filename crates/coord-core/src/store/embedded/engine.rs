@@ -1,0 +1,247 @@
+//! The engine proper: one keyspace, one interpreter, executed under one lock.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    super::{Command, Reply, ServerInfo, StoreError, Subscription},
+    commands::{COMMANDS, execute},
+    db::{Db, Entry, Value},
+    faults::Faults,
+    interpreter::Interpreter,
+    resp::{CommandError, Resp},
+    server::Server,
+};
+
+/// Work that waits for a paused engine.
+pub(super) type Job = Box<dyn FnOnce(&mut Engine, Duration) + Send>;
+
+pub(super) struct Engine {
+    address: String,
+    db: Arc<Mutex<Db>>,
+    interpreter: Interpreter,
+    available: bool,
+    paused: Option<VecDeque<Job>>,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Engine {
+    pub(super) fn new(address: String, seed: u64) -> Self {
+        let db = Arc::new(Mutex::new(Db::new(seed)));
+        let interpreter =
+            Interpreter::new(&db).expect("the sandbox is part of this crate and loads");
+        Self {
+            address,
+            db,
+            interpreter,
+            available: true,
+            paused: None,
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// Runs the job, or keeps it until the engine goes on; drops it where the queue is full.
+    pub(super) fn submit(&mut self, now: Duration, job: Job) {
+        match &mut self.paused {
+            None => job(self, now),
+            Some(queue) if queue.len() < MAX_QUEUED => queue.push_back(job),
+            Some(_) => {}
+        }
+    }
+
+    pub(super) const fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    pub(super) fn pause(&mut self) {
+        self.paused.get_or_insert_default();
+    }
+
+    /// Goes on with everything that queued up, in order.
+    pub(super) fn resume(&mut self, now: Duration) {
+        for job in self.paused.take().unwrap_or_default() {
+            job(self, now);
+        }
+    }
+
+    pub(super) fn pipeline(
+        &mut self,
+        now: Duration,
+        commands: &[Command],
+    ) -> Vec<Result<Reply, StoreError>> {
+        self.count("pipelines");
+        commands
+            .iter()
+            .map(|command| self.execute(now, command))
+            .collect()
+    }
+
+    fn execute(&mut self, now: Duration, command: &Command) -> Result<Reply, StoreError> {
+        let operation = command.name();
+        self.check_available(operation)?;
+        self.count(operation);
+        self.db().begin(now);
+        match command {
+            Command::Eval { script, keys, args } => self.interpreter.eval(script, keys, args),
+            Command::Publish { channel, payload } => self
+                .command(&[b"publish", channel.as_bytes(), payload.as_bytes()])
+                .map(reply),
+        }
+        .map_err(|error| self.refusal(operation, &error))
+    }
+
+    /// One command outside a script.
+    pub(super) fn raw(&mut self, now: Duration, args: &[&[u8]]) -> Result<Reply, StoreError> {
+        self.db().begin(now);
+        self.command(args)
+            .map(reply)
+            .map_err(|error| self.refusal("command", &error))
+    }
+
+    fn command(&mut self, args: &[&[u8]]) -> Result<Resp, CommandError> {
+        execute(&mut self.db(), args)
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        channel: &str,
+        faults: Faults,
+    ) -> Result<Subscription, StoreError> {
+        self.check_available("subscribe")?;
+        self.count("subscribe");
+        Ok(self.db().channels.subscribe(channel, faults))
+    }
+
+    pub(super) fn describe(&mut self) -> Result<ServerInfo, StoreError> {
+        self.check_available("describe")?;
+        self.count("describe");
+        Ok(ServerInfo {
+            product: "embedded".to_owned(),
+            version: Server::VERSION.to_owned(),
+            run_id: self.run_id(),
+            role: "master".to_owned(),
+            connected_replicas: 0,
+            maxmemory_policy: "noeviction".to_owned(),
+            maxmemory: 0,
+            min_replicas_to_write: Some(0),
+            unchecked: Vec::new(),
+        })
+    }
+
+    pub(super) fn run_id(&self) -> String {
+        self.db().server.run_id().to_owned()
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(super) fn set_available(&mut self, available: bool) {
+        self.available = available;
+        if !available {
+            self.db().channels.end_all();
+        }
+    }
+
+    pub(super) fn entries(&self) -> HashMap<Vec<u8>, Entry> {
+        self.db().entries().clone()
+    }
+
+    pub(super) fn replace_entries(&mut self, entries: HashMap<Vec<u8>, Entry>) {
+        self.db().replace_entries(entries);
+    }
+
+    /// Another process serves from now on: new identity, no scripts, no connections, nothing queued.
+    pub(super) fn new_process(&mut self) {
+        self.interpreter.forget_scripts();
+        self.paused = None;
+        let mut db = self.db();
+        db.channels.end_all();
+        db.server = Server::new(&mut db.rng.fork());
+    }
+
+    pub(super) fn keys(&mut self, now: Duration) -> Vec<Vec<u8>> {
+        let mut db = self.db();
+        db.begin(now);
+        db.keys()
+    }
+
+    /// The bytes of a string key.
+    pub(super) fn get(&mut self, now: Duration, key: &[u8]) -> Option<Vec<u8>> {
+        let mut db = self.db();
+        db.begin(now);
+        match &db.entry(key)?.value {
+            Value::String(bytes) => Some(bytes.clone()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn evict(&mut self, now: Duration, key: &[u8]) -> bool {
+        let mut db = self.db();
+        db.begin(now);
+        db.take(key).is_some()
+    }
+
+    pub(super) fn stats(&self) -> BTreeMap<String, u64> {
+        let calls = self.db().calls.clone();
+        let commands = COMMANDS.iter().zip(calls);
+        commands
+            .filter(|(_, calls)| 0 < *calls)
+            .map(|(spec, calls)| (format!("command:{}", spec.name), calls))
+            .chain(
+                self.counts
+                    .iter()
+                    .map(|(name, count)| ((*name).to_owned(), *count)),
+            )
+            .collect()
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    fn check_available(&self, operation: &'static str) -> Result<(), StoreError> {
+        if self.available {
+            return Ok(());
+        }
+        Err(StoreError::Connect {
+            operation,
+            address: self.address.clone(),
+            source: Arc::new(io::Error::from(io::ErrorKind::ConnectionRefused)),
+        })
+    }
+
+    fn refusal(&self, operation: &'static str, error: &CommandError) -> StoreError {
+        let (code, detail) = error
+            .text()
+            .split_once(' ')
+            .unwrap_or_else(|| ("ERR", error.text()));
+        StoreError::Refused {
+            operation,
+            address: self.address.clone(),
+            code: code.to_owned(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    fn db(&self) -> MutexGuard<'_, Db> {
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reply(resp: Resp) -> Reply {
+    match resp {
+        Resp::Nil => Reply::Nil,
+        Resp::Int(value) => Reply::Int(value),
+        Resp::Bulk(bytes) => Reply::Bytes(bytes),
+        Resp::Status(text) => Reply::Bytes(text.into()),
+        Resp::Array(items) => Reply::Array(items.into_iter().map(reply).collect()),
+    }
+}
+
+/// How many requests wait for a paused engine; more are lost, as where socket buffers are full.
+const MAX_QUEUED: usize = 10_000;

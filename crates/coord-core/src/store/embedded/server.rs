@@ -1,0 +1,80 @@
+//! The identity of the engine's "server" and what `INFO` tells of it.
+
+use std::fmt::Write as _;
+
+/// What a restart renews.
+#[derive(Debug)]
+pub(super) struct Server {
+    run_id: String,
+    replication_id: String,
+}
+
+impl Server {
+    /// The version whose behaviour the engine follows.
+    pub(super) const VERSION: &'static str = "7.0.15";
+
+    pub(super) fn new(rng: &mut fastrand::Rng) -> Self {
+        Self {
+            run_id: identity(rng),
+            replication_id: identity(rng),
+        }
+    }
+
+    pub(super) fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// The text of `INFO` for the sections named, or for all of them.
+    pub(super) fn info(&self, sections: &[&[u8]]) -> String {
+        let everything = ["all", "everything", "default"];
+        let wanted = |name: &str| {
+            sections.is_empty()
+                || sections.iter().any(|section| {
+                    section.eq_ignore_ascii_case(name.as_bytes())
+                        || everything
+                            .iter()
+                            .any(|all| section.eq_ignore_ascii_case(all.as_bytes()))
+                })
+        };
+        [
+            ("server", self.server_section()),
+            ("memory", memory_section()),
+            ("replication", self.replication_section()),
+        ]
+        .into_iter()
+        .filter(|(name, _)| wanted(name))
+        .map(|(_, text)| text)
+        .collect::<Vec<_>>()
+        .join("\r\n")
+    }
+
+    fn server_section(&self) -> String {
+        format!(
+            "# Server\r\nredis_version:{}\r\nredis_mode:standalone\r\narch_bits:64\r\nprocess_supervised:no\r\n\
+             run_id:{}\r\ntcp_port:0\r\n",
+            Self::VERSION,
+            self.run_id
+        )
+    }
+
+    fn replication_section(&self) -> String {
+        format!(
+            "# Replication\r\nrole:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n\
+             master_replid:{}\r\nmaster_replid2:{:040}\r\nmaster_repl_offset:0\r\nsecond_repl_offset:-1\r\n",
+            self.replication_id, 0
+        )
+    }
+}
+
+fn memory_section() -> String {
+    "# Memory\r\nmaxmemory:0\r\nmaxmemory_human:0B\r\nmaxmemory_policy:noeviction\r\n".to_owned()
+}
+
+/// Forty hexadecimal digits.
+fn identity(rng: &mut fastrand::Rng) -> String {
+    let mut text = String::with_capacity(40);
+    for _ in 0..5 {
+        write!(text, "{:08x}", rng.u32(..)).expect("writing to a String cannot fail");
+    }
+    text
+}

@@ -1,0 +1,192 @@
+//! From the client's values and errors to ours.
+
+use std::{error::Error as StdError, sync::Arc};
+
+use redis::{RedisError, Value};
+
+use crate::store::{Reply, StoreError};
+
+/// Codes that say: not executed, and not because of what was asked.
+const UNAVAILABLE: [&str; 12] = [
+    "LOADING",
+    "READONLY",
+    "NOREPLICAS",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MOVED",
+    "ASK",
+    "MISCONF",
+    "BUSY",
+    "NOSCRIPT",
+    "UNBLOCKED",
+];
+
+/// Codes after which another server may be the one to talk to.
+const CONDEMNING: [&str; 6] = [
+    "READONLY",
+    "NOREPLICAS",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "MOVED",
+    "ASK",
+];
+
+const CREDENTIALS: [&str; 2] = ["WRONGPASS", "NOAUTH"];
+
+pub(super) fn convert(
+    operation: &'static str,
+    address: &str,
+    value: Value,
+) -> Result<Reply, StoreError> {
+    Ok(match value {
+        Value::Nil => Reply::Nil,
+        Value::Int(number) => Reply::Int(number),
+        Value::Boolean(value) => Reply::Int(i64::from(value)),
+        Value::BulkString(bytes) => Reply::Bytes(bytes),
+        Value::SimpleString(text) => Reply::Bytes(text.into_bytes()),
+        Value::VerbatimString { text, .. } => Reply::Bytes(text.into_bytes()),
+        Value::Okay => Reply::Bytes(b"OK".to_vec()),
+        Value::Array(items) | Value::Set(items) => Reply::Array(
+            items
+                .into_iter()
+                .map(|item| convert(operation, address, item))
+                .collect::<Result<_, _>>()?,
+        ),
+        Value::ServerError(error) => return Err(classify(operation, address, error.into())),
+        other => {
+            return Err(StoreError::Unexpected {
+                operation,
+                reply: kind_of(&other).to_owned(),
+            });
+        }
+    })
+}
+
+pub(super) fn classify(operation: &'static str, address: &str, error: RedisError) -> StoreError {
+    let address = address.to_owned();
+    if error.is_timeout()
+        || error.is_io_error()
+        || error.is_connection_dropped()
+        || error.code().is_none()
+    {
+        return StoreError::Broken {
+            operation,
+            address,
+            source: source(error),
+        };
+    }
+    let (code, detail) = code_and_detail(&error);
+    if CREDENTIALS.contains(&code.as_str()) {
+        StoreError::Credentials {
+            operation,
+            address,
+            code,
+        }
+    } else if UNAVAILABLE.contains(&code.as_str()) {
+        StoreError::Unavailable {
+            operation,
+            address,
+            code,
+            detail,
+        }
+    } else {
+        StoreError::Refused {
+            operation,
+            address,
+            code,
+            detail,
+        }
+    }
+}
+
+/// The code that matters. Redis 6.2 wraps what a script ran into: `ERR Error running script … -READONLY You can't …`.
+fn code_and_detail(error: &RedisError) -> (String, String) {
+    let code = error.code().unwrap_or("ERR").to_owned();
+    let detail = error.detail().unwrap_or_default().to_owned();
+    // What a server that wants a password says to a command of many arguments, instead of NOAUTH.
+    if code == "ERR" && detail.contains("unauthenticated") {
+        return ("NOAUTH".to_owned(), detail);
+    }
+    if code == "ERR" {
+        let inner = UNAVAILABLE
+            .iter()
+            .chain(["OOM", "NOPERM", "WRONGTYPE"].iter())
+            .find(|inner| detail.contains(&format!("-{inner} ")));
+        if let Some(inner) = inner {
+            return ((*inner).to_owned(), detail);
+        }
+    }
+    (code, detail)
+}
+
+pub(super) fn is_unknown_script(reply: &Result<Reply, StoreError>) -> bool {
+    matches!(reply, Err(StoreError::Unavailable { code, .. }) if code == "NOSCRIPT")
+}
+
+/// Whether this reply suggests that the connection leads to the wrong server.
+pub(super) fn condemns_connection(reply: &Result<Reply, StoreError>) -> bool {
+    matches!(reply, Err(StoreError::Unavailable { code, .. }) if CONDEMNING.contains(&code.as_str()))
+}
+
+/// The code of an error that says the credentials are wrong.
+pub(super) fn credentials_code(error: &RedisError) -> Option<String> {
+    if error.kind() == redis::ErrorKind::AuthenticationFailed {
+        return Some(error.code().unwrap_or("WRONGPASS").to_owned());
+    }
+    error
+        .code()
+        .filter(|code| CREDENTIALS.contains(code))
+        .map(str::to_owned)
+}
+
+pub(super) fn source(error: RedisError) -> Arc<dyn StdError + Send + Sync> {
+    Arc::new(error)
+}
+
+const fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Map(_) => "a map",
+        Value::Double(_) => "a double",
+        Value::Push { .. } => "a push message",
+        Value::Attribute { .. } => "an attribute",
+        _ => "a value of another kind",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: &str) {
+        let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).expect("parses");
+        let error = convert("renew", "redis://h:6379/0", value).expect_err("an error");
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn server_errors_are_told_apart_by_code() {
+        check(
+            "READONLY You can't write against a read only replica.",
+            "renew: redis://h:6379/0 cannot serve now: READONLY You can't write against a read only replica.",
+        );
+        check(
+            "ERR Error running script (call to f_1): @user_script:1: -NOREPLICAS Not enough good replicas to write. ",
+            "renew: redis://h:6379/0 cannot serve now: NOREPLICAS Error running script (call to f_1): @user_script:1: \
+             -NOREPLICAS Not enough good replicas to write. ",
+        );
+        check(
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "renew: redis://h:6379/0 refused: OOM command not allowed when used memory > 'maxmemory'.",
+        );
+        check(
+            "ERR Protocol error: unauthenticated multibulk length",
+            "renew: redis://h:6379/0 rejected the credentials (NOAUTH); check user and password in the URL",
+        );
+        check(
+            "NOAUTH Authentication required.",
+            "renew: redis://h:6379/0 rejected the credentials (NOAUTH); check user and password in the URL",
+        );
+    }
+}

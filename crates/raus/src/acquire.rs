@@ -1,0 +1,206 @@
+//! Drives a [`Search`] against the store.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use coord_core::{
+    clock::{Clock, Instant},
+    heartbeat::Heartbeat,
+    history::{self, Mode},
+    store::{Command, Reply, Store, StoreError},
+};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{
+    error::AcquireError,
+    protocol::{self, Identity, Slot},
+    search::{Progress, Search, Step},
+};
+
+/// A slot and the send time of the request that granted it, from which its lease counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Granted {
+    pub(crate) slot: Slot,
+    pub(crate) sent: Instant,
+}
+
+/// How patient an acquisition is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    /// A full range is an error at once; a store that fails is given [`STORE_PATIENCE`].
+    Prompt,
+    /// Everything that may pass is waited for until this instant.
+    Until(Instant),
+}
+
+/// How long a store that fails is given before that is reported: as long as a connection may take.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
+const FIRST_BACKOFF: Duration = Duration::from_millis(25);
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
+
+pub(crate) struct Acquisition {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) identity: Identity,
+    /// How long to listen to a namespace without a record; `None` for somebody who held a slot there and so knows that
+    /// the record was lost.
+    pub(crate) discovery: Option<Duration>,
+    pub(crate) patience: Patience,
+    pub(crate) rng: fastrand::Rng,
+    /// Its sender is dropped when nobody waits for the outcome any more.
+    pub(crate) caller: watch::Receiver<()>,
+}
+
+impl Acquisition {
+    /// Searches until a slot is granted, the search fails, or patience ends; `None` where the caller went away first,
+    /// which is noticed between requests only, so that what a request was granted is never forgotten.
+    /// `new_search` starts over after a full range.
+    pub(crate) async fn run(
+        &mut self,
+        mut new_search: impl FnMut(&mut fastrand::Rng) -> Search,
+    ) -> Result<Option<Granted>, AcquireError> {
+        // A holder of its own for each acquisition: what an earlier one left behind, or sent and never heard of again, is
+        // a stranger's to this one.
+        let holder = random_uuid(&mut self.rng);
+        let mut search = new_search(&mut self.rng);
+        let mut failing_since: Option<Instant> = None;
+        let mut pause = FIRST_BACKOFF;
+        loop {
+            let error = match self.take_step(holder, &mut search).await {
+                Ok(Some(granted)) => return Ok(Some(granted)),
+                Ok(None) if self.is_abandoned() => return Ok(None),
+                Ok(None) => {
+                    (failing_since, pause) = (None, FIRST_BACKOFF);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let now = self.clock.now();
+            let give_up_at = match (&error, self.patience) {
+                (AcquireError::Store(cause), Patience::Prompt) if cause.is_transient() => {
+                    *failing_since.get_or_insert(now) + STORE_PATIENCE
+                }
+                (AcquireError::Store(cause), Patience::Until(deadline)) if cause.is_transient() => {
+                    deadline
+                }
+                (AcquireError::RangeExhausted { .. }, Patience::Until(deadline)) => {
+                    search = new_search(&mut self.rng);
+                    deadline
+                }
+                _ => return Err(error),
+            };
+            if give_up_at <= now + pause {
+                return Err(error);
+            }
+            tracing::debug!(error = %error, "acquisition is tried again");
+            let jitter = 0.5 + 0.5 * self.rng.f64();
+            self.unless_abandoned(tokio::time::sleep(pause.mul_f64(jitter)))
+                .await;
+            if self.is_abandoned() {
+                return Ok(None);
+            }
+            pause = (pause * 2).min(MAX_BACKOFF);
+        }
+    }
+
+    async fn take_step(
+        &mut self,
+        holder: Uuid,
+        search: &mut Search,
+    ) -> Result<Option<Granted>, AcquireError> {
+        match search.step() {
+            Step::Offer {
+                slots,
+                mode,
+                lenient,
+            } => {
+                let sent = self.clock.now();
+                let wall_ms = self.clock.wall_ms();
+                let command = self
+                    .identity
+                    .acquire(holder, &slots, wall_ms, &mode, lenient);
+                let reply = self.ask(command).await.map_err(AcquireError::Store)?;
+                let reply =
+                    protocol::parse_acquire(&reply, holder, &slots).map_err(AcquireError::Store)?;
+                match search.handle_reply(wall_ms, reply) {
+                    // Too late to be worth anything, as after a pause of the process: the same question again.
+                    Progress::Granted(_)
+                        if self.identity.timing.deadline(sent) <= self.clock.now() =>
+                    {
+                        Ok(None)
+                    }
+                    Progress::Granted(slot) => Ok(Some(Granted { slot, sent })),
+                    Progress::Continue => Ok(None),
+                    Progress::Failed(error) => Err(error),
+                }
+            }
+            Step::Listen { token } => {
+                let Some(discovery) = self.discovery else {
+                    search.handle_heard(Mode::Voice);
+                    return Ok(None);
+                };
+                let discovery = self.fit(discovery)?;
+                let channel = self.identity.keys.broadcast();
+                let store = Arc::clone(&self.store);
+                let listening =
+                    history::listen(&*store, &channel, discovery, Heartbeat::RESPONSE_TIMEOUT);
+                let Some(heard) = self.unless_abandoned(listening).await else {
+                    return Ok(None);
+                };
+                let heard = heard.map_err(AcquireError::Store)?;
+                tracing::info!(%channel, ?heard, "the store has no record of this namespace");
+                search.handle_heard(heard.mode(token));
+                Ok(None)
+            }
+            Step::Wait(wait) => {
+                let wait = self.fit(wait)?;
+                tracing::warn!(
+                    ?wait,
+                    "the store may have forgotten who holds what; waiting until they have stopped"
+                );
+                self.unless_abandoned(tokio::time::sleep(wait)).await;
+                search.handle_waited();
+                Ok(None)
+            }
+        }
+    }
+
+    async fn unless_abandoned<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            output = work => Some(output),
+            // Nothing is ever sent: a change is the end of the caller.
+            _ = self.caller.changed() => None,
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.caller.has_changed().is_err()
+    }
+
+    async fn ask(&self, command: Command) -> Result<Reply, StoreError> {
+        let operation = command.name();
+        self.store
+            .pipeline(&[command], Heartbeat::RESPONSE_TIMEOUT)
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(StoreError::unexpected(operation, &Reply::Nil)))
+    }
+
+    /// `wait`, unless it does not fit the caller's time.
+    fn fit(&self, wait: Duration) -> Result<Duration, AcquireError> {
+        let Patience::Until(deadline) = self.patience else {
+            return Ok(wait);
+        };
+        let limit = deadline.saturating_since(self.clock.now());
+        if limit < wait {
+            return Err(AcquireError::HistorySuspect { wait, limit });
+        }
+        Ok(wait)
+    }
+}
+
+/// From the given source, so that simulations replay.
+fn random_uuid(rng: &mut fastrand::Rng) -> Uuid {
+    uuid::Builder::from_random_bytes(rng.u128(..).to_le_bytes()).into_uuid()
+}

@@ -1,0 +1,20 @@
+//! The Lua scripts: the only code that changes what Redis holds.
+
+use coord_core::{history, store::Script};
+
+const SLOTS: &str = include_str!("scripts/slots.lua");
+
+pub(crate) static ACQUIRE: Script = Script::new(
+    "acquire",
+    &[history::PRELUDE, SLOTS, include_str!("scripts/acquire.lua")],
+);
+
+pub(crate) static RENEW: Script = Script::new(
+    "renew",
+    &[history::PRELUDE, SLOTS, include_str!("scripts/renew.lua")],
+);
+
+pub(crate) static RELEASE: Script = Script::new(
+    "release",
+    &[history::PRELUDE, SLOTS, include_str!("scripts/release.lua")],
+);

@@ -1,0 +1,111 @@
+-- Grants the first free one of some slots.
+--
+-- KEYS[1]   hash of the namespace
+-- KEYS[2..] lock keys of the candidates, in order of preference
+-- ARGV[1]   holder (UUID)
+-- ARGV[2]   ttl, ms
+-- ARGV[3]   the holder's wall clock, Unix ms
+-- ARGV[4]   how far that may differ from the server's, ms
+-- ARGV[5]   label of the holder, may be empty; a free slot last held under it is taken first
+-- ARGV[6]   what the holder knows of an absent past: 'ask', 'first:<token>' or 'voice' (see history_admit)
+-- ARGV[7]   '1' to accept a slot whose horizon lies further ahead than ARGV[4], else '0'
+-- ARGV[8..] slot numbers of KEYS[2..]
+--
+-- Reply     {'granted', slot, fence, floor, horizon, server ms}; the numbers from fence on as strings
+--           {'taken', how many are held, how many are free but too far ahead}
+--           {'suspect', ms to wait} | {'absent', token} | {'skew', server ms as a string} | {'wrongtype', key, type}
+--
+-- Guarantees: a slot is granted only where its lock key does not exist and the lease on record is over, so never while
+-- any holder's ttl runs (a lock that was evicted or deleted frees nothing), and never where the past is in doubt. The fence is above every fence granted for the slot before, the floor at or above
+-- every horizon acknowledged before. The same holder asking again for a slot that it has gets the same grant with
+-- the ttl started anew. Nothing is written unless the slot is granted or the past is put on record.
+
+local slots = KEYS[1]
+local holder, ttl, wall, skew = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local label, mode, lenient = ARGV[5], ARGV[6], ARGV[7] == '1'
+local FIRST = 7
+
+local refused = wrong_type(slots)
+if refused then return refused end
+
+local now, now_us = server_now()
+if math.abs(wall - now) > skew then return { 'skew', digits(now) } end
+
+local count = #KEYS - 1
+local values = redis.call('MGET', unpack(KEYS, 2))
+local free, held = {}, 0
+local NONE = { fence = 0, horizon = 0, floor = 0, till = 0, label = '' }
+for i = 1, count do
+  local slot = ARGV[FIRST + i]
+  if values[i] == holder then
+    local record = record_parse(redis.call('HGET', slots, slot))
+    if record then
+      record.horizon = math.max(record.horizon, next_horizon(now, wall, skew, record.floor, ttl))
+      record.till = now + ttl
+      redis.call('HSET', slots, slot, record_text(record))
+      redis.call('PEXPIRE', KEYS[1 + i], ttl)
+      return { 'granted', tonumber(slot), digits(record.fence), digits(record.floor), digits(record.horizon), digits(now) }
+    end
+    held = held + 1
+  elseif values[i] or redis.call('EXISTS', KEYS[1 + i]) == 1 then
+    held = held + 1
+  else
+    free[#free + 1] = i
+  end
+end
+if #free == 0 then return { 'taken', held, 0 } end
+
+-- A label needs all records at once, to find the one that bears it; else they are read one by one until one will do.
+local records = {}
+if label ~= '' then
+  local fields = {}
+  for j, i in ipairs(free) do fields[j] = ARGV[FIRST + i] end
+  for j, text in ipairs(redis.call('HMGET', slots, unpack(fields))) do
+    records[free[j]] = record_parse(text) or NONE
+  end
+end
+local function record_of(i)
+  records[i] = records[i] or record_parse(redis.call('HGET', slots, ARGV[FIRST + i])) or NONE
+  return records[i]
+end
+local chosen, ahead = nil, 0
+if label ~= '' then
+  for _, i in ipairs(free) do
+    local record = records[i]
+    if not chosen and record.label == label and record.till <= now and record.horizon <= now + skew then chosen = i end
+  end
+end
+if not chosen then
+  for _, i in ipairs(free) do
+    local record = record_of(i)
+    if record.till > now then
+      held = held + 1
+    elseif lenient or record.horizon <= now + skew then
+      chosen = i
+      break
+    else
+      ahead = ahead + 1
+    end
+  end
+end
+if not chosen then return { 'taken', held, ahead } end
+
+local standing, detail = history_admit(slots, now, mode, ttl, skew)
+if standing == 'absent' then return { 'absent', detail } end
+if standing == 'suspect' then return { 'suspect', detail } end
+
+local old = records[chosen]
+local floor = math.max(old.horizon, detail)
+local record = {
+  fence = math.max(old.fence + 1, now_us),
+  horizon = next_horizon(now, wall, skew, floor, ttl),
+  floor = floor,
+  till = now + ttl,
+  label = label,
+}
+-- The record first: were the lock refused (memory full), a raised horizon would cost a wait and nothing else.
+redis.call('HSET', slots, ARGV[FIRST + chosen], record_text(record))
+redis.call('SET', KEYS[1 + chosen], holder, 'NX', 'PX', ttl)
+return {
+  'granted', tonumber(ARGV[FIRST + chosen]), digits(record.fence), digits(record.floor), digits(record.horizon), digits(now),
+}

@@ -1,0 +1,113 @@
+//! Minting under a machine ID that `raus` leases.
+
+use std::sync::Arc;
+
+use raus::{Grant, Loss, MachineId, Minter, ReleaseError};
+
+use crate::{BuildError, Builder, Generator, Reservation};
+
+impl Generator {
+    /// A generator with the default layout that mints under a leased machine ID, as far as the store has acknowledged.
+    ///
+    /// After a loss it mints nothing ([`crate::MintError::Lost`] says why), leases another machine ID of the range by
+    /// itself and goes on. Dropping the last clone gives the machine ID back in the background;
+    /// [`Generator::release`] confirms.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use raus::Raus;
+    /// use snowflake::Generator;
+    ///
+    /// // `redis://localhost:6379` in production; nothing else uses this store, so nobody is listened for.
+    /// let raus = Raus::builder("memory://docs", 0..=1023).discovery(Duration::ZERO).build()?;
+    /// let generator = Generator::from_raus(raus.acquire().await?)?;
+    /// let id = generator.next().await?;
+    /// println!("{id}");
+    /// generator.release().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Layout`] if the largest machine ID of the range does not fit the layout,
+    /// [`BuildError::Attached`] if another generator uses this machine ID already.
+    pub fn from_raus(machine_id: MachineId) -> Result<Self, BuildError> {
+        Self::builder().leased(machine_id)
+    }
+
+    /// The leased machine ID with its events; `None` for a generator whose machine ID you assigned yourself.
+    #[must_use]
+    pub const fn machine_id(&self) -> Option<&MachineId> {
+        self.lease()
+    }
+
+    /// Stops minting on all clones, and gives a leased machine ID back with the next holder's first timestamp.
+    ///
+    /// # Errors
+    ///
+    /// [`ReleaseError`] where the store did not confirm in time; the ttl then frees the machine ID.
+    ///
+    /// # Cancel safety
+    ///
+    /// Minting has stopped, and the release goes on in the background.
+    pub async fn release(self) -> Result<(), ReleaseError> {
+        match self.lease() {
+            Some(machine_id) => machine_id.clone().release().await,
+            None => {
+                // Without a horizon file there is nothing that could fail; with one, `close` tells.
+                let _ = self.close();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Builder {
+    /// A generator that mints under a leased machine ID; see [`Generator::from_raus`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Generator::from_raus`].
+    pub fn leased(self, machine_id: MachineId) -> Result<Generator, BuildError> {
+        let generator = self.reserved()?;
+        // Whatever the range may give later has to fit, not only what it gave now.
+        generator.layout().check_range(&machine_id.range())?;
+        machine_id.attach(Arc::new(generator.reservation()))?;
+        machine_id.set_reacquire(true);
+        Ok(generator.with_lease(machine_id))
+    }
+}
+
+impl Minter for Reservation {
+    fn grant(&self, grant: &Grant) {
+        let granted = Self::grant(
+            self,
+            grant.machine_id,
+            grant.floor_ms,
+            grant.horizon_ms,
+            Some(grant.delay),
+        );
+        if let Err(error) = granted {
+            // The range was checked when the generator was built; a closed generator wants no grant.
+            debug_assert!(matches!(error, crate::GrantError::Closed), "{error}");
+        }
+    }
+
+    fn extend(&self, horizon_ms: u64) {
+        Self::extend(self, horizon_ms);
+    }
+
+    fn last_minted_ms(&self) -> Option<u64> {
+        Self::last_minted_ms(self)
+    }
+
+    fn revoke(&self, loss: &Loss) {
+        Self::revoke(self, Arc::new(loss.clone()), loss.since_ms);
+    }
+
+    fn close(&self) -> Option<u64> {
+        Self::close(self)
+    }
+}

@@ -1,0 +1,6 @@
+//! The harness itself: what it starts, breaks and judges must be what it says.
+
+mod checkers;
+mod processes;
+mod proxies;
+mod servers;

@@ -1,0 +1,141 @@
+//! A server that has forgotten who holds what: nothing is granted that a living holder may still hold.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ::raus::{AcquireError, Event, Raus};
+use coord_tests::server::RedisServer;
+use futures_util::future::join_all;
+
+use super::{acquire_all, client, event, ids, server};
+
+const TTL: Duration = Duration::from_secs(3);
+const HEARTBEAT: Duration = Duration::from_millis(200);
+const DISCOVERY: Duration = Duration::from_millis(800);
+
+fn listening(server: &RedisServer) -> Raus {
+    client(server, 0..=63)
+        .ttl(TTL)
+        .heartbeat(HEARTBEAT)
+        .discovery(DISCOVERY)
+        .build()
+        .expect("valid")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_use_is_granted_after_silence() {
+    let server = server();
+    let machine_id = listening(&server)
+        .acquire()
+        .await
+        .expect("silence means first use");
+    assert!(machine_id.is_held());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_voice_means_that_the_past_was_lost() {
+    let server = server();
+    let raus = listening(&server);
+    let voice = async {
+        for _ in 0..20 {
+            server
+                .cli(&["PUBLISH", "raus:broadcast", "somebody:5"])
+                .expect("publishes");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let (outcome, ()) = tokio::join!(raus.acquire_within(Duration::from_secs(2)), voice);
+    let error = outcome.expect_err("one ttl must pass first");
+    assert!(
+        matches!(error, AcquireError::HistorySuspect { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_holders_and_twenty_newcomers_survive_an_empty_restart() {
+    let server = server();
+    let raus = listening(&server);
+    let held = acquire_all(&raus, 20).await;
+    let before: Vec<(u32, u64)> = held.iter().map(|id| (id.id(), id.fence())).collect();
+    let mut events: Vec<_> = held.iter().map(::raus::MachineId::events).collect();
+    server.wipe_and_restart().expect("restarts");
+
+    let newcomers = join_all((0..20).map(|_| {
+        let raus = listening(&server);
+        async move { raus.acquire_within(Duration::from_secs(20)).await }
+    }));
+    let reasserted = join_all(events.iter_mut().map(|events| {
+        event(events, |event| {
+            matches!(event, Event::Reasserted { .. } | Event::Lost(_))
+        })
+    }));
+    let (newcomers, reasserted) = tokio::join!(newcomers, reasserted);
+    assert!(
+        reasserted
+            .iter()
+            .all(|event| matches!(event, Event::Reasserted { .. })),
+        "{reasserted:?}"
+    );
+    let newcomers: Vec<_> = newcomers
+        .into_iter()
+        .map(|outcome| outcome.expect("44 slots are free"))
+        .collect();
+    let after: Vec<(u32, u64)> = held.iter().map(|id| (id.id(), id.fence())).collect();
+    assert_eq!(before, after, "living holders keep slot and fence");
+    assert!(held.iter().all(::raus::MachineId::is_held));
+    let all: BTreeSet<u32> = ids(&held).union(&ids(&newcomers)).copied().collect();
+    assert_eq!(all.len(), 40, "no slot was granted twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flushed_server_is_put_right_by_its_holders() {
+    let server = server();
+    let raus = listening(&server);
+    let held = acquire_all(&raus, 5).await;
+    let mut events: Vec<_> = held.iter().map(::raus::MachineId::events).collect();
+    server.flush_all().expect("flushes");
+    for events in &mut events {
+        event(events, |event| matches!(event, Event::Reasserted { .. })).await;
+    }
+    let error = raus
+        .acquire_within(Duration::from_secs(1))
+        .await
+        .expect_err("one ttl must pass first");
+    assert!(
+        matches!(error, AcquireError::HistorySuspect { .. }),
+        "{error:?}"
+    );
+    let later = raus.acquire().await.expect("it is waited for");
+    assert!(!ids(&held).contains(&later.id()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_server_grants_nothing_for_one_ttl_but_renews() {
+    let server = RedisServer::builder()
+        .config_line("appendonly yes")
+        .config_line("appendfsync always")
+        .start()
+        .expect("starts");
+    let raus = listening(&server);
+    let held = acquire_all(&raus, 3).await;
+    let fences: Vec<u64> = held.iter().map(::raus::MachineId::fence).collect();
+    server.kill().expect("kills");
+    server.restart().expect("restarts");
+    let error = raus
+        .acquire_within(Duration::from_secs(1))
+        .await
+        .expect_err("another run of the server");
+    assert!(
+        matches!(error, AcquireError::HistorySuspect { .. }),
+        "{error:?}"
+    );
+    let later = raus.acquire().await.expect("it is waited for");
+    assert!(!ids(&held).contains(&later.id()));
+    assert!(held.iter().all(::raus::MachineId::is_held));
+    assert_eq!(
+        fences,
+        held.iter()
+            .map(::raus::MachineId::fence)
+            .collect::<Vec<_>>()
+    );
+}

@@ -1,0 +1,420 @@
+//! One run: a store, some processes, faults drawn from a seed, and the checks after every step.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use coord_core::{
+    clock::{Clock, Instant, TokioClock},
+    store::embedded::{Embedded, Snapshot},
+};
+
+use super::{
+    ledger::{Holder, Ledger},
+    mutants::Mutant,
+    peer::Peer,
+    process::{Process, TTL},
+};
+
+/// What became of a run.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) violation: Option<String>,
+    pub(super) history: Vec<String>,
+    pub(super) ids: u64,
+    pub(super) grants: u64,
+    pub(super) faults: u64,
+    pub(super) losses: u64,
+    pub(super) virtual_seconds: u64,
+}
+
+pub(super) struct World {
+    rng: fastrand::Rng,
+    mutant: Mutant,
+    clock: TokioClock,
+    embedded: Embedded,
+    ledger: Arc<Mutex<Ledger>>,
+    slots: u32,
+    /// How likely a step breaks something, and how much of that concerns the server.
+    fault_rate: f64,
+    server_share: f64,
+    processes: Vec<Process>,
+    next_number: usize,
+    snapshots: Vec<Snapshot>,
+    peer: Option<Peer>,
+    /// What ends when: a pause, a partition, an outage.
+    repairs: Vec<(Instant, Repair)>,
+    /// Until then one process is spared, and so is the server: it has forgotten everything and somebody must tell.
+    calm: Option<(Instant, usize)>,
+    faults: u64,
+    losses: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Repair {
+    Resume(usize),
+    Heal(usize),
+    Available,
+    Continue,
+}
+
+impl World {
+    const FAULTY: Duration = Duration::from_secs(40);
+    const SETTLE: Duration = Duration::from_secs(40);
+
+    pub(super) fn new(seed: u64, mutant: Mutant) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let clock = TokioClock::new(Duration::from_secs(1_800_000_000));
+        let embedded = Embedded::with_seed(Arc::new(clock.clone()), rng.u64(..));
+        Self {
+            slots: rng.u32(2..=5),
+            fault_rate: 0.01 + 0.11 * rng.f64(),
+            server_share: if rng.u8(0..3) == 0 {
+                0.0
+            } else {
+                0.3 * rng.f64()
+            },
+            rng,
+            mutant,
+            ledger: Arc::new(Mutex::new(Ledger::new(clock.clone()))),
+            clock,
+            embedded,
+            processes: Vec::new(),
+            next_number: 0,
+            snapshots: Vec::new(),
+            peer: None,
+            repairs: Vec::new(),
+            calm: None,
+            faults: 0,
+            losses: 0,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Outcome {
+        let processes = self.rng.usize(3..=8);
+        self.log(&format!("{} slots, {processes} processes", self.slots));
+        for _ in 0..processes {
+            self.start_process();
+        }
+        let end = self.clock.now() + Self::FAULTY;
+        while self.clock.now() < end && self.ledger().violation.is_none() {
+            self.step().await;
+            if self.rng.f64() < self.fault_rate {
+                self.break_something();
+            }
+        }
+        if self.ledger().violation.is_none() {
+            self.settle().await;
+        }
+        self.outcome()
+    }
+
+    /// Lets some time pass, mints, and checks.
+    async fn step(&mut self) {
+        let pause = Duration::from_millis(self.rng.u64(1..=80));
+        tokio::time::sleep(pause).await;
+        self.repair();
+        for index in 0..self.processes.len() {
+            let process = &self.processes[index];
+            if process.gate.is_running() && self.rng.f64() < 0.7 {
+                process.mint();
+            }
+        }
+        self.step_peer();
+        self.check();
+        if self.calm.is_none() && self.rng.f64() < 0.05 && self.ledger().grants > 0 {
+            self.snapshots.push(self.embedded.snapshot());
+            let excess = self.snapshots.len().saturating_sub(3);
+            self.snapshots.drain(..excess);
+        }
+    }
+
+    /// A peer comes and goes; while it is there, nobody changes its key.
+    fn step_peer(&mut self) {
+        match self.peer.take() {
+            None if self.rng.f64() < 0.01 => {
+                let slot = self.rng.u32(0..self.slots);
+                self.peer = Peer::claim(&self.embedded, slot, self.rng.u64(..));
+                if self.peer.is_some() {
+                    self.log(&format!("a peer claims slot {slot}"));
+                    // It may have found the lock of a living holder evicted, who then has to give way.
+                    self.ledger().excuse(2 * TTL);
+                }
+            }
+            None => {}
+            Some(peer) if self.rng.f64() < 0.01 => peer.release(&self.embedded),
+            Some(peer) => match peer.refresh(&self.embedded) {
+                Ok(()) => self.peer = Some(peer),
+                Err(violation) => self.ledger().fail(violation),
+            },
+        }
+    }
+
+    fn check(&mut self) {
+        let holders: Vec<Holder> = self
+            .processes
+            .iter()
+            .filter_map(|process| process.holder(self.mutant))
+            .collect();
+        self.losses += self
+            .processes
+            .iter()
+            .filter(|process| process.is_lost())
+            .count() as u64;
+        self.ledger().check_holders(&holders);
+    }
+
+    fn repair(&mut self) {
+        let now = self.clock.now();
+        if self.calm.is_some_and(|(until, _)| until <= now) {
+            self.calm = None;
+        }
+        let (due, later) = std::mem::take(&mut self.repairs)
+            .into_iter()
+            .partition(|&(at, _)| at <= now);
+        self.repairs = later;
+        let due: Vec<(Instant, Repair)> = due;
+        for (_, repair) in due {
+            self.log(&format!("{repair:?}"));
+            match repair {
+                Repair::Resume(number) => {
+                    if let Some(process) = self
+                        .processes
+                        .iter()
+                        .find(|process| process.number == number)
+                    {
+                        process.gate.resume();
+                        // The worst moment: the process acts before its timers have told it how late it is.
+                        process.mint();
+                    }
+                }
+                Repair::Heal(number) => {
+                    if let Some(process) = self
+                        .processes
+                        .iter()
+                        .find(|process| process.number == number)
+                    {
+                        process.store.faults().heal();
+                    }
+                }
+                Repair::Available => self.embedded.set_available(true),
+                Repair::Continue => self.embedded.resume(),
+            }
+        }
+    }
+
+    fn break_something(&mut self) {
+        let index = self.rng.usize(0..self.processes.len());
+        let number = self.processes[index].number;
+        let is_spared = self.calm.is_some_and(|(_, spared)| spared == number);
+        let concerns_server = self.rng.f64() < self.server_share;
+        if self.calm.is_some() && (concerns_server || is_spared) {
+            return;
+        }
+        self.faults += 1;
+        if concerns_server {
+            self.break_server();
+        } else {
+            self.break_process(index);
+        }
+    }
+
+    fn break_process(&mut self, index: usize) {
+        let process = &self.processes[index];
+        let (number, faults) = (process.number, process.store.faults().clone());
+        let milliseconds =
+            |rng: &mut fastrand::Rng, up_to: u64| Duration::from_millis(rng.u64(1..=up_to));
+        let what = match self.rng.u32(0..75) {
+            0..18 => {
+                process.gate.pause();
+                let until = self.clock.now() + milliseconds(&mut self.rng, 8_000);
+                self.repairs.push((until, Repair::Resume(number)));
+                "is paused".to_owned()
+            }
+            18..36 => {
+                match self.rng.u32(0..3) {
+                    0 => faults.cut_requests(),
+                    1 => faults.cut_replies(),
+                    _ => faults.cut(),
+                }
+                let until = self.clock.now() + milliseconds(&mut self.rng, 6_000);
+                self.repairs.push((until, Repair::Heal(number)));
+                "is cut off".to_owned()
+            }
+            36..44 => {
+                faults.drop_next_requests(self.rng.u64(1..4));
+                "loses requests".to_owned()
+            }
+            44..52 => {
+                faults.drop_next_replies(self.rng.u64(1..4));
+                "loses replies".to_owned()
+            }
+            52..61 => {
+                // Now and then so slow that requests arrive when nobody waits for them any more.
+                let slowest = if self.rng.bool() { 400 } else { 4_000 };
+                faults.set_request_delay(milliseconds(&mut self.rng, slowest));
+                faults.set_reply_delay(milliseconds(&mut self.rng, 480));
+                let until = self.clock.now() + milliseconds(&mut self.rng, 5_000);
+                self.repairs.push((until, Repair::Heal(number)));
+                "is slow".to_owned()
+            }
+            61..65 => {
+                let by_ms = self.rng.i64(-4_000..=4_000);
+                process.clock.step_wall(by_ms * 1_000);
+                format!("has its clock stepped by {by_ms} ms")
+            }
+            65..70 => {
+                process.kill();
+                self.processes.remove(index);
+                self.start_process();
+                "is killed".to_owned()
+            }
+            _ => format!("releases: {}", process.release()),
+        };
+        self.log(&format!("process {number} {what}"));
+    }
+
+    fn break_server(&mut self) {
+        let rng = &mut self.rng;
+        let what = match rng.u32(0..25) {
+            0..5 => {
+                self.embedded.set_available(false);
+                let until = self.clock.now() + Duration::from_millis(rng.u64(100..=5_000));
+                self.repairs.push((until, Repair::Available));
+                "is down"
+            }
+            5..10 => {
+                self.embedded.pause();
+                let until = self.clock.now() + Duration::from_millis(rng.u64(100..=6_000));
+                self.repairs.push((until, Repair::Continue));
+                "hangs"
+            }
+            10..14 => {
+                self.embedded.restart();
+                "restarts with its data"
+            }
+            14..19 => {
+                if let Some(snapshot) = rng.choice(&self.snapshots) {
+                    self.embedded.rollback(snapshot);
+                    self.peer = None;
+                    self.ledger.lock().expect("not poisoned").excuse(4 * TTL);
+                }
+                "fails over and loses its last writes"
+            }
+            19..22 => {
+                let slot = rng.u32(0..self.slots);
+                self.peer.take_if(|peer| peer.slot() == slot);
+                self.embedded.expire_evict(&format!("sim:id:{slot}"));
+                "evicts a lock"
+            }
+            _ => return self.forget_everything(),
+        };
+        self.log(&format!("the server {what}"));
+    }
+
+    /// An empty restart or a flush. What is promised then rests on one living holder that is heard, so one is spared.
+    fn forget_everything(&mut self) {
+        let witness = self
+            .processes
+            .iter()
+            .find(|process| process.gate.is_running() && process.holder(Mutant::None).is_some());
+        let Some(witness) = witness else { return };
+        witness.store.faults().heal();
+        let number = witness.number;
+        self.embedded.set_available(true);
+        self.embedded.resume();
+        self.repairs
+            .retain(|(_, repair)| !matches!(repair, Repair::Available | Repair::Continue));
+        self.calm = Some((self.clock.now() + TTL, number));
+        self.snapshots.clear();
+        self.peer = None;
+        self.ledger().excuse(4 * TTL);
+        if self.rng.bool() {
+            self.embedded.restart_empty();
+        } else {
+            self.embedded.flush_all();
+        }
+        self.log(&format!(
+            "the server forgets everything; process {number} is a witness"
+        ));
+    }
+
+    fn start_process(&mut self) {
+        let offset_us = self.rng.i64(-3_000_000..=3_000_000);
+        let process = Process::start(
+            self.next_number,
+            &self.embedded,
+            self.clock.sibling(offset_us),
+            self.slots,
+            self.rng.u64(..),
+            self.mutant,
+            Arc::clone(&self.ledger),
+        );
+        self.next_number += 1;
+        self.processes.push(process);
+    }
+
+    /// All faults end; as many processes as there are slots must soon hold one each and mint.
+    async fn settle(&mut self) {
+        self.log("all faults end");
+        self.repairs.clear();
+        if let Some(peer) = self.peer.take() {
+            peer.release(&self.embedded);
+        }
+        self.embedded.set_available(true);
+        self.embedded.resume();
+        let true_ms = self.clock.wall_ms();
+        while self.processes.len() > self.slots as usize {
+            self.processes.remove(0).kill();
+        }
+        for process in &self.processes {
+            process.store.faults().heal();
+            process.gate.resume();
+            let behind_ms = i64::try_from(true_ms).expect("fits")
+                - i64::try_from(process.clock.wall_ms()).expect("fits");
+            process.clock.step_wall(behind_ms * 1_000);
+        }
+        let give_up = self.clock.now() + Self::SETTLE;
+        while self.clock.now() < give_up && self.ledger().violation.is_none() {
+            self.step().await;
+            if let Some(peer) = self.peer.take() {
+                peer.release(&self.embedded);
+            }
+            let is_settled =
+                |process: &Process| process.holder(Mutant::None).is_some() && process.mint();
+            if self.processes.iter().all(is_settled) {
+                return;
+            }
+        }
+        let holders: Vec<_> = self
+            .processes
+            .iter()
+            .map(|process| process.holder(Mutant::None))
+            .collect();
+        self.ledger().fail(format!(
+            "not every process holds a slot again and mints: {holders:?}"
+        ));
+    }
+
+    fn outcome(self) -> Outcome {
+        let ledger = std::mem::replace(&mut *self.ledger(), Ledger::new(self.clock.clone()));
+        Outcome {
+            violation: ledger.violation,
+            history: ledger.history,
+            ids: ledger.ids,
+            grants: ledger.grants,
+            faults: self.faults,
+            losses: self.losses,
+            virtual_seconds: self.clock.now().since_boot().as_secs(),
+        }
+    }
+
+    fn log(&self, what: &str) {
+        self.ledger().log(what);
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().expect("not poisoned")
+    }
+}

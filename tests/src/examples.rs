@@ -1,0 +1,47 @@
+//! The workspace's example programs, built once per test run.
+
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+/// Builds the workspace's examples once and says where they are.
+pub(crate) fn built() -> Result<&'static Path> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    built
+        .as_deref()
+        .map_err(|error| anyhow!("building the examples: {error}"))
+}
+
+fn build() -> Result<PathBuf> {
+    // A test program lies in <target>/<profile>/deps, or <target>/<triple>/<profile>/deps.
+    let program = env::current_exe().context("finding the test program")?;
+    let profile_dir = program.ancestors().nth(2).context("an unusual target")?;
+    let profile = match profile_dir.file_name().and_then(OsStr::to_str) {
+        Some("debug") => "dev",
+        Some(name) => name,
+        None => bail!("no profile in {}", program.display()),
+    };
+    // The selection of `cargo xtask test`: the same features, hence nothing to build again after it.
+    let selection = ["--workspace", "--all-features", "--examples"];
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .arg("build")
+        .args(selection)
+        .args(["--profile", profile, "--target-dir"])
+        .arg(profile_dir.parent().context("an unusual target")?)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .output()
+        .context("starting cargo")?;
+    if !output.status.success() {
+        let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+        bail!("{}:\n{messages}", output.status);
+    }
+    Ok(profile_dir.join("examples"))
+}

@@ -1,0 +1,121 @@
+//! Everything that a change must pass, in one command.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+
+use crate::{args::SimRun, cargo::Call, features::Published, setup, tasks};
+
+/// Runs every step, the quickest to fail first; stops at the first failure.
+pub(crate) fn ci() -> Result<()> {
+    let mut report = Report::start();
+    let done = steps(&mut report);
+    report.print_summary();
+    done
+}
+
+fn steps(report: &mut Report) -> Result<()> {
+    report.step("setup", "cargo xtask setup", setup::setup)?;
+    report.call("format", &Call::cargo("fmt --all --check"))?;
+    let clippy = "clippy --workspace --all-targets --all-features -- -D warnings";
+    report.call("clippy", &Call::cargo(clippy))?;
+    // What `cargo xtask test` runs after its set-up, which is done.
+    report.call("tests and doctests", &tasks::tests())?;
+    let sim = format!("cargo xtask sim --seeds {SIM_SEEDS}");
+    report.step("simulation", &sim, || tasks::sim(SimRun::Seeds(SIM_SEEDS)))?;
+    report.step("demo", "cargo xtask demo", || tasks::demo(None))?;
+    let docs = Call::cargo("doc --workspace --no-deps --all-features");
+    report.call("docs", &docs.env("RUSTDOCFLAGS", "-D warnings"))?;
+    let published = Published::read()?;
+    for check in published.checks() {
+        report.call("a feature alone", &check)?;
+    }
+    report.call("oldest Rust", &oldest_rust(&published.rust_version))
+}
+
+/// A check of the libraries with the oldest Rust that they promise to compile with.
+fn oldest_rust(version: &str) -> Call {
+    // The listing tells without installing anything.
+    let installed = Call::program("rustup", "toolchain list").output();
+    if let Some(toolchain) = installed.ok().and_then(|list| matching(&list, version)) {
+        let line = format!("run {toolchain} cargo check --locked --workspace --lib");
+        return Call::program("rustup", &line).arg("--target-dir=target/oldest-rust");
+    }
+    println!(
+        "note: Rust {version} is not installed, so the libraries are checked with the current one; \
+         after `rustup toolchain install {version}` this step uses it"
+    );
+    Call::cargo("check --locked --workspace --lib")
+}
+
+/// The installed toolchain of this version, such as `1.88.0-x86_64-unknown-linux-gnu` for `1.88`.
+fn matching(list: &str, version: &str) -> Option<String> {
+    let names = list
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    names
+        .filter_map(|name| Some((name, name.strip_prefix(version)?)))
+        .find(|(_, rest)| rest.starts_with(['-', '.']))
+        .map(|(name, _)| name.to_owned())
+}
+
+/// The steps so far, with the time that each took.
+struct Report {
+    started: Instant,
+    steps: Vec<(String, Duration, bool)>,
+}
+
+impl Report {
+    fn start() -> Self {
+        Self {
+            started: now(),
+            steps: Vec::new(),
+        }
+    }
+
+    fn call(&mut self, name: &str, call: &Call) -> Result<()> {
+        self.step(name, &call.to_string(), || call.run())
+    }
+
+    fn step(&mut self, name: &str, repeat: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
+        println!("\n==> {name}: {repeat}");
+        let started = now();
+        let done = run();
+        let took = now() - started;
+        println!("<== {name}: {:.1} s", took.as_secs_f64());
+        self.steps.push((repeat.to_owned(), took, done.is_ok()));
+        done.map_err(|error| anyhow!("{name}: {error:#}\nRepeat with:\n  {repeat}"))
+    }
+
+    fn print_summary(&self) {
+        println!("\nSummary:");
+        for (repeat, took, passed) in &self.steps {
+            let verdict = if *passed { "ok    " } else { "FAILED" };
+            println!("  {verdict} {:7.1} s  {repeat}", took.as_secs_f64());
+        }
+        let total = now() - self.started;
+        println!("  in all {:7.1} s", total.as_secs_f64());
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a report of how long steps took needs no lease's clock, and xtask stays small"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+const SIM_SEEDS: u64 = 2_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_toolchain_is_found_by_its_version_alone() {
+        let list = "stable-x86_64 (default)\n1.881.0-x86_64\n1.88.0-x86_64\n";
+        assert_eq!(matching(list, "1.88").as_deref(), Some("1.88.0-x86_64"));
+        assert_eq!(matching(list, "1.87"), None);
+    }
+}

@@ -1,0 +1,55 @@
+//! The tasks that are one call of cargo.
+
+use anyhow::{Context, Result, bail};
+
+use crate::{args::SimRun, cargo::Call, setup};
+
+/// Runs the demonstration with this terminal.
+pub(crate) fn demo(redis: Option<&str>) -> Result<()> {
+    let call = Call::cargo("run --quiet --package snowflake --example demo --");
+    let call = match redis {
+        Some(url) => call.arg("--redis").arg(url),
+        None => call,
+    };
+    // The call is not shown: a URL may carry a password.
+    call.run().context("the demonstration failed")
+}
+
+/// Sets up, then runs every test.
+pub(crate) fn test() -> Result<()> {
+    setup::setup()?;
+    println!("running `{}`", tests());
+    tests().run().with_context(|| format!("`{}`", tests()))
+}
+
+/// All tests and doctests, in one build.
+pub(crate) fn tests() -> Call {
+    Call::cargo("test --workspace --all-features")
+}
+
+/// Runs the benchmark `what`.
+pub(crate) fn bench(what: &str, quick: bool) -> Result<()> {
+    let call = Call::cargo("run --release --package bench-snowflake --").arg(what);
+    let call = if quick { call.arg("--quick") } else { call };
+    call.run().with_context(|| format!("`{call}`"))
+}
+
+/// Runs the simulation.
+pub(crate) fn sim(run: SimRun) -> Result<()> {
+    let listed = simulation("--list").output()?;
+    if !listed.contains(": test") {
+        // A filter that matches nothing would pass.
+        bail!("no test is named simulation; tests/it has to have such a module");
+    }
+    let call = match run {
+        SimRun::Default => simulation("--nocapture"),
+        SimRun::Seeds(seeds) => simulation("--nocapture").env("SIM_SEEDS", seeds),
+        SimRun::Replay(seed) => simulation("--nocapture").env("SIM_SEED", seed),
+    };
+    call.run().with_context(|| format!("`{call}`"))
+}
+
+fn simulation(option: &str) -> Call {
+    Call::cargo("test --release --package coord-tests --all-features --test it -- simulation")
+        .arg(option)
+}

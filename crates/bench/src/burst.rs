@@ -39,11 +39,11 @@ fn floors(effort: Effort, table: &mut Table) {
             true
         }),
     );
-    let limit = AtomicU64::new(u64::MAX);
+    let horizon = AtomicU64::new(u64::MAX);
     table.add(
-        "fetch_add and one check",
+        "fetch_add and a horizon to compare with",
         single(effort, || {
-            counter.0.fetch_add(1, Ordering::Relaxed) < limit.load(Ordering::Relaxed)
+            black_box(counter.0.fetch_add(1, Ordering::Relaxed)) < horizon.load(Ordering::Relaxed)
         }),
     );
 }

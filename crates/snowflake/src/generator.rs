@@ -13,6 +13,9 @@ use crate::{
 ///
 /// IDs that one thread mints rise, and so do those of several threads as far as one happens before the other.
 ///
+/// A child process that a `fork()` made refuses to mint ([`MintError::Forked`]) from the next unit of time on. It must not mint
+/// in the very moment of the fork: until the clock it reads has moved on, at most 10 ms, it may repeat what its parent mints.
+///
 /// ```
 /// use snowflake::{Generator, Layout};
 ///

@@ -361,3 +361,32 @@ const ATTEMPTS: u32 = 64;
 
 /// How far timestamps may lag the clock while the generator is saturated, so that late wake-ups cost no rate.
 const LAG: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClockMode, Layout, SequenceStart};
+
+    /// What a child process finds after a fork: everything as it was, but for its own process ID.
+    #[test]
+    fn a_forked_child_refuses_to_mint() {
+        let mut inner = Inner::new(
+            State::new(Layout::TWITTER),
+            Source::new(ClockMode::Coarse),
+            Starts::new(SequenceStart::Zero),
+            Duration::ZERO,
+            Guards::default(),
+        );
+        inner.owner += 1;
+        inner.grant(1, 0, u64::MAX, None).expect("fits");
+        for _ in 0..3 {
+            match inner.try_next() {
+                Err(MintError::Forked { owner, pid }) => assert_eq!(owner, pid + 1),
+                other => panic!("{other:?}"),
+            }
+            assert!(matches!(inner.reserve(1, 1), Err(MintError::Forked { .. })));
+        }
+        inner.extend(u64::MAX);
+        assert!(inner.try_next().is_err(), "nothing revives it");
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use raus::{Grant, Loss, MachineId, Minter, ReleaseError};
 
-use crate::{BuildError, Builder, Generator, Reservation};
+use crate::{BuildError, Builder, Generator, Pool, Reservation};
 
 impl Generator {
     /// A generator with the default layout that mints under a leased machine ID, as far as the store has acknowledged.
@@ -61,6 +61,26 @@ impl Generator {
                 Ok(())
             }
         }
+    }
+}
+
+impl Pool {
+    /// Releases every generator: see [`Generator::release`].
+    ///
+    /// # Errors
+    ///
+    /// The first [`ReleaseError`]; the others are released all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// The generator being released goes on in the background, those after it as if they were dropped.
+    pub async fn release(self) -> Result<(), ReleaseError> {
+        let mut result = Ok(());
+        for generator in self.generators() {
+            let released = generator.clone().release().await;
+            result = result.and(released);
+        }
+        result
     }
 }
 

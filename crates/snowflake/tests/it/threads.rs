@@ -1,10 +1,15 @@
 //! Many threads on one generator, under the real clock.
 
-use std::{num::NonZeroU32, sync::Arc, thread};
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use snowflake::{ClockMode, Generator, Id, Layout};
 
-/// Set to `50000000` for the long run.
+/// Set to `50000000` for the long run, in a release build.
 fn per_thread() -> u64 {
     std::env::var("SNOWFLAKE_IDS_PER_THREAD")
         .ok()
@@ -12,37 +17,62 @@ fn per_thread() -> u64 {
         .unwrap_or(500_000)
 }
 
-/// Room for a long run in a short time, and few enough bits that a set of them is a bitmap.
+/// So many sequence numbers that a long run takes a short time.
 fn roomy() -> Layout {
-    Layout::new(41, 1, 21)
-        .expect("63 bits")
+    Layout::new(41, 1, 16)
+        .expect("58 bits")
         .with_epoch_ms(1_780_000_000_000)
         .expect("a small number")
 }
 
+/// Which IDs of [`roomy`] were seen: a bit each, a page for each millisecond.
+#[derive(Default)]
+struct Seen {
+    pages: HashMap<u64, Vec<u64>>,
+}
+
+impl Seen {
+    /// `false` if it was seen before.
+    fn insert(&mut self, id: Id) -> bool {
+        let parts = roomy().decode(id);
+        let page = self.pages.entry(parts.timestamp);
+        let page = page.or_insert_with(|| vec![0; 1 << 10]);
+        let sequence = usize::try_from(parts.sequence).expect("16 bits");
+        let (word, bit) = (sequence / 64, 1 << (sequence % 64));
+        let is_new = page[word] & bit == 0;
+        page[word] |= bit;
+        is_new
+    }
+}
+
 /// Checks that each thread's IDs rise and that together they are distinct.
 fn distinct_and_rising(mint: impl Fn() -> Box<dyn FnMut() -> Id + Send> + Sync) {
-    let threads = 8;
-    let mut all: Vec<Id> = thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads)
-            .map(|_| {
-                let mut mint = mint();
-                scope.spawn(move || {
-                    let ids: Vec<_> = (0..per_thread()).map(|_| mint()).collect();
-                    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
-                    ids
-                })
-            })
-            .collect();
-        handles
-            .into_iter()
-            .flat_map(|handle| handle.join().expect("rising"))
-            .collect()
+    let (send, minted) = mpsc::sync_channel::<Vec<Id>>(64);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            let (mut mint, send) = (mint(), send.clone());
+            scope.spawn(move || {
+                let mut last = None;
+                let mut left = per_thread();
+                while left > 0 {
+                    let count = left.min(10_000);
+                    let ids: Vec<_> = (0..count).map(|_| mint()).collect();
+                    assert!(last < ids.first().copied() && ids.is_sorted());
+                    last = ids.last().copied();
+                    left -= count;
+                    send.send(ids).expect("somebody counts");
+                }
+            });
+        }
+        drop(send);
+        let mut seen = Seen::default();
+        let mut total = 0;
+        for ids in minted {
+            total += ids.len() as u64;
+            assert!(ids.into_iter().all(|id| seen.insert(id)), "an ID twice");
+        }
+        assert_eq!(total, 8 * per_thread());
     });
-    let minted = all.len();
-    all.sort_unstable();
-    all.dedup();
-    assert_eq!(all.len(), minted);
 }
 
 #[test]

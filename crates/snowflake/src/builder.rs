@@ -186,10 +186,15 @@ impl Builder {
         } else if real_clock && self.layout.unit() <= MAX_START_WAIT {
             floor_ms = self.wait_for_next_unit();
         }
-        let horizon_ms = if file.is_some() { floor_ms } else { u64::MAX };
+        let stored = file.is_some();
         let generator = self.build(Guards { claim, file })?;
         let inner = generator.inner();
+        // A predecessor in this process may have been ahead of the clock.
+        let fields = inner.state.fields();
+        let floor_ms = floor_ms.max(fields.layout.unit_start_ms(fields.unit(first)));
         inner.skipped(inner.state.raise(first));
+        // With a file, the first call stores a horizon before it mints.
+        let horizon_ms = if stored { floor_ms } else { u64::MAX };
         match inner.grant(machine_id, floor_ms, horizon_ms, None) {
             Ok(()) => Ok(generator),
             Err(GrantError::Layout(error)) => Err(BuildError::Layout(error)),

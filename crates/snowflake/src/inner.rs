@@ -172,9 +172,10 @@ impl Inner {
         let fields = self.state.fields();
         self.keep_file()?;
         let authority = self.authority()?;
-        // Before the clock: read after it, the counter could have been moved on by someone who read the clock later.
-        let next = self.state.peek().ok_or(MintError::Closed)?;
+        // Within the lock, or a grant's floor could come between the counter and the bound it is held against; before the
+        // clock, or the counter could have been moved on by someone who read the clock later.
         let mut timeline = self.timeline();
+        let next = self.state.peek().ok_or(MintError::Closed)?;
         let clocks = self.read_clocks();
         let now = fields.layout.timestamp_at_ms(millis(clocks.wall));
         let unit = fields.unit(next);

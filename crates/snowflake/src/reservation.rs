@@ -119,9 +119,12 @@ impl Inner {
             layout.unit_start_ms(layout.timestamp_at_ms(floor_ms)) < floor_ms,
         ));
         let authority = fields.authority(machine_id, layout.timestamp_at_ms(horizon_ms));
-        self.skipped(self.state.raise(fields.first(floor)));
-        self.timeline()
-            .raise(self.read_clocks(), self.unit_time(floor));
+        {
+            // Together, or a caller between the two would be told to wait for the floor.
+            let mut timeline = self.timeline();
+            self.skipped(self.state.raise(fields.first(floor)));
+            timeline.raise(self.read_clocks(), self.unit_time(floor));
+        }
         *status = match delay.filter(|delay| !delay.is_zero()) {
             Some(delay) => Status::Pending {
                 authority,

@@ -2,19 +2,20 @@
 //!
 //! `cargo run -p snowflake --example static_machine_id -- /var/lib/myservice/horizon 5`
 
-use std::error::Error;
+use std::{error::Error, path::Path};
 
 use snowflake::Generator;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().map_or_else(
-        || std::env::temp_dir().join(format!("snowflake-{}", std::process::id())),
-        Into::into,
-    );
-    let count: u32 = arguments.next().map_or(Ok(5), |text| text.parse())?;
+    let path = arguments.next().ok_or("give a path for the horizon file")?;
+    let count = arguments.next().map_or(Ok(5), |text| text.parse())?;
+    mint(Path::new(&path), count)
+}
+
+fn mint(path: &Path, count: u32) -> Result<(), Box<dyn Error>> {
     // In a real service the machine ID comes from its configuration, such as the ordinal of a StatefulSet.
-    let ids = Generator::builder().horizon_file(&path).machine_id(7)?;
+    let ids = Generator::builder().horizon_file(path).machine_id(7)?;
     for _ in 0..count {
         let id = ids.next_blocking()?;
         let parts = ids.layout().decode(id);
@@ -23,4 +24,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Without this, as after a crash, the next run begins up to 3 s ahead of the clock.
     ids.close()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_can_be_run_again_and_again() -> Result<(), Box<dyn Error>> {
+        let directory = tempfile::tempdir()?;
+        for _ in 0..3 {
+            mint(&directory.path().join("horizon"), 5)?;
+        }
+        Ok(())
+    }
 }

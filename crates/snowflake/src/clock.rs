@@ -79,7 +79,7 @@ impl Source {
         match self {
             Self::Coarse => coarse_ns(),
             Self::Ticker(now) => now.load(Ordering::Relaxed),
-            Self::Exact => nanos(system_wall()),
+            Self::Exact => exact_ns(),
             #[cfg(feature = "tsc")]
             Self::Tsc(tsc) => tsc.recent_ns(),
             Self::Custom(clock) => nanos(clock.wall()),
@@ -140,42 +140,52 @@ fn system_wall() -> Duration {
         .unwrap_or_default()
 }
 
+/// Through `rustix` and not `nix`, which copies the reply in a way that stalls the processor for as long as an ID takes.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[inline]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the clock module: every other reading goes through it"
-)]
 fn coarse_ns() -> u64 {
-    use nix::time::{ClockId, clock_gettime};
-
-    let Ok(time) = clock_gettime(ClockId::CLOCK_REALTIME_COARSE) else {
-        return nanos(system_wall());
-    };
-    // A clock set before 1970 reads as 1970.
-    let seconds = time.tv_sec().max(0).unsigned_abs();
-    seconds * 1_000_000_000 + time.tv_nsec().unsigned_abs()
+    read_ns(rustix::time::ClockId::RealtimeCoarse)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[inline]
 fn coarse_ns() -> u64 {
-    nanos(system_wall())
+    exact_ns()
 }
 
 #[cfg(unix)]
+#[inline]
+fn exact_ns() -> u64 {
+    read_ns(rustix::time::ClockId::Realtime)
+}
+
+#[cfg(not(unix))]
+fn exact_ns() -> u64 {
+    nanos(system_wall())
+}
+
+/// In nanoseconds since the clock's zero; a clock set before 1970 reads as 1970.
+#[cfg(unix)]
+#[inline]
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the clock module: every other reading goes through it"
 )]
+fn read_ns(clock: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(clock);
+    let seconds = time.tv_sec.max(0).unsigned_abs();
+    seconds * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
+#[cfg(unix)]
 fn system_boot() -> Duration {
-    use nix::time::{ClockId, clock_gettime};
+    use rustix::time::ClockId;
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    const BOOT: ClockId = ClockId::CLOCK_BOOTTIME;
+    const BOOT: ClockId = ClockId::Boottime;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const BOOT: ClockId = ClockId::CLOCK_MONOTONIC;
-    Duration::from(clock_gettime(BOOT).expect("every supported Unix has this clock"))
+    const BOOT: ClockId = ClockId::Monotonic;
+    Duration::from_nanos(read_ns(BOOT))
 }
 
 #[cfg(not(unix))]
@@ -219,7 +229,7 @@ impl Tsc {
 
     #[cold]
     fn compare(&self, counter_ns: u64) -> u64 {
-        let wall_ns = nanos(system_wall());
+        let wall_ns = exact_ns();
         let offset_ns = wall_ns.wrapping_sub(counter_ns);
         self.offset_ns.store(offset_ns, Ordering::Relaxed);
         self.due_ns
@@ -233,7 +243,7 @@ fn ticker() -> &'static AtomicU64 {
     static NOW_NS: AtomicU64 = AtomicU64::new(0);
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
-        NOW_NS.store(nanos(system_wall()), Ordering::Relaxed);
+        NOW_NS.store(exact_ns(), Ordering::Relaxed);
         std::thread::Builder::new()
             .name("snowflake-tick".into())
             .spawn(|| {

@@ -82,16 +82,12 @@ pub(crate) struct HorizonFile {
 
 #[derive(Debug)]
 struct Records {
-    file: Locked,
+    /// Locked for as long as it is open.
+    file: File,
     horizon_ms: u64,
     /// Which record is written next.
     turn: u64,
 }
-
-#[cfg(unix)]
-type Locked = nix::fcntl::Flock<File>;
-#[cfg(not(unix))]
-type Locked = File;
 
 impl HorizonFile {
     /// Opens or creates the file, and says from when on IDs may be minted.
@@ -106,14 +102,14 @@ impl HorizonFile {
             path: path.to_owned(),
             source,
         };
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(path)
             .map_err(io)?;
-        let mut file = lock(file, path)?;
+        lock(&file, path)?;
         let mut text = Vec::new();
         let handle: &mut File = &mut file;
         handle.take(2 * RECORD).read_to_end(&mut text).map_err(io)?;
@@ -246,11 +242,14 @@ fn fnv(bytes: &[u8]) -> u64 {
 }
 
 #[cfg(unix)]
-fn lock(file: File, path: &Path) -> Result<Locked, HorizonFileError> {
-    use nix::fcntl::{Flock, FlockArg};
+fn lock(file: &File, path: &Path) -> Result<(), HorizonFileError> {
+    use rustix::{
+        fs::{FlockOperation, flock},
+        io::Errno,
+    };
 
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-        if errno == nix::errno::Errno::EWOULDBLOCK {
+    flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| {
+        if errno == Errno::WOULDBLOCK {
             HorizonFileError::Locked {
                 path: path.to_owned(),
             }
@@ -264,8 +263,8 @@ fn lock(file: File, path: &Path) -> Result<Locked, HorizonFileError> {
 }
 
 #[cfg(not(unix))]
-fn lock(file: File, _path: &Path) -> Result<Locked, HorizonFileError> {
-    Ok(file)
+fn lock(_file: &File, _path: &Path) -> Result<(), HorizonFileError> {
+    Ok(())
 }
 
 /// A file that was just created is there after a power failure only if its directory was synced.

@@ -16,6 +16,7 @@ pub(crate) fn run(effort: Effort) -> anyhow::Result<Table> {
     pin(0)?;
     for _ in 0..effort.repetitions {
         ours(effort, &mut table);
+        as_bytes(effort, &mut table);
         theirs(effort, &mut table);
     }
     Ok(table)
@@ -50,6 +51,22 @@ fn ours(effort: Effort, table: &mut Table) {
         "snowflake, base 62",
         each(effort, |bits| {
             black_box(Id::from_u64(bits).to_base62().as_str());
+        }),
+    );
+}
+
+/// What those are to be compared with that hand out bytes and not checked text.
+fn as_bytes(effort: Effort, table: &mut Table) {
+    table.add(
+        "snowflake, decimal, as bytes",
+        each(effort, |bits| {
+            black_box(Id::from_u64(bits).to_decimal().as_bytes());
+        }),
+    );
+    table.add(
+        "snowflake, base 62, as bytes",
+        each(effort, |bits| {
+            black_box(Id::from_u64(bits).to_base62().as_bytes());
         }),
     );
 }

@@ -2,7 +2,7 @@
 
 use std::{
     hint::black_box,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::Ordering,
     time::Duration,
 };
 
@@ -37,13 +37,6 @@ fn floors(effort: Effort, table: &mut Table) {
         single(effort, || {
             black_box(counter.0.fetch_add(1, Ordering::Relaxed));
             true
-        }),
-    );
-    let horizon = AtomicU64::new(u64::MAX);
-    table.add(
-        "fetch_add and a horizon to compare with",
-        single(effort, || {
-            black_box(counter.0.fetch_add(1, Ordering::Relaxed)) < horizon.load(Ordering::Relaxed)
         }),
     );
 }
@@ -93,6 +86,7 @@ fn ours(effort: Effort, table: &mut Table) -> anyhow::Result<()> {
 
 fn batches(effort: Effort, table: &mut Table) -> anyhow::Result<()> {
     let generator = peers::leased(Layout::TWITTER, ClockMode::Coarse)?;
+    let ticking = peers::leased(Layout::TWITTER, ClockMode::Ticker)?;
     let mut slots = [0_u64; 64];
     table.add(
         "snowflake, reserve(64), summed up",
@@ -109,6 +103,14 @@ fn batches(effort: Effort, table: &mut Table) -> anyhow::Result<()> {
         "snowflake, fill of 64",
         batch(effort, || {
             let filled = generator.try_fill(&mut slots);
+            black_box(&slots);
+            filled.is_ok_and(|count| count == 64)
+        }),
+    );
+    table.add(
+        "snowflake, fill of 64, ticker clock",
+        batch(effort, || {
+            let filled = ticking.try_fill(&mut slots);
             black_box(&slots);
             filled.is_ok_and(|count| count == 64)
         }),

@@ -1,10 +1,6 @@
 //! What one ID costs while the present millisecond has some left.
 
-use std::{
-    hint::black_box,
-    sync::atomic::Ordering,
-    time::Duration,
-};
+use std::{hint::black_box, sync::atomic::Ordering, time::Duration};
 
 use ferroid::generator::Poll;
 use snowflake::{ClockMode, Layout};

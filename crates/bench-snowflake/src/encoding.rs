@@ -78,6 +78,12 @@ fn theirs(effort: Effort, table: &mut Table) {
             black_box(itoa::Buffer::new().format(bits));
         }),
     );
+    table.add(
+        "snowflake_me, decimal",
+        each(effort, |bits| {
+            black_box(snowflake_me::SnowflakeId::new(bits).string());
+        }),
+    );
     let mut text = String::with_capacity(20);
     table.add(
         "core::fmt, decimal",

@@ -36,7 +36,7 @@ impl Mint {
         clock: &TokioClock,
         ledger: Arc<Mutex<Ledger>>,
     ) -> Self {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let minter = Arc::new(SimMinter::new(number, ledger));
             machine_id
                 .attach(Arc::clone(&minter) as Arc<dyn raus::Minter>)

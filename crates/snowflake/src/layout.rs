@@ -125,6 +125,9 @@ pub enum LayoutError {
         /// The largest one that fits.
         max: u64,
     },
+    /// A span of time ends before it begins.
+    #[error("the span ends where it begins, or before")]
+    EmptySpan,
     /// A time lies before the layout's epoch.
     #[error("{unix_ms} ms lies before the layout's epoch of {epoch_ms} ms")]
     BeforeEpoch {
@@ -377,6 +380,52 @@ impl Layout {
         }
         let timestamp = self.timestamp_at_ms(unix_ms);
         self.encode(timestamp, self.max_machine_id(), self.max_sequence())
+    }
+
+    /// The smallest and the largest ID that can have been minted from `from` up to, but not including, `until`; for
+    /// `WHERE id BETWEEN … AND …`. Where a unit of time is longer than 1 ms, that of each end is included.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::BeforeEpoch`] if all of the span lies before the layout's epoch, [`LayoutError::Timestamp`] if an
+    /// end is later than the layout can carry, [`LayoutError::EmptySpan`] if nothing lies between the two.
+    #[cfg(feature = "std")]
+    pub fn ids_between(
+        &self,
+        from: std::time::SystemTime,
+        until: std::time::SystemTime,
+    ) -> Result<core::ops::RangeInclusive<Id>, LayoutError> {
+        let since_1970 = |time: std::time::SystemTime| {
+            time.duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default()
+        };
+        let (from, until) = (since_1970(from), since_1970(until));
+        if until <= from {
+            return Err(LayoutError::EmptySpan);
+        }
+        let last = until - Duration::from_nanos(1);
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Ok(self.min_id_at(ms(from))?..=self.max_id_at(ms(last))?)
+    }
+
+    /// The first instant that no ID can carry any more; `None` where [`SystemTime`](std::time::SystemTime) cannot
+    /// hold it.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn expires_at(&self) -> Option<std::time::SystemTime> {
+        std::time::UNIX_EPOCH.checked_add(Duration::from_millis(self.expires_at_ms()))
+    }
+
+    /// Whether every machine ID in `range` fits, as a range that machine IDs are leased from must.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::MachineId`] with the largest of the range.
+    pub const fn check_range(
+        &self,
+        range: &core::ops::RangeInclusive<u32>,
+    ) -> Result<(), LayoutError> {
+        self.check_machine_id(*range.end())
     }
 
     /// Whether `machine_id` fits.

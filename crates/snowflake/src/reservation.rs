@@ -138,7 +138,7 @@ impl Inner {
         Ok(())
     }
 
-    fn extend(&self, horizon_ms: u64) {
+    pub(crate) fn extend(&self, horizon_ms: u64) {
         let fields = *self.state.fields();
         let horizon = fields.layout.timestamp_at_ms(horizon_ms);
         let mut status = self.status();
@@ -193,10 +193,13 @@ impl Inner {
         let closed = self.state.close();
         drop(status);
         self.waiters.wake_all();
-        match closed {
-            Closed::Now(next) if granted => Some(self.last_ms_before(next)),
-            Closed::Now(_) | Closed::Before => None,
+        let Closed::Now(next) = closed else {
+            return None;
+        };
+        if let Some(claim) = &self.guards.claim {
+            claim.release(next);
         }
+        granted.then(|| self.last_ms_before(next))
     }
 
     /// Why there is no authority; `None` if there is one by now.

@@ -2,6 +2,7 @@
 
 mod differential;
 mod harness;
+mod minting;
 mod raus;
 mod simulation;
 mod tidy;

@@ -5,6 +5,7 @@ mod bad_input;
 mod forgetting;
 mod go_peer;
 mod keeping;
+mod twins;
 
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 

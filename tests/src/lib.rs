@@ -15,3 +15,8 @@ pub mod program;
 pub mod proxy;
 pub mod server;
 pub mod wait;
+
+/// What the README shows compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -84,6 +84,21 @@ fn configurations_that_cannot_work() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_outgrows_the_layout() {
+    let raus = Raus::builder("memory://layout", 0..=1024)
+        .discovery(Duration::ZERO)
+        .build()
+        .expect("valid");
+    let machine_id = raus.acquire().await.expect("free");
+    let error = snowflake::Generator::from_raus(machine_id).expect_err("must be refused");
+    assert!(
+        causes(&error).contains("machine ID 1024 does not fit the layout, whose largest is 1023"),
+        "{}",
+        causes(&error)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_named_without_showing_it() {
     let server = RedisServer::builder()
         .password("open-sesame")
@@ -123,6 +138,21 @@ async fn an_unreachable_server_is_an_error_not_a_hang() {
     assert!(causes(&error).contains(&format!(
         "no connection to redis://127.0.0.1:{closed_port}/0"
     )));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_answers_is_an_error_not_a_hang() {
+    // The kernel accepts the connection; nobody ever reads from it.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let port = listener.local_addr().expect("is bound").port();
+    let raus = client_at(&format!("redis://127.0.0.1:{port}"), 0..=9)
+        .build()
+        .expect("valid");
+    let outcome = tokio::time::timeout(Duration::from_secs(15), raus.acquire()).await;
+    let error = outcome
+        .expect("an error within the connect deadline")
+        .expect_err("nobody answers");
+    assert!(matches!(error, AcquireError::Store(_)), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

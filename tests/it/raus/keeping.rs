@@ -260,3 +260,24 @@ fn a_blocked_runtime_loses_no_lease() {
     assert_eq!(machine_id.fence(), fence);
     runtime.block_on(machine_id.release()).expect("releases");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_namespaces_of_one_process_share_connections() {
+    let server = server();
+    let mut held = Vec::new();
+    for namespace in ["a", "b", "c"] {
+        let url = format!("{}?ns={namespace}", server.url());
+        let raus = Raus::builder(&url, 0..=9)
+            .discovery(Duration::ZERO)
+            .build()
+            .expect("valid");
+        held.extend(acquire_all(&raus, 3).await);
+    }
+    let clients = server.info("clients").expect("info")["connected_clients"].clone();
+    let clients: u32 = clients.parse().expect("a number");
+    assert!(
+        clients <= 3,
+        "{clients} connections, one of them this test's"
+    );
+    drop(held);
+}

@@ -20,8 +20,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A place where scripts run: a Redis deployment, or the embedded engine.
 ///
-/// Implementations bound every operation by the `within` they are given: connecting, waiting for a connection and
-/// waiting for the answer all count against it.
+/// Implementations bound every operation: waiting for an answer by the `within` they are given, getting a connection
+/// first by a connect timeout of their own (2 s for Redis).
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Sends all of `commands` in one write and returns their replies in order, one for each command.
     ///

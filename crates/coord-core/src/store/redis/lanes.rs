@@ -42,6 +42,7 @@ impl Lane {
 
 pub(super) struct Lanes {
     pool: Pool,
+    connect: Duration,
     slots: Vec<tokio::sync::Mutex<()>>,
     open: Vec<Mutex<Option<Lane>>>,
     next: AtomicUsize,
@@ -68,18 +69,33 @@ impl Lanes {
             .map_err(|error| Arc::new(error) as Cause)?;
         Ok(Self {
             pool,
+            connect,
             slots: (0..size).map(|_| tokio::sync::Mutex::new(())).collect(),
             open: (0..size).map(|_| Mutex::new(None)).collect(),
             next: AtomicUsize::new(0),
         })
     }
 
-    /// An open connection, made if need be. Callers of one lane that find it closed wait for the first of them.
+    /// An open connection, made if need be, within the connect timeout.
     pub(super) async fn get(
         &self,
         operation: &'static str,
         address: &str,
     ) -> Result<Lane, StoreError> {
+        // Over all of it: many callers of one closed lane must not each wait out the attempts of those before them.
+        tokio::time::timeout(self.connect, self.open(operation, address))
+            .await
+            .unwrap_or_else(|_| {
+                Err(StoreError::Connect {
+                    operation,
+                    address: address.to_owned(),
+                    source: Arc::new(std::io::Error::from(std::io::ErrorKind::TimedOut)),
+                })
+            })
+    }
+
+    /// Callers of one lane that find it closed wait for the first of them.
+    async fn open(&self, operation: &'static str, address: &str) -> Result<Lane, StoreError> {
         let index = self.next.fetch_add(1, Ordering::Relaxed) % self.open.len();
         if let Some(lane) = self.current(index) {
             return Ok(lane);

@@ -64,6 +64,12 @@ fn as_bytes(effort: Effort, table: &mut Table) {
         }),
     );
     table.add(
+        "snowflake, base 32, as bytes",
+        each(effort, |bits| {
+            black_box(Id::from_u64(bits).to_base32().as_bytes());
+        }),
+    );
+    table.add(
         "snowflake, base 62, as bytes",
         each(effort, |bits| {
             black_box(Id::from_u64(bits).to_base62().as_bytes());
@@ -97,6 +103,12 @@ fn theirs(effort: Effort, table: &mut Table) {
         "ferroid, base 32",
         each(effort, |bits| {
             black_box(SnowflakeTwitterId::from_raw(bits).encode().as_str());
+        }),
+    );
+    table.add(
+        "ferroid, base 32, as bytes",
+        each(effort, |bits| {
+            black_box(SnowflakeTwitterId::from_raw(bits).encode().as_bytes());
         }),
     );
     table.add(

@@ -297,8 +297,8 @@ fn join<const COUNT: usize, const PAIRS: usize>(
     values: [usize; COUNT],
 ) -> u128 {
     let mut joined = 0;
-    for value in values.into_iter().rev() {
-        joined = joined << 16 | u128::from(alphabet.pairs[value]);
+    for (place, value) in values.into_iter().enumerate() {
+        joined |= u128::from(alphabet.pairs[value]) << (16 * place);
     }
     joined
 }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use thiserror::Error;
 
-/// What is wrong with a [`Layout`], or with a value that does not fit it.
+/// What is wrong with a [`Layout`](super::Layout), or with a value that does not fit it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LayoutError {

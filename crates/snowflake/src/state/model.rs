@@ -87,7 +87,7 @@ fn a_takeover_of_another_machine_id_mixes_nothing() {
         // The first grant ends at 5; the second begins at 4, ahead of where the counter is.
         let state = granted(3, 5);
         let other = Arc::clone(&state);
-        let minter = thread::spawn(move || mint(&other, 3));
+        let minter = thread::spawn(move || mint(&other, 2));
         state.revoke();
         grant(&state, 2, 4, 6);
         let mut ids = mint(&state, 1);
@@ -102,7 +102,7 @@ fn a_loss_and_regain_of_the_same_machine_id_leaves_the_gap_alone() {
         // Between 4 and 7 the machine ID belongs to somebody else.
         let state = granted(3, 4);
         let other = Arc::clone(&state);
-        let minter = thread::spawn(move || mint(&other, 4));
+        let minter = thread::spawn(move || mint(&other, 3));
         state.revoke();
         grant(&state, 1, 7, 9);
         let ids = minter.join().expect("no panic");
@@ -114,8 +114,9 @@ fn a_loss_and_regain_of_the_same_machine_id_leaves_the_gap_alone() {
 fn a_raised_horizon_lets_nothing_past_it() {
     explore(|| {
         let state = granted(3, 4);
+        state.raise(Ticket(7));
         let other = Arc::clone(&state);
-        let minter = thread::spawn(move || mint(&other, 5));
+        let minter = thread::spawn(move || mint(&other, 4));
         let extended = state.fields().authority(1, 5);
         state.publish(extended);
         let ids = minter.join().expect("no panic");

@@ -13,8 +13,9 @@ use crate::{
 ///
 /// IDs that one thread mints rise, and so do those of several threads as far as one happens before the other.
 ///
-/// A child process that a `fork()` made refuses to mint ([`MintError::Forked`]) from the next unit of time on. It must not mint
-/// in the very moment of the fork: until the clock it reads has moved on, at most 10 ms, it may repeat what its parent mints.
+/// A child process that a `fork()` made refuses to mint ([`MintError::Forked`]); what its parent had reserved before
+/// ([`IdRange`]) is the parent's. A child made by a raw `clone` system call, which the C library does not see, refuses
+/// once the clock it reads has moved on, at most 10 ms later.
 ///
 /// ```
 /// use snowflake::{Generator, Layout};

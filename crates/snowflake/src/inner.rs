@@ -13,6 +13,7 @@ use crate::{
     Id, Metrics, MintError,
     clock::{Source, millis, nanos},
     error::Reason,
+    fork,
     horizon_file::HorizonFile,
     registry::Claim,
     reservation::Status,
@@ -34,6 +35,8 @@ pub(crate) struct Inner {
     start: Starts,
     pub(crate) guards: Guards,
     owner: u32,
+    /// How often the process had been forked when the generator was made.
+    forks: u32,
 }
 
 /// What keeps a generator with a machine ID of one's own from repeating another's IDs.
@@ -74,14 +77,26 @@ impl Inner {
             start,
             guards,
             owner: std::process::id(),
+            forks: fork::watch(),
         }
     }
 
     #[inline]
     pub(crate) fn try_next(&self) -> Result<Id, MintError> {
-        match self.state.mint(self.source.recent_ns()) {
+        match self.state.mint(self.recent_ns()) {
             Ok(id) => Ok(id),
             Err(missed) => self.mint_slowly(missed),
+        }
+    }
+
+    /// What the clock shows, perhaps a little late. After a fork it is later than any window: the slow path then finds
+    /// out whose the generator is.
+    #[inline]
+    pub(crate) fn recent_ns(&self) -> u64 {
+        if fork::count() == self.forks {
+            self.source.recent_ns()
+        } else {
+            u64::MAX
         }
     }
 
@@ -118,7 +133,7 @@ impl Inner {
     /// Takes between `least` and `most` tickets in a row: those that are there now.
     #[inline]
     pub(crate) fn reserve(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
-        match self.state.reserve(self.source.recent_ns(), least, most) {
+        match self.state.reserve(self.recent_ns(), least, most) {
             Some(reserved) => Ok(reserved),
             None => self.reserve_slowly(least, most),
         }

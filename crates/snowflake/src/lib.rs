@@ -27,6 +27,8 @@ mod clock;
 #[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "std")]
+mod fork;
+#[cfg(feature = "std")]
 mod generator;
 #[cfg(feature = "std")]
 mod horizon_file;

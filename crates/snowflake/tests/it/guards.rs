@@ -82,3 +82,42 @@ fn every_clock_mints_under_real_time() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn the_child_of_a_fork_refuses_from_its_first_id_on() {
+    let generator = Generator::with_machine_id(905).expect("free");
+    let mut local = generator.local(64.try_into().expect("not zero"));
+    for _ in 0..50 {
+        // The window of the present millisecond is open, and a block is taken: the fast paths of the child see both.
+        generator.next_blocking().expect("static");
+        local.next_blocking().expect("static");
+        let refuses = in_child(|| {
+            let refused = |outcome| matches!(outcome, Err(snowflake::MintError::Forked { .. }));
+            refused(generator.try_next())
+                && refused(local.try_next())
+                && refused(generator.reserve(1).map(|_| snowflake::Id::from_u64(0)))
+        });
+        assert!(refuses, "the child minted");
+        generator.next_blocking().expect("the parent goes on");
+    }
+}
+
+/// Runs `check` in a child process and returns what it says.
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "what a fork does can only be seen in one")]
+fn in_child(check: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child calls nothing but `check`, which takes no lock that another thread may have held, and _exit.
+    let child = unsafe { libc::fork() };
+    assert!(0 <= child, "fork");
+    if child == 0 {
+        let status = i32::from(!check());
+        // SAFETY: ends the child at once, without running the test harness' own exit handlers.
+        unsafe { libc::_exit(status) }
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child that was just made, with a valid place for its status.
+    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(waited, child, "waitpid");
+    libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+}

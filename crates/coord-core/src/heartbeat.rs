@@ -10,7 +10,7 @@ use std::{
     future::Future,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -41,6 +41,12 @@ pub trait Renew: Send + 'static {
 
     /// The deadline has passed. Called at most once, and never after [`Verdict::Lost`].
     fn handle_expired(&mut self);
+
+    /// How soon the next heartbeat is wanted after one that was acknowledged; `None` for the usual time. Never later
+    /// than that. Asked after every [`Verdict::Acknowledged`].
+    fn wants_next_within(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// What the replies to a heartbeat mean.
@@ -49,6 +55,8 @@ pub trait Renew: Send + 'static {
 pub enum Verdict {
     /// The lease lives on for a ttl from the sending of this heartbeat.
     Acknowledged,
+    /// The store answered, but the lease was not prolonged yet: the protocol has more to say, at once.
+    Unfinished,
     /// The store says that the lease is another's or gone.
     Lost,
     /// Nothing is known; try again soon.
@@ -67,7 +75,7 @@ struct Shared {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     spawner: Arc<dyn Spawn>,
-    // Unbounded, because `Drop` must neither block nor fail; each lease sends at most two messages in its life.
+    // Unbounded, because `Drop` must neither block nor fail; a lease has at most three messages in it.
     messages: mpsc::UnboundedSender<Message>,
 }
 
@@ -128,6 +136,7 @@ impl Heartbeat {
         let validity = Arc::new(Validity::until(timing.deadline(sent)));
         let (state, receiver) = watch::channel(LeaseState::Held);
         let (stop, stopped) = oneshot::channel();
+        let nudged = Arc::new(AtomicBool::new(false));
         // Where the driver is gone the message is dropped, and with it the watch's sender: the handle reads Lost.
         let _ = self.shared.messages.send(Message::Adopt {
             sent,
@@ -135,12 +144,17 @@ impl Heartbeat {
             protocol,
             validity: Arc::clone(&validity),
             state,
+            nudged: Arc::clone(&nudged),
             stop: stopped,
         });
         LeaseHandle {
             heartbeat: self.clone(),
             validity,
             state: receiver,
+            nudge: Nudge {
+                nudged,
+                messages: self.shared.messages.downgrade(),
+            },
             stop,
         }
     }
@@ -177,6 +191,7 @@ pub struct LeaseHandle {
     heartbeat: Heartbeat,
     validity: Arc<Validity>,
     state: watch::Receiver<LeaseState>,
+    nudge: Nudge,
     stop: oneshot::Sender<oneshot::Sender<()>>,
 }
 
@@ -207,6 +222,12 @@ impl LeaseHandle {
         Arc::clone(&self.validity)
     }
 
+    /// A way to ask for an early heartbeat; it does not keep the driver alive.
+    #[must_use]
+    pub fn nudge(&self) -> Nudge {
+        self.nudge.clone()
+    }
+
     /// Waits until the lease is lost, or the driver is gone with its runtime.
     ///
     /// # Cancel safety
@@ -233,6 +254,32 @@ impl LeaseHandle {
             let _ = confirmed.await;
         }
         self.validity.revoke();
+    }
+}
+
+/// Asks for an early heartbeat of one lease. From [`LeaseHandle::nudge`].
+#[derive(Clone)]
+pub struct Nudge {
+    nudged: Arc<AtomicBool>,
+    messages: mpsc::WeakUnboundedSender<Message>,
+}
+
+impl Nudge {
+    /// The next heartbeat is sent at once, or right after the one under way. While heartbeats fail their backoff
+    /// counts all the same. Asking again before it was sent changes nothing.
+    pub fn nudge(&self) {
+        // One message for each heartbeat at most, which bounds the channel.
+        if !self.nudged.swap(true, Ordering::AcqRel)
+            && let Some(messages) = self.messages.upgrade()
+        {
+            let _ = messages.send(Message::Look);
+        }
+    }
+}
+
+impl fmt::Debug for Nudge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nudge")
     }
 }
 

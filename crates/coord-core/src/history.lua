@@ -40,7 +40,8 @@ local function history_doubt(key, past, run, now, ttl, skew)
   return till
 end
 
--- Says whether a grant is safe now: 'known' and the floor; 'suspect' and the ms to wait; or 'absent' and a token.
+-- Says whether a grant is safe now: 'known' and the floor; 'suspect', the ms to wait and whether the server's
+-- identity was found changed just now; or 'absent' and a token.
 -- mode: 'ask' (nothing is known of an absent past), 'first:<token>' (silence was heard since the token was given: this
 -- is the first use) or 'voice' (somebody was heard: an absent past was lost). The token makes a late 'first' harmless:
 -- it went with everything else if the store has forgotten its past since, and then nobody has listened yet.
@@ -60,7 +61,7 @@ local function history_admit(key, now, mode, ttl, skew)
     return 'known', 0
   end
   if run ~= '?' and past.run ~= '?' and past.run ~= run then
-    return 'suspect', history_doubt(key, past, run, now, ttl, skew) - now
+    return 'suspect', history_doubt(key, past, run, now, ttl, skew) - now, true
   end
   if now < past.till then
     -- A clock that was set back must not prolong the wait beyond one ttl.

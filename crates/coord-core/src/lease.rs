@@ -182,6 +182,23 @@ impl Lease {
         self.due = now + jittered(pause, jitter);
     }
 
+    /// The store answered without prolonging the lease, and waits for more: the next request follows at once.
+    pub fn handle_unfinished(&mut self, now: Instant) {
+        self.failures = 0;
+        self.due = now;
+    }
+
+    /// The next renewal is wanted at `due`, unless it is planned for earlier.
+    pub fn hasten(&mut self, due: Instant) {
+        self.due = self.due.min(due);
+    }
+
+    /// Whether the last renewal failed, so that a backoff is under way.
+    #[must_use]
+    pub const fn is_failing(&self) -> bool {
+        self.failures != 0
+    }
+
     /// The store says that the lease is another's, or gone.
     pub fn handle_refused(&mut self) {
         self.state = LeaseState::Lost;

@@ -1,1 +1,119 @@
-//! Shares buckets among the instances of a service.
+//! Shares buckets among the instances of a service: every bucket has exactly one owner, and when instances join, leave
+//! or crash only the buckets move that must.
+//!
+//! [`Redbuckets`] is the door: it says which group on which server. [`Redbuckets::join`] gives an [`Instance`], which
+//! heartbeats by itself until it leaves or is dropped. [`Instance::enter`] begins work in a bucket,
+//! [`Instance::run_each`] keeps one task per owned bucket.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use redbuckets::{Event, Redbuckets};
+//!
+//! // `memory://` runs the same protocol inside this process; use redis://localhost:6379 in earnest.
+//! let buckets = Redbuckets::builder("memory://front-page", "orders").buckets(16).build()?;
+//! let instance = buckets.join().await?;
+//! let mut events = instance.events();
+//! while let Some(event) = events.next().await {
+//!     if let Event::Granted { bucket, .. } = event
+//!         && let Some(guard) = instance.enter(bucket)
+//!     {
+//!         println!("work on bucket {} with fencing token {}", guard.bucket(), guard.epoch());
+//!         break;
+//!     }
+//! }
+//! instance.leave().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What is promised
+//!
+//! - **At most one live owner per bucket.** An owner stops at its deadline, which it counts from the moment it *sent* its
+//!   last acknowledged heartbeat; the server counts the same ttl from the moment it executed it, hence later. Only then
+//!   is the bucket anybody else's. Clocks of clients never count, only the server's.
+//! - **Every grant carries an epoch**, a fencing token that rises with every owner of the bucket.
+//! - **A change moves the minimum** ([`Assignment::Sticky`]): joining N members costs the newcomer's share and nothing
+//!   else; shares differ by at most one bucket, or by less than one from what a [weight](Builder::weight) says.
+//! - **What the server may have forgotten is treated as forgotten.** After a failover, a restart or a flush nothing free
+//!   is granted for one ttl, while living owners put back what they hold.
+//!
+//! Not promised: that a server whose clock is set forward by more than a ttl still counts leases right; that an
+//! *emptied* store waits for an owner which it cannot reach for longer than [`discovery`](Builder::discovery), unless
+//! another owner is heard in time; that work inside a guard stops by itself at the deadline. The epoch covers what you
+//! write to all the same.
+//!
+//! # The timeline of a handover
+//!
+//! 1. Membership changes. Buckets of a member that crashed (at the end of its lease) or left are granted at once, to
+//!    whoever lacks most.
+//! 2. Once membership has been quiet for [`settle`](Builder::settle), members above their share learn by how much. Each
+//!    chooses which buckets to give away: [`Event::Revoking`]. Nobody enters those any more.
+//! 3. When the last [`BucketGuard`] of such a bucket is dropped, the bucket is released with its epoch, and the same
+//!    script grants it to the member that lacks most, which is woken: [`Event::Released`] there, [`Event::Granted`] here,
+//!    milliseconds apart. There is no free state in between.
+//! 4. Where work goes on past [`drain_timeout`](Builder::drain_timeout) the owner keeps the bucket and says so:
+//!    [`Event::Revoking`] with `overdue`. [`force_handover`](Builder::force_handover) changes that.
+//!
+//! # The epoch as a fencing token
+//!
+//! A process may be paused between a check and a write, so let the write itself check. Keep the highest epoch that was
+//! seen beside what the bucket protects, and accept nothing lower:
+//!
+//! ```sql
+//! UPDATE orders SET state = 'shipped', epoch = $1 WHERE id = $2 AND bucket = $3 AND epoch <= $1
+//! ```
+//!
+//! No row updated means that a later owner has been there: stop working on the bucket.
+//!
+//! # Sticky or contiguous
+//!
+//! [`Assignment::Sticky`] moves the minimum and leaves every instance with a handful of ranges, which
+//! [`Owned::ranges`] gives for `WHERE bucket BETWEEN a AND b`. [`Assignment::Contiguous`] gives every instance exactly one
+//! range and moves about three times as many buckets. All instances of a group must agree.
+//!
+//! # Sizing ttl and period
+//!
+//! A crash leaves buckets without an owner for one [`ttl`](Builder::ttl); an instance that cannot reach the server
+//! for as long loses everything. The [`period`](Builder::period) costs one script of some ten microseconds per
+//! instance; a ttl holds at least three. With replicas, let the ttl exceed the time that a failover takes by two
+//! periods, or every failover stops all work. With [`rejoin_grace`](Builder::rejoin_grace) and a stable
+//! [`instance_id`](Builder::instance_id) a restart that takes less than the grace moves nothing.
+
+mod assignment;
+mod error;
+mod event;
+mod guard;
+mod instance;
+mod join;
+mod keys;
+mod membership;
+mod owned;
+mod protocol;
+mod redbuckets;
+mod renewal;
+mod run_each;
+mod scripts;
+mod shared;
+mod shed;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+
+pub use coord_core::{
+    clock::{Clock, Instant, SystemClock, TokioClock},
+    endpoint::EndpointError,
+    lease::TimingError,
+    namespace::NamespaceError,
+    spawn::{Placement, Spawn},
+    store::{Store, StoreError},
+};
+
+pub use crate::{
+    assignment::Assignment,
+    error::{ConfigError, JoinError, LeaveError},
+    event::{Event, Events, LossCause},
+    guard::{Bucket, BucketGuard},
+    instance::{BucketState, Instance},
+    owned::Owned,
+    redbuckets::{Builder, Redbuckets},
+    run_each::TaskOutcome,
+};

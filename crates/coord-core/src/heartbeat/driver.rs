@@ -1,6 +1,13 @@
 //! The task behind [`Heartbeat`](super::Heartbeat).
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::{
     mpsc,
@@ -23,9 +30,10 @@ pub(super) enum Message {
         protocol: Box<dyn Renew>,
         validity: Arc<Validity>,
         state: watch::Sender<LeaseState>,
+        nudged: Arc<AtomicBool>,
         stop: oneshot::Receiver<oneshot::Sender<()>>,
     },
-    /// Some lease is to be stopped.
+    /// Some lease is to be stopped, or renewed early.
     Look,
 }
 
@@ -35,6 +43,7 @@ struct Entry {
     protocol: Box<dyn Renew>,
     validity: Arc<Validity>,
     state: watch::Sender<LeaseState>,
+    nudged: Arc<AtomicBool>,
     stop: oneshot::Receiver<oneshot::Sender<()>>,
     /// Renewed by the pipeline under way.
     under_way: bool,
@@ -114,6 +123,7 @@ impl Driver {
                 protocol,
                 validity,
                 state,
+                nudged,
                 stop,
             } => {
                 let lease = Lease::granted(sent, timing, self.rng.f64());
@@ -123,6 +133,7 @@ impl Driver {
                     protocol,
                     validity,
                     state,
+                    nudged,
                     stop,
                     under_way: false,
                     stopping: None,
@@ -163,7 +174,7 @@ impl Driver {
         let any_due = self
             .entries
             .iter()
-            .any(|entry| entry.renewable() && entry.lease.due() <= now);
+            .any(|entry| entry.renewable() && entry.due(now) <= now);
         if !any_due {
             return None;
         }
@@ -172,9 +183,11 @@ impl Driver {
         let mut patience = Heartbeat::RESPONSE_TIMEOUT;
         for entry in &mut self.entries {
             let heartbeat = entry.lease.timing().heartbeat();
-            if !entry.renewable() || now + heartbeat / 2 < entry.lease.due() {
+            if !entry.renewable() || now + heartbeat / 2 < entry.due(now) {
                 continue;
             }
+            // Cleared before the commands are made: a nudge from here on wants the heartbeat after this one.
+            entry.nudged.store(false, Ordering::Release);
             let own = entry.protocol.commands();
             entry.under_way = true;
             ids.push((entry.id, own.len()));
@@ -212,10 +225,11 @@ impl Driver {
 
     /// The next instant at which something is to be done; while a pipeline is under way only state changes count.
     fn wakes_at(&self, under_way: bool) -> Option<Instant> {
+        let now = self.clock.now();
         self.entries
             .iter()
             .filter_map(|entry| {
-                let due = (!under_way && entry.renewable()).then(|| entry.lease.due());
+                let due = (!under_way && entry.renewable()).then(|| entry.due(now));
                 match (due, entry.lease.changes_at()) {
                     (Some(due), Some(change)) => Some(due.min(change)),
                     (due, change) => due.or(change),
@@ -228,6 +242,14 @@ impl Driver {
 impl Entry {
     const fn renewable(&self) -> bool {
         !self.under_way && self.stopping.is_none()
+    }
+
+    /// When the next renewal is to be sent: now, where somebody asked for it and renewals do not fail.
+    fn due(&self, now: Instant) -> Instant {
+        if self.nudged.load(Ordering::Acquire) && !self.lease.is_failing() {
+            return now.min(self.lease.due());
+        }
+        self.lease.due()
     }
 
     fn handle_replies(
@@ -251,8 +273,12 @@ impl Entry {
                 }
                 if self.lease.state() != LeaseState::Lost {
                     self.validity.extend(self.lease.deadline());
+                    if let Some(within) = self.protocol.wants_next_within() {
+                        self.lease.hasten(now + within);
+                    }
                 }
             }
+            Verdict::Unfinished => self.lease.handle_unfinished(now),
             Verdict::Failed => self.lease.handle_failed(now, jitter),
             Verdict::Lost => {
                 self.lease.handle_refused();

@@ -1,0 +1,147 @@
+//! One error for each operation.
+
+use std::{sync::Arc, time::Duration};
+
+use coord_core::{
+    endpoint::EndpointError, lease::TimingError, namespace::NamespaceError, store::StoreError,
+};
+
+use crate::assignment::Assignment;
+
+/// A configuration that cannot work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The connection URL.
+    #[error("connection URL is not usable: {0}")]
+    Endpoint(#[source] EndpointError),
+    /// The group's name or the key prefix.
+    #[error("{what} is not usable: {source}")]
+    Name {
+        /// Which of the two.
+        what: &'static str,
+        /// What is wrong with it.
+        source: NamespaceError,
+    },
+    /// The store could not be set up.
+    #[error("connection cannot be configured")]
+    Store(#[source] StoreError),
+    /// The bucket count.
+    #[error("bucket count of {count} is out of bounds; choose between 1 and 1048576")]
+    Buckets {
+        /// The rejected count.
+        count: u32,
+    },
+    /// The weight.
+    #[error("weight of {weight} is out of bounds; choose between 1 and 1000")]
+    Weight {
+        /// The rejected weight.
+        weight: u32,
+    },
+    /// Ttl and period do not fit each other or their limits.
+    #[error("{0}")]
+    Timing(TimingError),
+    /// A duration is out of bounds.
+    #[error("{option} of {value:?} is out of bounds; choose between {min:?} and {max:?}")]
+    Duration {
+        /// The option's name.
+        option: &'static str,
+        /// The rejected value.
+        value: Duration,
+        /// The smallest accepted value.
+        min: Duration,
+        /// The largest accepted value.
+        max: Duration,
+    },
+    /// A number is out of bounds.
+    #[error("{option} of {value} is out of bounds; choose between {min} and {max}")]
+    Number {
+        /// The option's name.
+        option: &'static str,
+        /// The rejected value.
+        value: u32,
+        /// The smallest accepted value.
+        min: u32,
+        /// The largest accepted value.
+        max: u32,
+    },
+}
+
+/// An instance could not join its group. Nothing is held.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// A living process has this instance id.
+    #[error("instance id {id:?} is used by another living process; give every process its own")]
+    DuplicateInstance {
+        /// The id.
+        id: String,
+    },
+    /// The group has another bucket count; it is unchanged.
+    #[error(
+        "the group has {theirs} buckets, this instance was configured for {ours}; use the same count everywhere"
+    )]
+    BucketCount {
+        /// This instance's count.
+        ours: u32,
+        /// The group's.
+        theirs: u32,
+    },
+    /// The group assigns its buckets in another way; it is unchanged.
+    #[error(
+        "the group is {theirs:?}, this instance was configured for {ours:?}; use the same assignment everywhere"
+    )]
+    Assignment {
+        /// This instance's assignment.
+        ours: Assignment,
+        /// The group's.
+        theirs: Assignment,
+    },
+    /// The group has 65,535 members.
+    #[error("the group has 65535 members; that is the limit")]
+    Full,
+    /// Something else lives under a key that this crate needs.
+    #[error(
+        "key {key:?} holds a {found}, which is not this crate's; choose another key prefix or remove it"
+    )]
+    WrongType {
+        /// The key.
+        key: String,
+        /// The type found there.
+        found: String,
+    },
+    /// The store failed, or did not answer within `register_timeout`.
+    #[error("the store failed")]
+    Store(#[source] StoreError),
+    /// The heartbeat could not be started, or its runtime was shut down.
+    #[error("the heartbeat cannot run")]
+    Heartbeat(#[source] Arc<std::io::Error>),
+}
+
+/// An instance did not leave as it should have. It holds nothing any more; what it left behind is freed by its ttl.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaveError {
+    /// Work went on in some buckets.
+    #[error("work in {} buckets, {buckets:?}, went on for {within:?}; the ttl frees them", buckets.len())]
+    Busy {
+        /// The buckets.
+        buckets: Vec<u32>,
+        /// The configured `leave_timeout`.
+        within: Duration,
+    },
+    /// The store did not confirm in time.
+    #[error("the store did not confirm within {within:?}; the ttl ends the membership")]
+    Unconfirmed {
+        /// The configured `leave_timeout`.
+        within: Duration,
+        /// Why the last attempt failed.
+        #[source]
+        source: Arc<StoreError>,
+    },
+    /// The runtime that the heartbeat ran on was shut down.
+    #[error(
+        "the runtime of the heartbeat was shut down before the instance could leave; its ttl ends the membership"
+    )]
+    Abandoned,
+}

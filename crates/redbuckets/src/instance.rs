@@ -1,0 +1,218 @@
+//! The handle that a process has on its membership.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use coord_core::clock::Instant;
+use tokio::sync::watch;
+
+use crate::{
+    error::LeaveError,
+    event::Events,
+    guard::{Bucket, BucketGuard},
+    membership::{Ending, Phase},
+    owned::Owned,
+    run_each::{self, TaskOutcome},
+    shared::{Shared, Status},
+};
+
+/// A member of a group, with the buckets that it owns. From [`Redbuckets::join`](crate::Redbuckets::join).
+///
+/// It heartbeats on its own until it leaves or its last clone is dropped, and becomes a member again by itself where it
+/// lost everything. Clones are handles on the same membership; dropping the last one leaves in the background. Before a
+/// process ends, await [`leave`](Self::leave): the background may not get the time.
+#[derive(Clone)]
+pub struct Instance {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    shared: Arc<Shared>,
+    leave_timeout: Duration,
+    leave: watch::Sender<bool>,
+    done: watch::Receiver<Option<Result<(), LeaveError>>>,
+}
+
+/// Where a bucket stands, as far as one instance knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BucketState {
+    /// It is another's, or nobody's.
+    NotOwned,
+    /// It is this instance's and may be entered.
+    Owned,
+    /// It is this instance's still, and to be given away once work in it has ended.
+    Revoking,
+}
+
+impl Instance {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        leave_timeout: Duration,
+        leave: watch::Sender<bool>,
+        done: watch::Receiver<Option<Result<(), LeaveError>>>,
+    ) -> Self {
+        Self {
+            handle: Arc::new(Handle {
+                shared,
+                leave_timeout,
+                leave,
+                done,
+            }),
+        }
+    }
+
+    /// The instance's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.shared().id
+    }
+
+    /// The buckets that may be entered now. Never blocks on the store.
+    #[must_use]
+    pub fn owned(&self) -> Owned {
+        self.shared().owned()
+    }
+
+    /// Begins work in a bucket: a guard that delays its handover. `None` where it is not ours, is to be given away, or
+    /// the deadline has passed.
+    #[must_use]
+    pub fn enter(&self, bucket: u32) -> Option<BucketGuard> {
+        BucketGuard::enter(self.shared(), bucket)
+    }
+
+    /// Where a bucket stands.
+    #[must_use]
+    pub fn state(&self, bucket: u32) -> BucketState {
+        let Some(epoch) = self.shared().epoch(bucket) else {
+            return BucketState::NotOwned;
+        };
+        match self
+            .shared()
+            .phase(crate::protocol::Grant { bucket, epoch })
+        {
+            None => BucketState::NotOwned,
+            Some(Phase::Active) => BucketState::Owned,
+            Some(Phase::Revoking { .. } | Phase::Releasing) => BucketState::Revoking,
+        }
+    }
+
+    /// The instant, in boot time, at which nothing may be entered any more unless a heartbeat is acknowledged before.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.shared().deadline()
+    }
+
+    /// When the last heartbeat was acknowledged, in boot time; `None` before the first.
+    #[must_use]
+    pub fn last_registration(&self) -> Option<Instant> {
+        self.shared().last_beat()
+    }
+
+    /// How long nothing free is granted to anybody, as of the last heartbeat, because the store may have forgotten
+    /// owners. Zero in ordinary times.
+    #[must_use]
+    pub fn doubt(&self) -> Duration {
+        self.shared().view().doubt
+    }
+
+    /// How many buckets of the group nobody owned at the last heartbeat.
+    #[must_use]
+    pub fn unowned(&self) -> u32 {
+        self.shared().view().free
+    }
+
+    /// What happens to the instance from now on; the first reader gets everything since it joined.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.shared().events.subscribe()
+    }
+
+    /// Runs one task for every owned bucket, until the instance has left or was fenced.
+    ///
+    /// A task is started when its bucket is granted, in a guard; cancelled, and awaited, when the bucket is to be given
+    /// away or is lost; and started again after a growing pause (100 ms to 10 s) when it panics or returns an error. One
+    /// that returns `()` or `Ok` is done for as long as the bucket stays. Tasks run on the caller's runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels all tasks.
+    pub async fn run_each<F, T>(&self, task: F)
+    where
+        F: Fn(Bucket) -> T + Send,
+        T: Future + Send + 'static,
+        T::Output: TaskOutcome,
+    {
+        run_each::run(self.shared(), task).await;
+    }
+
+    /// Gives every bucket to the other members and takes no new ones; the instance stays a member. Waits until all are
+    /// gone, at most `leave_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaveError::Busy`] where work goes on in some buckets. They are still to be given away.
+    ///
+    /// # Cancel safety
+    ///
+    /// Draining goes on.
+    pub async fn drain(&self) -> Result<(), LeaveError> {
+        let shared = self.shared();
+        shared.end(Ending::HandOver);
+        let mut changes = shared.changes();
+        let ended = async { while !shared.has_ended() && changes.changed().await.is_ok() {} };
+        let within = self.handle.leave_timeout;
+        match tokio::time::timeout(within, ended).await {
+            Ok(()) => Ok(()),
+            Err(_elapsed) => Err(LeaveError::Busy {
+                buckets: shared.busy(),
+                within,
+            }),
+        }
+    }
+
+    /// Waits until work in every bucket has ended, gives them to the other members, and leaves. With `rejoin_grace` the
+    /// buckets are kept for the next process with this id instead, unless [`drain`](Self::drain) was called before.
+    /// Doing it again returns the first outcome.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaveError`] where that did not succeed within `leave_timeout`; the ttl then frees what is left.
+    ///
+    /// # Cancel safety
+    ///
+    /// Leaving goes on in the background.
+    pub async fn leave(self) -> Result<(), LeaveError> {
+        self.handle.leave.send_replace(true);
+        let mut done = self.handle.done.clone();
+        let outcome = done.wait_for(Option::is_some).await;
+        match outcome.as_deref() {
+            Ok(Some(outcome)) => outcome.clone(),
+            _ => Err(LeaveError::Abandoned),
+        }
+    }
+
+    /// Whether the instance is a member: not lost, fenced or gone.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.shared().status() == Status::Member
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance")
+            .field("id", &self.id())
+            .field("owned", &self.owned())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.leave.send_replace(true);
+    }
+}

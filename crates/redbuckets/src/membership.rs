@@ -1,0 +1,656 @@
+//! What one member holds and what it says next: a pure machine that is told what the store answered and what users do.
+//!
+//! One request is under way at a time. A bucket is *active* from its grant until it is to be given away, *revoking*
+//! while work that entered it goes on, *releasing* from the request that gives it back until the answer. Only active
+//! buckets are entered; only buckets without work are released.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use coord_core::clock::Instant;
+
+use crate::{
+    assignment::Assignment,
+    event::{Event, LossCause},
+    protocol::{Beat, BeatReply, BeatRequest, ClaimReply, ClaimRequest, Grant, Outcome, Refusal},
+    shed,
+};
+
+/// Says how loaded a bucket is.
+pub(crate) type Load = Arc<dyn Fn(u32) -> u64 + Send + Sync>;
+
+/// What does not change over an instance's life.
+#[derive(Clone)]
+pub(crate) struct Limits {
+    pub(crate) chunk: u32,
+    pub(crate) max_moves: usize,
+    pub(crate) drain_timeout: Duration,
+    /// Whether a bucket is handed over at `drain_timeout` although work in it goes on.
+    pub(crate) forced: bool,
+    pub(crate) assignment: Assignment,
+    /// What decides which buckets go first; their runs where there is none.
+    pub(crate) load: Option<Load>,
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limits")
+            .field("chunk", &self.chunk)
+            .field("max_moves", &self.max_moves)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether and how the member is on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It is not.
+    No,
+    /// It gives everything to the others.
+    HandOver,
+    /// It stops working and keeps everything for its next incarnation.
+    Park,
+}
+
+/// The next request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Request {
+    Beat(BeatRequest),
+    Claim(ClaimRequest),
+}
+
+/// What an answer means for the lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It lives on; the next beat is wanted this soon.
+    Acknowledged(Duration),
+    /// There is more to say before it may.
+    Unfinished,
+    /// Nothing can be said.
+    Failed,
+    /// A later incarnation has taken the id: its token.
+    Fenced(String),
+    /// It was one of this process, which did not take it up: its token.
+    Overtaken(String),
+    /// The group is not the one that was joined.
+    Refused(Refusal),
+}
+
+#[derive(Debug)]
+pub(crate) struct Membership {
+    limits: Limits,
+    number: u32,
+    generation: String,
+    seq: u64,
+    got: u64,
+    heard: u64,
+    holdings: BTreeMap<u32, Holding>,
+    going: usize,
+    ending: Ending,
+    sync: Option<Resync>,
+    releasing: Vec<Grant>,
+    view: View,
+    rebalance: Option<Rebalance>,
+    events: Vec<Event>,
+}
+
+/// What the store last said of the group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) version: u64,
+    pub(crate) members: u32,
+    pub(crate) quota: u32,
+    pub(crate) free: u32,
+    pub(crate) doubt: Duration,
+    /// What the table gives to this member, grants under way included.
+    pub(crate) owned: u32,
+}
+
+#[derive(Debug)]
+struct Holding {
+    epoch: u64,
+    guards: u32,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Active,
+    Revoking { since: Instant, overdue: bool },
+    Releasing,
+}
+
+/// A resynchronisation under way: what is yet to be claimed.
+#[derive(Debug)]
+struct Resync {
+    generation: Option<String>,
+    pending: Vec<Grant>,
+    asked: usize,
+}
+
+/// Since membership changed.
+#[derive(Debug)]
+struct Rebalance {
+    since: Instant,
+    moved: u32,
+}
+
+impl Membership {
+    pub(crate) fn new(limits: Limits, number: u32, generation: String) -> Self {
+        Self {
+            limits,
+            number,
+            generation,
+            seq: 0,
+            got: 0,
+            heard: 0,
+            holdings: BTreeMap::new(),
+            going: 0,
+            ending: Ending::No,
+            sync: None,
+            releasing: Vec::new(),
+            view: View::default(),
+            rebalance: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// The next request. Everything it says stays true until its answer, or its failure, is handled.
+    pub(crate) fn request(&mut self, now: Instant) -> Request {
+        self.seq += 1;
+        if let Some(sync) = &mut self.sync {
+            sync.asked = sync.pending.len().min(self.limits.chunk as usize);
+            return Request::Claim(ClaimRequest {
+                seq: self.seq,
+                generation: sync.generation.clone(),
+                heard: self.heard,
+                last: sync.asked == sync.pending.len(),
+                claims: sync.pending[..sync.asked].to_vec(),
+            });
+        }
+        self.collect_releases(now);
+        Request::Beat(BeatRequest {
+            number: self.number,
+            seq: self.seq,
+            generation: self.generation.clone(),
+            got: self.got,
+            heard: self.heard,
+            draining: self.ending == Ending::HandOver,
+            chunk: self.limits.chunk,
+            releases: self.releasing.clone(),
+        })
+    }
+
+    pub(crate) fn handle_beat(&mut self, now: Instant, reply: BeatReply) -> Heard {
+        match reply {
+            BeatReply::Beaten(beat) => self.handle_beaten(now, &beat),
+            BeatReply::Resync => {
+                self.start_sync();
+                Heard::Unfinished
+            }
+            BeatReply::Fenced(by) => Heard::Fenced(by),
+            // Only an answer to an earlier request can say so, and those are not waited for any more.
+            BeatReply::Stale => Heard::Failed,
+        }
+    }
+
+    pub(crate) fn handle_claim(&mut self, reply: ClaimReply) -> Heard {
+        match reply {
+            ClaimReply::Claimed {
+                number,
+                generation,
+                rejected,
+            } => {
+                for bucket in rejected {
+                    self.lose(bucket, LossCause::Superseded);
+                }
+                let Some(sync) = &mut self.sync else {
+                    return Heard::Failed;
+                };
+                sync.pending.drain(..sync.asked);
+                self.heard = self.seq;
+                self.number = number;
+                let finished = sync.pending.is_empty();
+                sync.generation = Some(generation.clone());
+                if !finished {
+                    return Heard::Unfinished;
+                }
+                self.generation = generation;
+                self.sync = None;
+                let count = u32::try_from(self.holdings.len()).unwrap_or(u32::MAX);
+                self.events.push(Event::Reasserted { count });
+                Heard::Acknowledged(Duration::ZERO)
+            }
+            ClaimReply::Restart => {
+                self.start_sync();
+                Heard::Unfinished
+            }
+            ClaimReply::Fenced(by) => Heard::Fenced(by),
+            ClaimReply::Stale => self.handle_failed(),
+            ClaimReply::Refused(refusal) => Heard::Refused(refusal),
+        }
+    }
+
+    /// The answer never came, or was none. What was claimed so far may be in the store or not: it starts over.
+    pub(crate) fn handle_failed(&mut self) -> Heard {
+        if self.sync.is_some() {
+            self.start_sync();
+        }
+        Heard::Failed
+    }
+
+    fn handle_beaten(&mut self, now: Instant, beat: &Beat) -> Heard {
+        self.heard = self.seq;
+        self.follow_version(now, beat);
+        self.settle_releases(&beat.outcomes);
+        for &grant in &beat.grants {
+            self.take(grant);
+        }
+        self.view = View {
+            version: beat.version,
+            members: beat.members,
+            quota: beat.quota,
+            free: beat.free,
+            doubt: beat.doubt,
+            owned: beat.owned,
+        };
+        self.plan(now, beat);
+        self.finish_rebalance(now, beat);
+        let at_once = beat.more || self.has_releasable();
+        Heard::Acknowledged(if at_once { Duration::ZERO } else { beat.again })
+    }
+
+    fn has_releasable(&self) -> bool {
+        self.ending != Ending::Park
+            && 0 < self.going
+            && self.holdings.values().any(|holding| {
+                holding.guards == 0 && matches!(holding.phase, Phase::Revoking { .. })
+            })
+    }
+
+    fn take(&mut self, grant: Grant) {
+        self.got += 1;
+        self.moved(1);
+        let holding = Holding {
+            epoch: grant.epoch,
+            guards: 0,
+            phase: Phase::Active,
+        };
+        let before = self.holdings.insert(grant.bucket, holding);
+        if let Some(before) = before {
+            self.going -= usize::from(before.phase != Phase::Active);
+        }
+        self.events.push(Event::Granted {
+            bucket: grant.bucket,
+            epoch: grant.epoch,
+        });
+    }
+
+    fn settle_releases(&mut self, outcomes: &[Outcome]) {
+        let releasing = std::mem::take(&mut self.releasing);
+        for (grant, outcome) in releasing.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Gone => self.released(grant),
+                Outcome::Keep => self.reactivate(grant.bucket),
+            }
+        }
+    }
+
+    fn released(&mut self, grant: Grant) {
+        if self
+            .holdings
+            .get(&grant.bucket)
+            .is_none_or(|holding| holding.epoch != grant.epoch)
+        {
+            return;
+        }
+        self.holdings.remove(&grant.bucket);
+        self.going -= 1;
+        self.moved(1);
+        self.events.push(Event::Released {
+            bucket: grant.bucket,
+            epoch: grant.epoch,
+        });
+    }
+
+    fn reactivate(&mut self, bucket: u32) {
+        if let Some(holding) = self.holdings.get_mut(&bucket)
+            && holding.phase != Phase::Active
+        {
+            holding.phase = Phase::Active;
+            self.going -= 1;
+            self.events.push(Event::Kept {
+                bucket,
+                epoch: holding.epoch,
+            });
+        }
+    }
+
+    fn lose(&mut self, bucket: u32, cause: LossCause) {
+        if let Some(holding) = self.holdings.remove(&bucket) {
+            self.going -= usize::from(holding.phase != Phase::Active);
+            self.moved(1);
+            self.events.push(Event::Lost {
+                bucket,
+                epoch: holding.epoch,
+                cause,
+            });
+        }
+    }
+
+    /// Nothing is held any more.
+    pub(crate) fn lose_all(&mut self, cause: &LossCause) {
+        let buckets: Vec<u32> = self.holdings.keys().copied().collect();
+        for bucket in buckets {
+            self.lose(bucket, cause.clone());
+        }
+        self.sync = None;
+        self.releasing.clear();
+    }
+
+    /// Decides what is to go, and what may stay after all.
+    fn plan(&mut self, now: Instant, beat: &Beat) {
+        if self.ending != Ending::No {
+            return self.revoke_all(now);
+        }
+        if self.limits.assignment == Assignment::Contiguous {
+            return self.plan_range(now, beat);
+        }
+        let surplus = beat.surplus as usize;
+        if surplus < self.going {
+            self.reconsider(self.going - surplus);
+        }
+        let room = self
+            .limits
+            .max_moves
+            .min(surplus)
+            .saturating_sub(self.going);
+        if 0 < room {
+            let active = self.active();
+            let chosen = match &self.limits.load {
+                Some(load) => shed::by_load(&active, room, &**load),
+                None => shed::by_runs(&active, room),
+            };
+            self.revoke(now, &chosen);
+        }
+    }
+
+    fn plan_range(&mut self, now: Instant, beat: &Beat) {
+        let back: Vec<u32> = self
+            .holdings
+            .iter()
+            .filter(|(bucket, holding)| {
+                matches!(holding.phase, Phase::Revoking { .. }) && beat.range.contains(bucket)
+            })
+            .map(|(&bucket, _)| bucket)
+            .collect();
+        for bucket in back {
+            self.reactivate(bucket);
+        }
+        let room = self.limits.max_moves.saturating_sub(self.going);
+        let outside: Vec<u32> = self
+            .active()
+            .into_iter()
+            .filter(|bucket| !beat.range.contains(bucket))
+            .take(room)
+            .collect();
+        self.revoke(now, &outside);
+    }
+
+    fn revoke_all(&mut self, now: Instant) {
+        let room = match self.ending {
+            Ending::Park => usize::MAX,
+            _ => self.limits.max_moves.saturating_sub(self.going),
+        };
+        let mut active = self.active();
+        active.truncate(room);
+        self.revoke(now, &active);
+    }
+
+    /// Up to `count` revocations are withdrawn, those that work goes on in first: they would take longest.
+    fn reconsider(&mut self, count: usize) {
+        let mut revoking: Vec<(u32, u32)> = self
+            .holdings
+            .iter()
+            .filter(|(_, holding)| matches!(holding.phase, Phase::Revoking { .. }))
+            .map(|(&bucket, holding)| (holding.guards, bucket))
+            .collect();
+        revoking.sort_unstable_by_key(|&(guards, bucket)| (std::cmp::Reverse(guards), bucket));
+        for (_, bucket) in revoking.into_iter().take(count) {
+            self.reactivate(bucket);
+        }
+    }
+
+    fn active(&self) -> Vec<u32> {
+        self.holdings
+            .iter()
+            .filter(|(_, holding)| holding.phase == Phase::Active)
+            .map(|(&bucket, _)| bucket)
+            .collect()
+    }
+
+    fn revoke(&mut self, now: Instant, buckets: &[u32]) {
+        for &bucket in buckets {
+            if let Some(holding) = self.holdings.get_mut(&bucket) {
+                holding.phase = Phase::Revoking {
+                    since: now,
+                    overdue: false,
+                };
+                self.going += 1;
+                self.events.push(Event::Revoking {
+                    bucket,
+                    epoch: holding.epoch,
+                    overdue: false,
+                });
+            }
+        }
+    }
+
+    fn collect_releases(&mut self, now: Instant) {
+        self.mark_overdue(now);
+        if self.ending == Ending::Park || self.going == 0 {
+            return;
+        }
+        let room = (self.limits.chunk as usize).saturating_sub(self.releasing.len());
+        let forced = self.limits.forced;
+        let ready: Vec<Grant> = self
+            .holdings
+            .iter()
+            .filter(|(_, holding)| match holding.phase {
+                Phase::Revoking { overdue, .. } => holding.guards == 0 || (overdue && forced),
+                _ => false,
+            })
+            .take(room)
+            .map(|(&bucket, holding)| Grant {
+                bucket,
+                epoch: holding.epoch,
+            })
+            .collect();
+        for grant in ready {
+            if let Some(holding) = self.holdings.get_mut(&grant.bucket) {
+                holding.phase = Phase::Releasing;
+            }
+            self.releasing.push(grant);
+        }
+    }
+
+    /// Reports revocations that take longer than `drain_timeout`; says when the next one will.
+    pub(crate) fn mark_overdue(&mut self, now: Instant) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        if self.going == 0 {
+            return None;
+        }
+        for (&bucket, holding) in &mut self.holdings {
+            if let Phase::Revoking {
+                since,
+                overdue: overdue @ false,
+            } = &mut holding.phase
+            {
+                let due = *since + self.limits.drain_timeout;
+                if now < due {
+                    next = Some(next.map_or(due, |next| next.min(due)));
+                    continue;
+                }
+                *overdue = true;
+                self.events.push(Event::Revoking {
+                    bucket,
+                    epoch: holding.epoch,
+                    overdue: true,
+                });
+            }
+        }
+        next
+    }
+
+    /// The store may have forgotten: everything that is worked on is claimed anew. What is being released is not: the
+    /// store may have given it to another, and nobody works on it here.
+    fn start_sync(&mut self) {
+        let going: Vec<Grant> = self
+            .holdings
+            .iter()
+            .filter(|(_, holding)| holding.phase == Phase::Releasing)
+            .map(|(&bucket, holding)| Grant {
+                bucket,
+                epoch: holding.epoch,
+            })
+            .collect();
+        for grant in going {
+            self.released(grant);
+        }
+        self.releasing.clear();
+        self.got = 0;
+        let pending = self
+            .holdings
+            .iter()
+            .map(|(&bucket, holding)| Grant {
+                bucket,
+                epoch: holding.epoch,
+            })
+            .collect();
+        self.sync = Some(Resync {
+            generation: None,
+            pending,
+            asked: 0,
+        });
+    }
+
+    fn moved(&mut self, count: u32) {
+        if let Some(rebalance) = &mut self.rebalance {
+            rebalance.moved += count;
+        }
+    }
+
+    fn follow_version(&mut self, now: Instant, beat: &Beat) {
+        if beat.version != self.view.version && self.rebalance.is_none() {
+            self.rebalance = Some(Rebalance {
+                since: now,
+                moved: 0,
+            });
+        }
+    }
+
+    fn finish_rebalance(&mut self, now: Instant, beat: &Beat) {
+        if self.rebalance.is_none() {
+            return;
+        }
+        let held = self.holdings.len() == beat.quota as usize;
+        let ranged = self.limits.assignment == Assignment::Sticky
+            || self
+                .holdings
+                .keys()
+                .all(|bucket| beat.range.contains(bucket));
+        let balanced = held && ranged && self.going == 0 && beat.surplus == 0 && !beat.more;
+        if balanced && let Some(rebalance) = self.rebalance.take() {
+            self.events.push(Event::Rebalanced {
+                members: beat.members,
+                quota: beat.quota,
+                moved: rebalance.moved,
+                took: now.saturating_since(rebalance.since),
+            });
+        }
+    }
+
+    /// Work begins in a bucket, if it may; the grant's epoch.
+    pub(crate) fn enter(&mut self, bucket: u32) -> Option<u64> {
+        let holding = self.holdings.get_mut(&bucket)?;
+        if holding.phase != Phase::Active {
+            return None;
+        }
+        holding.guards += 1;
+        Some(holding.epoch)
+    }
+
+    /// Work has ended; whether that lets a bucket go.
+    pub(crate) fn exit(&mut self, bucket: u32, epoch: u64) -> bool {
+        let Some(holding) = self.holdings.get_mut(&bucket) else {
+            return false;
+        };
+        if holding.epoch != epoch || holding.guards == 0 {
+            return false;
+        }
+        holding.guards -= 1;
+        holding.guards == 0 && matches!(holding.phase, Phase::Revoking { .. })
+    }
+
+    pub(crate) fn epoch(&self, bucket: u32) -> Option<u64> {
+        self.holdings.get(&bucket).map(|holding| holding.epoch)
+    }
+
+    /// Where a grant stands; `None` once it is over.
+    pub(crate) fn phase(&self, bucket: u32, epoch: u64) -> Option<Phase> {
+        let holding = self.holdings.get(&bucket)?;
+        (holding.epoch == epoch).then_some(holding.phase)
+    }
+
+    /// The member is on its way out; how, in the end: whoever is handing over does not change its mind.
+    pub(crate) fn end(&mut self, now: Instant, ending: Ending) -> Ending {
+        if self.ending != Ending::HandOver {
+            self.ending = ending;
+        }
+        self.revoke_all(now);
+        self.ending
+    }
+
+    /// Whether nothing is worked on any more and, where everything was to be handed over, the store has it all.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self.ending {
+            Ending::No => false,
+            Ending::HandOver => {
+                self.holdings.is_empty() && self.sync.is_none() && self.view.owned == 0
+            }
+            Ending::Park => self.holdings.values().all(|holding| holding.guards == 0),
+        }
+    }
+
+    /// Buckets with work in them.
+    pub(crate) fn busy(&self) -> Vec<u32> {
+        self.holdings
+            .iter()
+            .filter(|(_, holding)| 0 < holding.guards)
+            .map(|(&bucket, _)| bucket)
+            .collect()
+    }
+
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) const fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Every bucket held, with its epoch and whether it may be entered.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (Grant, bool)> {
+        self.holdings.iter().map(|(&bucket, holding)| {
+            let grant = Grant {
+                bucket,
+                epoch: holding.epoch,
+            };
+            (grant, holding.phase == Phase::Active)
+        })
+    }
+
+    /// What happened since the last call.
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+}

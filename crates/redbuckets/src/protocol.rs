@@ -1,0 +1,406 @@
+//! The scripts' arguments and replies in terms of this crate: pure conversions.
+
+use std::{fmt::Write, ops::Range, time::Duration};
+
+use coord_core::{
+    lease::Timing,
+    store::{Command, Reply, StoreError},
+};
+use uuid::Uuid;
+
+use crate::{assignment::Assignment, keys::Keys, scripts};
+
+/// What every request of one incarnation has in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) keys: Keys,
+    pub(crate) id: String,
+    pub(crate) incarnation: Uuid,
+    /// Earlier incarnations of this process, the last few.
+    pub(crate) earlier: Vec<Uuid>,
+    /// The incarnation as the store knows it, with the time at which it joined; empty before.
+    pub(crate) token: String,
+    pub(crate) buckets: u32,
+    pub(crate) assignment: Assignment,
+    pub(crate) weight: u32,
+    pub(crate) timing: Timing,
+    pub(crate) grace: Duration,
+    pub(crate) settle: Duration,
+    pub(crate) discovery: Duration,
+}
+
+/// A bucket and the fencing token of one grant of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) bucket: u32,
+    pub(crate) epoch: u64,
+}
+
+/// What a heartbeat says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BeatRequest {
+    pub(crate) number: u32,
+    pub(crate) seq: u64,
+    pub(crate) generation: String,
+    pub(crate) got: u64,
+    /// The last request that was answered.
+    pub(crate) heard: u64,
+    pub(crate) draining: bool,
+    pub(crate) chunk: u32,
+    pub(crate) releases: Vec<Grant>,
+}
+
+/// What a member says that it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClaimRequest {
+    pub(crate) seq: u64,
+    /// `None` in the first call.
+    pub(crate) generation: Option<String>,
+    /// The last request that was answered.
+    pub(crate) heard: u64,
+    pub(crate) last: bool,
+    pub(crate) claims: Vec<Grant>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum JoinReply {
+    Joined {
+        number: u32,
+        generation: String,
+        token: String,
+    },
+    Occupied {
+        left: Duration,
+        over_ms: u64,
+    },
+    Refused(Refusal),
+}
+
+/// Why the store will not have an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Buckets { theirs: u32 },
+    Assignment { theirs: Assignment },
+    Full,
+    WrongType { key: String, found: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BeatReply {
+    Beaten(Beat),
+    Resync,
+    /// The token of the later incarnation.
+    Fenced(String),
+    Stale,
+}
+
+/// What the store answers to a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Beat {
+    pub(crate) version: u64,
+    pub(crate) members: u32,
+    pub(crate) quota: u32,
+    pub(crate) surplus: u32,
+    /// When the next thing is to be done, where that is known.
+    pub(crate) again: Duration,
+    pub(crate) more: bool,
+    /// What is to be kept, in a contiguous group.
+    pub(crate) range: Range<u32>,
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) free: u32,
+    /// How long nothing free is granted, because the store may have forgotten owners.
+    pub(crate) doubt: Duration,
+    pub(crate) owned: u32,
+}
+
+/// What became of a released bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is another member's, or free.
+    Gone,
+    /// Nobody lacks it: it stays.
+    Keep,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ClaimReply {
+    Claimed {
+        number: u32,
+        generation: String,
+        rejected: Vec<u32>,
+    },
+    Restart,
+    /// The token of the later incarnation.
+    Fenced(String),
+    Stale,
+    Refused(Refusal),
+}
+
+impl Identity {
+    /// Whether the incarnation with this token is one of this process.
+    pub(crate) fn is_own(&self, token: &str) -> bool {
+        let uuid = token.split_once(':').map(|(_, uuid)| uuid);
+        self.earlier
+            .iter()
+            .any(|earlier| Some(earlier.to_string().as_str()) == uuid)
+    }
+
+    /// `previous` is the token of an incarnation of this very process that has stopped, or "-"; `hurry` tells the others at once.
+    pub(crate) fn join(&self, previous: &str, hurry: bool) -> Command {
+        self.eval(
+            &scripts::JOIN,
+            vec![
+                self.id.clone(),
+                self.incarnation.to_string(),
+                previous.to_owned(),
+                self.buckets.to_string(),
+                self.assignment.letter().to_owned(),
+                self.weight.to_string(),
+                self.timing.ttl_ms().to_string(),
+                ms(self.grace),
+                ms(self.settle),
+                ms(self.discovery),
+                u8::from(hurry).to_string(),
+            ],
+        )
+    }
+
+    pub(crate) fn beat(&self, request: &BeatRequest) -> Command {
+        let weight = if request.draining { 0 } else { self.weight };
+        self.eval(
+            &scripts::BEAT,
+            vec![
+                self.id.clone(),
+                self.token.clone(),
+                request.number.to_string(),
+                request.seq.to_string(),
+                request.generation.clone(),
+                request.got.to_string(),
+                weight.to_string(),
+                self.timing.ttl_ms().to_string(),
+                ms(self.settle),
+                request.chunk.to_string(),
+                request.heard.to_string(),
+                grants_text(&request.releases),
+            ],
+        )
+    }
+
+    pub(crate) fn claim(&self, request: &ClaimRequest) -> Command {
+        self.eval(
+            &scripts::CLAIM,
+            vec![
+                self.id.clone(),
+                self.token.clone(),
+                request.seq.to_string(),
+                request.generation.clone().unwrap_or_else(|| "-".to_owned()),
+                self.buckets.to_string(),
+                self.assignment.letter().to_owned(),
+                self.weight.to_string(),
+                self.timing.ttl_ms().to_string(),
+                ms(self.grace),
+                ms(self.settle),
+                u8::from(request.generation.is_none()).to_string(),
+                u8::from(request.last).to_string(),
+                request.heard.to_string(),
+                grants_text(&request.claims),
+            ],
+        )
+    }
+
+    pub(crate) fn leave(&self, number: u32, keep: bool) -> Command {
+        self.eval(
+            &scripts::LEAVE,
+            vec![
+                self.id.clone(),
+                self.token.clone(),
+                number.to_string(),
+                ms(self.settle),
+                u8::from(keep).to_string(),
+            ],
+        )
+    }
+
+    fn eval(&self, script: &'static coord_core::store::Script, args: Vec<String>) -> Command {
+        Command::Eval {
+            script,
+            keys: vec![self.keys.group()],
+            args,
+        }
+    }
+}
+
+fn ms(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}
+
+fn grants_text(grants: &[Grant]) -> String {
+    let mut text = String::with_capacity(grants.len() * 22);
+    for Grant { bucket, epoch } in grants {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        let _ = write!(text, "{bucket} {epoch}");
+    }
+    text
+}
+
+fn parse_grants(text: &str) -> Option<Vec<Grant>> {
+    let mut words = text.split_ascii_whitespace();
+    let mut grants = Vec::new();
+    while let Some(bucket) = words.next() {
+        grants.push(Grant {
+            bucket: bucket.parse().ok()?,
+            epoch: words.next()?.parse().ok()?,
+        });
+    }
+    Some(grants)
+}
+
+fn u32_of(reply: &Reply) -> Option<u32> {
+    u32::try_from(reply.as_u64()?).ok()
+}
+
+fn ms_of(reply: &Reply) -> Option<Duration> {
+    Some(Duration::from_millis(reply.as_u64()?))
+}
+
+fn refusal(kind: &str, rest: &[Reply]) -> Option<Refusal> {
+    Some(match (kind, rest) {
+        ("buckets", [theirs]) => Refusal::Buckets {
+            theirs: u32_of(theirs)?,
+        },
+        ("assignment", [theirs]) => Refusal::Assignment {
+            theirs: Assignment::of_letter(theirs.as_str()?)?,
+        },
+        ("full", []) => Refusal::Full,
+        ("wrongtype", [key, found]) => Refusal::WrongType {
+            key: key.as_str()?.to_owned(),
+            found: found.as_str()?.to_owned(),
+        },
+        _ => return None,
+    })
+}
+
+fn split(reply: &Reply) -> Option<(&str, &[Reply])> {
+    let items = reply.as_array()?;
+    Some((items.first()?.as_str()?, &items[1..]))
+}
+
+pub(crate) fn parse_join(reply: &Reply) -> Result<JoinReply, StoreError> {
+    let parsed = || -> Option<JoinReply> {
+        Some(match split(reply)? {
+            ("joined", [number, generation, token]) => JoinReply::Joined {
+                number: u32_of(number)?,
+                generation: generation.as_str()?.to_owned(),
+                token: token.as_str()?.to_owned(),
+            },
+            ("occupied", [left, over]) => JoinReply::Occupied {
+                left: ms_of(left)?.min(Timing::MAX_TTL),
+                over_ms: over.as_u64()?,
+            },
+            (kind, rest) => JoinReply::Refused(refusal(kind, rest)?),
+        })
+    };
+    parsed().ok_or_else(|| StoreError::unexpected("join", reply))
+}
+
+/// Reads what `beat` answered to a request with `releases` releases, in a group of `buckets` buckets.
+pub(crate) fn parse_beat(
+    reply: &Reply,
+    releases: usize,
+    buckets: u32,
+) -> Result<BeatReply, StoreError> {
+    let parsed = || -> Option<BeatReply> {
+        Some(match split(reply)? {
+            ("ok", rest) => BeatReply::Beaten(parse_beaten(rest, releases, buckets)?),
+            ("resync", []) => BeatReply::Resync,
+            ("fenced", [by]) => BeatReply::Fenced(by.as_str()?.to_owned()),
+            ("stale", []) => BeatReply::Stale,
+            _ => return None,
+        })
+    };
+    parsed().ok_or_else(|| StoreError::unexpected("beat", reply))
+}
+
+fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> {
+    let [
+        version,
+        members,
+        quota,
+        surplus,
+        again,
+        more,
+        low,
+        high,
+        grants,
+        outcomes,
+        free,
+        doubt,
+        owned,
+    ] = items
+    else {
+        return None;
+    };
+    let outcome = |letter| match letter {
+        'm' | 'f' | 'g' => Some(Outcome::Gone),
+        'k' => Some(Outcome::Keep),
+        _ => None,
+    };
+    let beat = Beat {
+        version: version.as_u64()?,
+        members: u32_of(members)?,
+        quota: u32_of(quota)?,
+        surplus: u32_of(surplus)?,
+        again: ms_of(again)?,
+        more: more.as_str()? == "1",
+        range: u32_of(low)?..u32_of(high)?,
+        grants: parse_grants(grants.as_str()?)?,
+        outcomes: outcomes
+            .as_str()?
+            .chars()
+            .map(outcome)
+            .collect::<Option<_>>()?,
+        free: u32_of(free)?,
+        doubt: ms_of(doubt)?,
+        owned: u32_of(owned)?,
+    };
+    let sound = beat.outcomes.len() == releases
+        && beat
+            .grants
+            .iter()
+            .all(|grant| grant.bucket < buckets && 0 < grant.epoch);
+    sound.then_some(beat)
+}
+
+pub(crate) fn parse_claim(reply: &Reply) -> Result<ClaimReply, StoreError> {
+    let parsed = || -> Option<ClaimReply> {
+        Some(match split(reply)? {
+            ("claimed", [number, generation, rejected]) => ClaimReply::Claimed {
+                number: u32_of(number)?,
+                generation: generation.as_str()?.to_owned(),
+                rejected: rejected
+                    .as_str()?
+                    .split_ascii_whitespace()
+                    .map(str::parse)
+                    .collect::<Result<_, _>>()
+                    .ok()?,
+            },
+            ("restart", []) => ClaimReply::Restart,
+            ("fenced", [by]) => ClaimReply::Fenced(by.as_str()?.to_owned()),
+            ("stale", []) => ClaimReply::Stale,
+            (kind, rest) => ClaimReply::Refused(refusal(kind, rest)?),
+        })
+    };
+    parsed().ok_or_else(|| StoreError::unexpected("claim", reply))
+}
+
+/// Whether there still was a membership to end.
+pub(crate) fn parse_leave(reply: &Reply) -> Result<bool, StoreError> {
+    match split(reply) {
+        Some(("left", [])) => Ok(true),
+        Some(("not_member", [])) => Ok(false),
+        _ => Err(StoreError::unexpected("leave", reply)),
+    }
+}

@@ -1,0 +1,113 @@
+//! An instance's part in the heartbeat.
+
+use std::{sync::Arc, time::Duration};
+
+use coord_core::{
+    clock::Instant,
+    heartbeat::{Renew, Verdict},
+    store::{Command, Reply, StoreError},
+};
+
+use crate::{
+    event::{Event, LossCause},
+    membership::{Heard, Request},
+    protocol::{self, Identity},
+    shared::Shared,
+};
+
+pub(crate) struct Renewal {
+    shared: Arc<Shared>,
+    identity: Identity,
+    asked: Option<Request>,
+    next: Option<Duration>,
+    rng: fastrand::Rng,
+}
+
+impl Renewal {
+    /// By how much instances that wait for the same moment miss each other.
+    const SPREAD: Duration = Duration::from_millis(10);
+
+    pub(crate) const fn new(shared: Arc<Shared>, identity: Identity, rng: fastrand::Rng) -> Self {
+        Self {
+            shared,
+            identity,
+            asked: None,
+            next: None,
+            rng,
+        }
+    }
+
+    fn hear(&self, reply: &Reply) -> Result<Heard, StoreError> {
+        let now = self.shared.clock.now();
+        let own = |heard| match heard {
+            Heard::Fenced(by) if self.identity.is_own(&by) => Heard::Overtaken(by),
+            heard => heard,
+        };
+        Ok(match &self.asked {
+            Some(Request::Beat(request)) => {
+                let buckets = self.identity.buckets;
+                let reply = protocol::parse_beat(reply, request.releases.len(), buckets)?;
+                self.shared
+                    .hear(now, |membership| own(membership.handle_beat(now, reply)))
+            }
+            Some(Request::Claim(_)) => {
+                let reply = protocol::parse_claim(reply)?;
+                self.shared
+                    .hear(now, |membership| own(membership.handle_claim(reply)))
+            }
+            None => Heard::Failed,
+        })
+    }
+}
+
+impl Renew for Renewal {
+    fn commands(&mut self) -> Vec<Command> {
+        let now = self.shared.clock.now();
+        let request = self.shared.change(|membership| membership.request(now));
+        let command = match &request {
+            Request::Beat(beat) => self.identity.beat(beat),
+            Request::Claim(claim) => self.identity.claim(claim),
+        };
+        self.asked = Some(request);
+        vec![command]
+    }
+
+    fn handle_replies(&mut self, replies: &[Result<Reply, StoreError>]) -> Verdict {
+        let heard = match replies.first() {
+            Some(Ok(reply)) => self.hear(reply),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(StoreError::unexpected("beat", &Reply::Nil)),
+        };
+        match heard {
+            Ok(Heard::Acknowledged(Duration::ZERO)) => {
+                self.next = Some(Duration::ZERO);
+                Verdict::Acknowledged
+            }
+            Ok(Heard::Acknowledged(again)) => {
+                let spread = Self::SPREAD.mul_f64(self.rng.f64());
+                self.next = Some(again + Duration::from_millis(1) + spread);
+                Verdict::Acknowledged
+            }
+            Ok(Heard::Unfinished) => Verdict::Unfinished,
+            Ok(Heard::Failed) => Verdict::Failed,
+            Ok(Heard::Fenced(_) | Heard::Overtaken(_) | Heard::Refused(_)) => Verdict::Lost,
+            Err(error) => {
+                self.shared.fail(error);
+                Verdict::Failed
+            }
+        }
+    }
+
+    fn handle_at_risk(&mut self, deadline: Instant) {
+        tracing::warn!(instance = %self.shared.id, "no heartbeat was acknowledged for two thirds of the ttl");
+        self.shared.events.push(Event::AtRisk { deadline });
+    }
+
+    fn handle_expired(&mut self) {
+        self.shared.lose(LossCause::Expired);
+    }
+
+    fn wants_next_within(&self) -> Option<Duration> {
+        self.next
+    }
+}

@@ -1,0 +1,51 @@
+//! The Lua scripts: the only code that changes what Redis holds. Read `scripts/group.lua` for the data, `beat.lua` for
+//! the protocol.
+
+use coord_core::{history, store::Script};
+
+const GROUP: &str = include_str!("scripts/group.lua");
+const TABLE: &str = include_str!("scripts/table.lua");
+const CREATE: &str = include_str!("scripts/create.lua");
+
+pub(crate) static JOIN: Script = Script::new(
+    "join",
+    &[
+        history::PRELUDE,
+        GROUP,
+        TABLE,
+        CREATE,
+        include_str!("scripts/join.lua"),
+    ],
+);
+
+pub(crate) static BEAT: Script = Script::new(
+    "beat",
+    &[
+        history::PRELUDE,
+        GROUP,
+        include_str!("scripts/beat.lua"),
+        TABLE,
+        include_str!("scripts/hand.lua"),
+    ],
+);
+
+pub(crate) static CLAIM: Script = Script::new(
+    "claim",
+    &[
+        history::PRELUDE,
+        GROUP,
+        TABLE,
+        CREATE,
+        include_str!("scripts/claim.lua"),
+    ],
+);
+
+pub(crate) static LEAVE: Script = Script::new(
+    "leave",
+    &[
+        history::PRELUDE,
+        GROUP,
+        TABLE,
+        include_str!("scripts/leave.lua"),
+    ],
+);

@@ -1,0 +1,89 @@
+-- One heartbeat of a member: renews its lease, takes back what it releases, gives it what it lacks.
+--
+-- KEYS[1] hash of the group
+-- ARGV    1 instance id, 2 incarnation, 3 member number, 4 number of the request, 5 generation, 6 how many grants were
+--         received so far, 7 weight (0 gives everything away), 8 ttl ms, 9 settle ms, 10 the most buckets to grant in one
+--         call, 11 number of the last request that was answered, 12 releases: "bucket epoch bucket epoch …", of buckets that
+--         nobody works on any more
+--
+-- Reply   {'ok', version, members, quota, surplus, ms until something is to be done or -1, '1' to ask again at once,
+--          first bucket of the range, end of the range, grants "bucket epoch …", outcomes of the releases, free buckets,
+--          ms until the past is known, own buckets}; the range is only set for contiguous groups;
+--         an outcome is m (given to another member), f (free), k (keep it, nobody lacks it), g (was not the caller's)
+--         {'resync'}: the store's view may differ from the caller's, which must claim what it holds (see claim.lua)
+--         {'fenced', incarnation with its time}: a later one has taken the id | {'stale'}: a later request was executed before
+--
+-- The first half is all that an idle member needs; the second half (hand.lua) moves buckets.
+--
+-- Guarantees: a bucket is granted only while the past is known and nobody owns it, or handed over within this call by
+-- its owner, and always with an epoch above every earlier one. A member is removed only once its lease and its grace
+-- are over by this server's clock. A release is verified against owner and epoch. A member above its quota loses no
+-- more buckets than that; a grant stays in the inbox until its receipt is acknowledged.
+
+local id, incarnation, number = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local seq, gen, got = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+local weight, ttl, settle, chunk = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local heard, releases = tonumber(ARGV[11]), ARGV[12]
+
+local me = group_load() and record(number)
+if not me or me.id ~= id then return { 'resync' } end
+if me.incarnation ~= incarnation then
+  if is_later(me.incarnation, incarnation) then return { 'fenced', me.incarnation } end
+  return { 'resync' }
+end
+if seq <= me.seq then return { 'stale' } end
+local in_step = me.gen == group.gen and gen == group.gen and heard <= me.seq and me.acked <= got and got <= me.given
+if not in_step then return { 'resync' } end
+
+local inbox = base .. 'inbox:' .. number
+local first_lease = redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES')
+local next_expiry = math.max(0, tonumber(first_lease[2]) - now)
+local count = counted(number, me.weight)
+local extras = shares()
+local class = class_of(weight)
+local contiguous = group.assignment == 'c'
+local share = quota(number, weight, count, extras)
+local free = group.pool + group.virgin
+local settled = group.settle_at <= now
+
+-- What the caller is told; grants and outcomes come from the second half.
+local function answer(known, doubted_for, more, outcomes)
+  local surplus, low, high = 0, 0, 0
+  if contiguous then
+    low, high = 0, group.buckets
+    if weight == 0 or (known and settled) then low, high = range_of(number, weight) end
+  end
+  if weight == 0 then
+    surplus = count
+  elseif known and settled and not contiguous then
+    surplus = math.max(0, count - share)
+  end
+  local again = known and next_expiry or doubted_for
+  if not settled then again = math.min(again, group.settle_at - now) end
+  local grants = ''
+  if me.acked < me.given then
+    local entries = redis.call('LRANGE', inbox, 0, chunk - 1)
+    grants = table.concat(entries, ' ')
+    more = more or #entries < me.given - me.acked
+  end
+  return {
+    'ok', group.version, group.members, share, surplus, again, more and '1' or '0', low, high, grants, outcomes, free,
+    doubted_for, count,
+  }
+end
+
+-- The identity of the server is looked at with every eighth request of a member, and whenever a bucket is to change its
+-- owner: asking for it costs as much as the rest.
+local idle = releases == '' and weight == me.weight and not me.limbo and got == me.given and seq % 8 ~= 1
+  and 0 < next_expiry and (free == 0 or (share <= count and not contiguous))
+  and tonumber(string.match(group.past, '^%S+ (%d+) ')) <= now and not group.doubted
+if idle then
+  redis.call('ZADD', base .. 'lease', now + ttl + me.grace, number)
+  if me.acked < got then
+    redis.call('LPOP', inbox, got - me.acked)
+    me.acked = got
+  end
+  me.seq = seq
+  redis.call('HSET', base .. 'members', number, record_text(me))
+  return answer(true, 0, false, '')
+end

@@ -1,0 +1,190 @@
+-- Shared by the scripts of redbuckets. Everything of one group lives under one prefix, in one cluster slot:
+--
+-- group      hash: "history" (see history.lua), "config" (buckets, assignment), "classes" (weight:members,…) and "state"
+-- members    hash: member number -> record, see record_parse; ids: hash, instance id -> member number
+-- lease      sorted set: member number by the server ms at which it may be reaped (end of its lease + its grace)
+-- count:<w>  sorted set per weight: member number by the buckets it owns; weight 0 is for those that drain
+-- order:<w>  sorted set per weight: member number by itself, for contiguous ranges
+-- inbox:<n>  list: what member n was granted and has not acknowledged yet, "bucket epoch"
+-- retired    list: numbers of reaped members, used again once no free bucket names one as its last owner
+-- table:<p>  string: page p of the table
+--
+-- The table has one node of 14 bytes per bucket: owner (2), epoch (6), previous (3), next (3). The last two link the
+-- buckets of one owner into a ring that starts and ends at a node of its own behind the buckets, so that the whole ring
+-- of a crashed member joins the free ones at the price of one, and any bucket leaves its ring without a search. Nodes
+-- behind the buckets: 0 is the ring of free buckets; 2n-1 the buckets of member n; 2n those that the table gives to n
+-- but n has not confirmed: they count as n's and are granted to it anew, with higher epochs, once the past is known.
+-- Buckets that were never granted have epoch 0, are in no ring, and are found by a cursor that only rises.
+--
+-- A member's record says: incarnation ("<server µs of its join>:<UUID>", so that the later of two is known; "…:-" where
+-- it has left for a while), generation it is in step with ('-': none), number of its last request, how many
+-- grants it has acknowledged and was given, weight, grace, whether it has unconfirmed buckets, id.
+--
+-- Nodes and records are changed in memory and written by flush() at the very end: whatever fails before changes nothing.
+
+local NODE, PAGE, BLOCK = 14, 2300, 16
+local MAX_SETTLE = 10000
+
+local base = string.sub(KEYS[1], 1, -6)
+local now, now_us = server_now()
+local group, records, publish = nil, {}, {}
+
+local function group_load()
+  local fields = redis.call('HMGET', KEYS[1], 'config', 'state', 'classes', 'history')
+  if not (fields[1] and fields[2] and fields[3] and fields[4]) then return nil end
+  local buckets, assignment = string.match(fields[1], '^(%d+) (%a)$')
+  local gen, version, settle_at, unsettled, cursor, virgin, pool, top, doubted, members =
+    string.match(fields[2], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d+)$')
+  if not buckets or not gen then return nil end
+  group = {
+    past = fields[4], buckets = tonumber(buckets), assignment = assignment, gen = gen, version = tonumber(version),
+    settle_at = tonumber(settle_at), unsettled = tonumber(unsettled), cursor = tonumber(cursor),
+    virgin = tonumber(virgin), pool = tonumber(pool), top = tonumber(top), doubted = doubted == '1',
+    members = tonumber(members), classes = {}, weight = 0,
+  }
+  for weight, count in string.gmatch(fields[3], '(%d+):(%d+)') do
+    local class = { weight = tonumber(weight), members = tonumber(count) }
+    group.classes[#group.classes + 1] = class
+    group.weight = group.weight + class.weight * class.members
+  end
+  return group
+end
+
+local function group_text()
+  return table.concat({
+    group.gen, digits(group.version), digits(group.settle_at), digits(group.unsettled), digits(group.cursor),
+    digits(group.virgin), digits(group.pool), digits(group.top), group.doubted and '1' or '0', digits(group.members),
+  }, ' ')
+end
+
+-- Nothing is free of doubt from now on, for one ttl: a new generation, which every member has to confirm.
+local function doubt(ttl)
+  history_doubt(KEYS[1], history_read(KEYS[1]), run_id(), now, ttl, 0)
+  group.doubted, group.dirty = true, true
+end
+
+local function new_generation()
+  group.gen = digits(math.max(tonumber(group.gen) + 1, now_us))
+  group.dirty = true
+end
+
+-- 'known', or 'suspect' and the ms to wait. The floor that history keeps is for timestamps; epochs do without, because
+-- whatever was granted and forgotten was granted before the wait began, by a clock that is not a ttl ahead.
+local function admit(ttl)
+  local standing, detail, changed = history_admit(KEYS[1], now, 'ask', ttl, 0)
+  if changed then
+    new_generation()
+    group.doubted = true
+  elseif standing == 'known' and group.doubted then
+    group.doubted, group.dirty = false, true
+  end
+  return standing, detail
+end
+
+-- Members --------------------------------------------------------------------------------------------------------
+
+local function record(number)
+  local found = records[number]
+  if found ~= nil then return found end
+  local text = redis.call('HGET', base .. 'members', number)
+  found = false
+  if text then
+    local incarnation, gen, seq, acked, given, weight, grace, limbo, id =
+      string.match(text, '^(%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (.+)$')
+    if incarnation then
+      found = {
+        incarnation = incarnation, gen = gen, seq = tonumber(seq), acked = tonumber(acked), given = tonumber(given),
+        weight = tonumber(weight), grace = tonumber(grace), limbo = limbo == '1', id = id,
+      }
+    end
+  end
+  records[number] = found
+  return found
+end
+
+local function record_text(value)
+  return table.concat({
+    value.incarnation, value.gen, digits(value.seq), digits(value.acked), digits(value.given), digits(value.weight),
+    digits(value.grace), value.limbo and '1' or '0', value.id,
+  }, ' ')
+end
+
+-- Whether the incarnation on record is another and later than the caller's, which is over then. An earlier one is what a
+-- store has that lost its last writes; the same one with a later time is a late copy of the caller's own join.
+local function is_later(on_record, callers)
+  local mine, me = string.match(callers, '^(%d+):(.+)$')
+  local its, it = string.match(on_record, '^(%d+):(.+)$')
+  return me ~= it and tonumber(mine) < tonumber(its)
+end
+
+local function counted(number, weight)
+  return tonumber(redis.call('ZSCORE', base .. 'count:' .. weight, number) or '0')
+end
+
+-- Shares ---------------------------------------------------------------------------------------------------------
+
+-- floor(B × weight / all weights) for each class, whether the division leaves a rest, and how many members get one more.
+local function shares()
+  local extras = group.buckets
+  for _, class in ipairs(group.classes) do
+    local exact = group.buckets * class.weight
+    class.floor = math.floor(exact / group.weight)
+    class.rest = exact % group.weight ~= 0
+    extras = extras - class.members * class.floor
+  end
+  if group.weight == 0 then extras = 0 end
+  return extras
+end
+
+local function class_of(weight)
+  for _, class in ipairs(group.classes) do
+    if class.weight == weight then return class end
+  end
+  return { weight = 0, members = 0, floor = 0, rest = false }
+end
+
+-- How many members have more than their floor and may keep one of the extras.
+local function above()
+  local sum = 0
+  for _, class in ipairs(group.classes) do
+    if class.rest then
+      sum = sum + redis.call('ZCOUNT', base .. 'count:' .. class.weight, '(' .. class.floor, '+inf')
+    end
+  end
+  return sum
+end
+
+-- How many buckets a member may have, so that nobody sheds in vain: of those above their floor the ones with the fewest
+-- keep an extra, and one at or under its floor takes an extra where fewer have one than there are.
+local function quota(number, weight, count, extras)
+  local class = class_of(weight)
+  if not class.rest or extras == 0 then return class.floor end
+  local taken = above()
+  if count <= class.floor then return class.floor + (taken < extras and 1 or 0) end
+  if taken <= extras then return class.floor + 1 end
+  local rank = 0
+  for _, other in ipairs(group.classes) do
+    local key = base .. 'count:' .. other.weight
+    if other.weight == weight then
+      rank = rank + redis.call('ZRANK', key, number) - redis.call('ZCOUNT', key, '-inf', other.floor)
+      break
+    end
+    if other.rest then rank = rank + redis.call('ZCOUNT', key, '(' .. other.floor, '+inf') end
+  end
+  return class.floor + (rank < extras and 1 or 0)
+end
+
+-- Contiguous ranges: members in the order of weight and number, each with the buckets that its weight covers.
+local function range_of(number, weight)
+  if weight == 0 or group.weight == 0 then return 0, 0 end
+  local before = 0
+  for _, class in ipairs(group.classes) do
+    if class.weight == weight then
+      before = before + weight * redis.call('ZRANK', base .. 'order:' .. weight, number)
+      break
+    end
+    before = before + class.weight * class.members
+  end
+  return math.floor(group.buckets * before / group.weight),
+    math.floor(group.buckets * (before + weight) / group.weight)
+end

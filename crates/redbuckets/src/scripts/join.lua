@@ -1,0 +1,74 @@
+-- Makes an instance a member of its group, which is made where there is none.
+--
+-- KEYS[1] hash of the group
+-- ARGV    1 instance id, 2 incarnation (UUID), 3 an earlier incarnation (with its time) of the same process or '-', 4 buckets,
+--         5 assignment ('s' or 'c'), 6 weight, 7 ttl ms, 8 grace ms, 9 settle ms, 10 discovery ms, 11 '1' where the others
+--         should hear of it at once
+--
+-- Reply   {'joined', member number, generation, incarnation with its time}
+--         {'occupied', ms until the lease of that id is over, server ms at which it is over}
+--         {'buckets', count of the group} | {'assignment', that of the group} | {'full'} | {'wrongtype', key, type}
+--
+-- Guarantees: an id whose lease runs is not taken, except by the same process. Whoever takes an id over fences its
+-- earlier incarnation and gets its buckets again, with higher epochs. A refused instance changes nothing. Asking again
+-- with the same incarnation gives the same answer.
+
+local id, incarnation, previous = ARGV[1], ARGV[2], ARGV[3]
+local buckets, assignment, weight = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+local ttl, grace, settle, discovery = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+
+local refused = wrong_type()
+if refused then return refused end
+group_load()
+refused = mismatch(buckets, assignment)
+if refused then return refused end
+
+if not group then create(buckets, assignment, ttl, discovery, false) end
+local standing, wait = admit(ttl)
+
+local token = digits(now_us) .. ':' .. incarnation
+local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)
+local value = number and record(number)
+if not value then
+  number = new_number()
+  if not number then
+    flush()
+    return { 'full' }
+  end
+  redis.call('ZADD', base .. 'lease', now + ttl + grace, number)
+  new_member(number, id, token, weight, grace, settle)
+elseif string.match(value.incarnation, ':(.+)$') == incarnation then
+  token = value.incarnation
+else
+  local over = tonumber(redis.call('ZSCORE', base .. 'lease', number) or '0') - value.grace
+  if value.incarnation ~= previous then
+    local left = over - now
+    if standing ~= 'known' then left = math.max(left, wait) end
+    if 0 < left then
+      flush()
+      return { 'occupied', left, digits(over) }
+    end
+  end
+  redis.call('ZADD', base .. 'lease', now + ttl + grace, number)
+  splice(ring_own(number), ring_limbo(number))
+  redis.call('DEL', base .. 'inbox:' .. number)
+  if value.weight ~= weight then
+    local count = counted(number, value.weight)
+    leave_class(number, value.weight)
+    enter_class(number, weight, count)
+    membership_changed(settle)
+  end
+  local born = math.max(tonumber(string.match(value.incarnation, '^(%d+)')) + 1, now_us)
+  token = digits(born) .. ':' .. incarnation
+  value.incarnation, value.gen, value.seq, value.acked, value.given = token, group.gen, 0, 0, 0
+  value.weight, value.grace, value.limbo, value.dirty = weight, grace, true, true
+end
+if ARGV[11] == '1' then
+  for _, class in ipairs(group.classes) do
+    local most_loaded = redis.call('ZREVRANGE', base .. 'count:' .. class.weight, 0, 127)
+    for _, other in ipairs(most_loaded) do publish[other] = true end
+  end
+  publish[tostring(number)] = nil
+end
+flush()
+return { 'joined', number, group.gen, token }

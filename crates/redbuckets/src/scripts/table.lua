@@ -1,0 +1,288 @@
+-- Shared by the scripts that change who owns what: the table, memberships and grants. See group.lua for the data.
+
+-- The nodes of the table -----------------------------------------------------------------------------------------
+
+local blocks, nodes, missing = {}, {}, {}
+
+local function node(index)
+  local found = nodes[index]
+  if found then return found end
+  local page = math.floor(index / PAGE)
+  local at = index - page * PAGE
+  local block = math.floor(at / BLOCK)
+  local key = page * 1000 + block
+  local text = blocks[key]
+  if not text then
+    text = redis.call('GETRANGE', base .. 'table:' .. page, block * BLOCK * NODE, (block + 1) * BLOCK * NODE - 1)
+    blocks[key] = text
+    if text == '' then missing[page] = true end
+  end
+  local offset = (at - block * BLOCK) * NODE
+  if offset + NODE <= #text then
+    local owner, epoch, prev, next = struct.unpack('>I2I6I3I3', text, offset + 1)
+    found = { owner = owner, epoch = epoch, prev = prev, next = next }
+  else
+    found = { owner = 0, epoch = 0, prev = index, next = index }
+  end
+  nodes[index] = found
+  return found
+end
+
+local function unlink(index)
+  local own = node(index)
+  local before, after = node(own.prev), node(own.next)
+  before.next, after.prev = own.next, own.prev
+  before.dirty, after.dirty = true, true
+end
+
+local function append(ring, index)
+  local head, own = node(ring), node(index)
+  local last = head.prev
+  own.prev, own.next = last, ring
+  node(last).next, node(last).dirty = index, true
+  head.prev, head.dirty, own.dirty = index, true, true
+end
+
+-- Moves everything of one ring to the end of another.
+local function splice(from, to)
+  local source, target = node(from), node(to)
+  if source.next == from then return end
+  local first, last, tail = source.next, source.prev, target.prev
+  node(tail).next, node(tail).dirty = first, true
+  node(first).prev, node(first).dirty = tail, true
+  node(last).next, node(last).dirty = to, true
+  target.prev, target.dirty = last, true
+  source.prev, source.next, source.dirty = from, from, true
+end
+
+local function ring_free() return group.buckets end
+local function ring_own(number) return group.buckets + 2 * number - 1 end
+local function ring_limbo(number) return group.buckets + 2 * number end
+
+local function ring_reset(ring)
+  local head = node(ring)
+  head.owner, head.epoch, head.prev, head.next, head.dirty = 0, 0, ring, ring, true
+end
+
+local function nodes_flush()
+  local list = {}
+  for index, value in pairs(nodes) do
+    if value.dirty then list[#list + 1] = index end
+  end
+  table.sort(list)
+  local i = 1
+  while i <= #list do
+    local first = list[i]
+    local page = math.floor(first / PAGE)
+    local texts, last = {}, first - 1
+    while i <= #list and list[i] == last + 1 and list[i] < (page + 1) * PAGE do
+      local value = nodes[list[i]]
+      texts[#texts + 1] = struct.pack('>I2I6I3I3', value.owner, value.epoch, value.prev, value.next)
+      last = list[i]
+      i = i + 1
+    end
+    if missing[page] then
+      -- The whole page at once: a string that grows is given twice the room it needs.
+      local size = math.min(PAGE, math.max(group.buckets - page * PAGE, last + 1 - page * PAGE))
+      if redis.call('EXISTS', base .. 'table:' .. page) == 0 then
+        redis.call('SETRANGE', base .. 'table:' .. page, size * NODE - 1, '\0')
+      end
+      missing[page] = nil
+    end
+    redis.call('SETRANGE', base .. 'table:' .. page, (first - page * PAGE) * NODE, table.concat(texts))
+  end
+end
+
+-- Writing --------------------------------------------------------------------------------------------------------
+
+local function flush()
+  nodes_flush()
+  for number, value in pairs(records) do
+    if value and value.dirty then redis.call('HSET', base .. 'members', number, record_text(value)) end
+  end
+  if group.dirty then
+    local classes = {}
+    for i, class in ipairs(group.classes) do classes[i] = class.weight .. ':' .. class.members end
+    redis.call('HSET', KEYS[1], 'state', group_text(), 'classes', table.concat(classes, ',') .. ';')
+  end
+  for number in pairs(publish) do redis.pcall('PUBLISH', base .. 'wake:' .. number, 'wake') end
+end
+
+-- Memberships ----------------------------------------------------------------------------------------------------
+
+local function count_change(number, weight, by)
+  redis.call('ZINCRBY', base .. 'count:' .. weight, by, number)
+end
+
+-- Another membership: quotas change now, shedding for balance waits until it has been quiet for `settle` ms.
+local function membership_changed(settle)
+  if group.settle_at <= now then group.unsettled = now end
+  group.version = group.version + 1
+  group.settle_at = math.max(now, math.min(now + settle, group.unsettled + MAX_SETTLE))
+  group.dirty = true
+end
+
+local function class_change(weight, by)
+  if weight == 0 then return end
+  group.weight = group.weight + by * weight
+  group.dirty = true
+  for i, class in ipairs(group.classes) do
+    if class.weight == weight then
+      class.members = class.members + by
+      if class.members == 0 then table.remove(group.classes, i) end
+      return
+    end
+    if weight < class.weight then
+      table.insert(group.classes, i, { weight = weight, members = by })
+      return
+    end
+  end
+  group.classes[#group.classes + 1] = { weight = weight, members = by }
+end
+
+-- Puts a member into the class of `weight`, with the buckets it owns.
+local function enter_class(number, weight, count)
+  redis.call('ZADD', base .. 'count:' .. weight, count, number)
+  if weight ~= 0 then redis.call('ZADD', base .. 'order:' .. weight, number, number) end
+  class_change(weight, 1)
+end
+
+local function leave_class(number, weight)
+  redis.call('ZREM', base .. 'count:' .. weight, number)
+  if weight ~= 0 then redis.call('ZREM', base .. 'order:' .. weight, number) end
+  class_change(weight, -1)
+end
+
+-- Removes a member; its buckets become free at the price of one.
+local function remove(number, value, settle)
+  local count = counted(number, value.weight)
+  splice(ring_own(number), ring_free())
+  splice(ring_limbo(number), ring_free())
+  group.pool = group.pool + count
+  leave_class(number, value.weight)
+  redis.call('ZREM', base .. 'lease', number)
+  redis.call('HDEL', base .. 'members', number)
+  redis.call('HDEL', base .. 'ids', value.id)
+  redis.call('DEL', base .. 'inbox:' .. number)
+  redis.call('RPUSH', base .. 'retired', number)
+  records[number] = false
+  group.members = group.members - 1
+  membership_changed(settle)
+end
+
+-- The number of a new member; nil where 65,535 are in use.
+local function new_number()
+  if group.pool == 0 then
+    local retired = redis.call('LPOP', base .. 'retired')
+    if retired then return tonumber(retired) end
+  end
+  if 65535 <= group.top then return nil end
+  group.top, group.dirty = group.top + 1, true
+  return group.top
+end
+
+local function new_member(number, id, incarnation, weight, grace, settle)
+  local value = {
+    incarnation = incarnation, gen = group.gen, seq = 0, acked = 0, given = 0, weight = weight, grace = grace,
+    limbo = false, id = id, dirty = true,
+  }
+  records[number] = value
+  ring_reset(ring_own(number))
+  ring_reset(ring_limbo(number))
+  redis.call('DEL', base .. 'inbox:' .. number)
+  redis.call('HSET', base .. 'ids', id, number)
+  enter_class(number, weight, 0)
+  group.members = group.members + 1
+  membership_changed(settle)
+  return value
+end
+
+-- Whether a member's lease still runs, by this server's clock.
+local function is_live(number)
+  local value = record(number)
+  local reaped_at = value and redis.call('ZSCORE', base .. 'lease', number)
+  return reaped_at and now < reaped_at - value.grace
+end
+
+-- The member that lacks most, and how many it lacks, an extra included where one is left: a newcomer that takes over a
+-- leaver's buckets takes them all. nil where nobody lacks any.
+local function neediest(extras)
+  local best, lacks, candidates = nil, 0, {}
+  for _, class in ipairs(group.classes) do
+    local lowest = redis.call('ZRANGE', base .. 'count:' .. class.weight, 0, 3, 'WITHSCORES')
+    for i = 1, #lowest, 2 do
+      local number, missing_here = tonumber(lowest[i]), class.floor - tonumber(lowest[i + 1])
+      if missing_here < 0 then break end
+      if is_live(number) then
+        if lacks < missing_here then best, lacks = number, missing_here end
+        if missing_here == 0 and class.rest then candidates[#candidates + 1] = number end
+        break
+      end
+    end
+  end
+  if best then
+    local class = class_of(record(best).weight)
+    if class.rest and above() < extras then lacks = lacks + 1 end
+    return best, lacks
+  end
+  if candidates[1] and above() < extras then return candidates[1], 1 end
+  return nil, 0
+end
+
+-- The member whose range a bucket is in.
+local function target_of(bucket)
+  if group.weight == 0 then return nil end
+  local unit = math.ceil((bucket + 1) * group.weight / group.buckets) - 1
+  for _, class in ipairs(group.classes) do
+    if unit < class.weight * class.members then
+      local at = math.floor(unit / class.weight)
+      return tonumber(redis.call('ZRANGE', base .. 'order:' .. class.weight, at, at)[1])
+    end
+    unit = unit - class.weight * class.members
+  end
+  return nil
+end
+
+-- Grants ---------------------------------------------------------------------------------------------------------
+
+-- Gives buckets, which are in no ring, to a member: with an epoch above every earlier one, into its inbox.
+local function give(number, buckets)
+  local value, entries = record(number), {}
+  for i, bucket in ipairs(buckets) do
+    local own = node(bucket)
+    own.epoch = math.max(own.epoch + 1, now)
+    own.owner = number
+    append(ring_own(number), bucket)
+    entries[i] = bucket .. ' ' .. digits(own.epoch)
+  end
+  redis.call('RPUSH', base .. 'inbox:' .. number, unpack(entries))
+  value.given, value.dirty = value.given + #buckets, true
+end
+
+-- Takes up to `most` free buckets out of their ring, or from those that were never granted; looks at 1,024 at most.
+local function take_free(most)
+  local taken, ring = {}, ring_free()
+  while #taken < most and 0 < group.pool do
+    local bucket = node(ring).next
+    if bucket == ring or node(bucket).prev ~= ring then error('the table is damaged: a page of it is missing') end
+    unlink(bucket)
+    taken[#taken + 1] = bucket
+    group.pool = group.pool - 1
+  end
+  local last = group.cursor + 1024
+  while #taken < most and 0 < group.virgin and group.cursor < group.buckets and group.cursor < last do
+    if node(group.cursor).epoch == 0 then
+      taken[#taken + 1] = group.cursor
+      group.virgin = group.virgin - 1
+    end
+    group.cursor = group.cursor + 1
+  end
+  group.dirty = true
+  return taken
+end
+
+local function to_free(bucket)
+  node(bucket).owner = 0
+  append(ring_free(), bucket)
+  group.pool, group.dirty = group.pool + 1, true
+end

@@ -1,0 +1,333 @@
+//! What the heartbeat, the supervisor and the handles of one instance share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use coord_core::{
+    clock::{Clock, Instant},
+    heartbeat::{Nudge, Validity},
+    store::StoreError,
+};
+use tokio::sync::watch;
+
+use crate::{
+    event::{Event, EventLog, LossCause},
+    membership::{Ending, Heard, Membership, Phase, View},
+    owned::{Owned, Snapshot},
+    protocol::Grant,
+};
+
+/// Where an instance stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Member,
+    /// Everything was lost; it is to become a member again.
+    Lost,
+    /// Another process has its id.
+    Fenced,
+    Left,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) id: String,
+    pub(crate) events: EventLog,
+    changes: watch::Sender<u64>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    status: Status,
+    membership: Membership,
+    /// `None` only until the heartbeat has taken the membership over.
+    validity: Option<Arc<Validity>>,
+    nudge: Option<Nudge>,
+    snapshot: Option<Arc<Snapshot>>,
+    last_beat: Option<Instant>,
+    /// The incarnation of this process that the store has on record instead of the current one.
+    overtaken_by: Option<String>,
+}
+
+impl State {
+    fn deadline(&self) -> Instant {
+        self.validity
+            .as_ref()
+            .map_or(Instant::from_boot(std::time::Duration::ZERO), |validity| {
+                validity.deadline()
+            })
+    }
+
+    fn nudge(&self) {
+        if let Some(nudge) = &self.nudge {
+            nudge.nudge();
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        id: String,
+        buckets: u32,
+        membership: Membership,
+    ) -> Self {
+        let events = EventLog::new(buckets);
+        events.push(Event::Joined {
+            instance: id.clone(),
+        });
+        Self {
+            clock,
+            id,
+            events,
+            changes: watch::Sender::new(0),
+            state: Mutex::new(State {
+                status: Status::Member,
+                membership,
+                validity: None,
+                nudge: None,
+                snapshot: None,
+                last_beat: None,
+                overtaken_by: None,
+            }),
+        }
+    }
+
+    /// The heartbeat has taken the membership over.
+    pub(crate) fn adopt(&self, validity: Arc<Validity>, nudge: Nudge) {
+        let mut state = self.state();
+        state.validity = Some(validity);
+        state.nudge = Some(nudge);
+    }
+
+    /// The instance is a member again.
+    pub(crate) fn rejoin(&self, membership: Membership) {
+        {
+            let mut state = self.state();
+            state.membership = membership;
+            state.status = Status::Member;
+            (state.validity, state.snapshot) = (None, None);
+            self.events.push(Event::Joined {
+                instance: self.id.clone(),
+            });
+        }
+        self.notify();
+    }
+
+    /// Changes the membership; what follows from that is told to everybody, in order.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Membership) -> T) -> T {
+        let outcome = {
+            let mut state = self.state();
+            let outcome = change(&mut state.membership);
+            self.publish(&mut state);
+            outcome
+        };
+        self.notify();
+        outcome
+    }
+
+    /// As [`change`](Self::change), for the answers to requests.
+    pub(crate) fn hear(
+        &self,
+        now: Instant,
+        handle: impl FnOnce(&mut Membership) -> Heard,
+    ) -> Heard {
+        let heard = {
+            let mut state = self.state();
+            let heard = handle(&mut state.membership);
+            let end = match &heard {
+                Heard::Acknowledged(_) => {
+                    state.last_beat = Some(now);
+                    None
+                }
+                Heard::Unfinished | Heard::Failed => None,
+                Heard::Fenced(_) => Some((Status::Fenced, LossCause::Fenced)),
+                Heard::Overtaken(by) => {
+                    state.overtaken_by = Some(by.clone());
+                    Some((Status::Lost, LossCause::Overtaken))
+                }
+                Heard::Refused(_) => Some((Status::Lost, LossCause::Replaced)),
+            };
+            if let Some((status, cause)) = end {
+                state.membership.lose_all(&cause);
+                state.status = status;
+            }
+            self.publish(&mut state);
+            if state.status == Status::Fenced {
+                tracing::error!(instance = %self.id, "another process has taken this instance's id");
+                self.events.push(Event::Fenced {
+                    instance: self.id.clone(),
+                });
+            }
+            heard
+        };
+        self.notify();
+        heard
+    }
+
+    /// A heartbeat failed.
+    pub(crate) fn fail(&self, error: StoreError) {
+        let deadline = {
+            let mut state = self.state();
+            state.membership.handle_failed();
+            self.publish(&mut state);
+            state.deadline()
+        };
+        tracing::debug!(instance = %self.id, error = %error, "heartbeat failed");
+        self.events.push(Event::BeatFailed {
+            error: Arc::new(error),
+            deadline,
+        });
+    }
+
+    /// Everything is lost, unless it was before.
+    pub(crate) fn lose(&self, cause: LossCause) {
+        {
+            let mut state = self.state();
+            if state.status != Status::Member {
+                return;
+            }
+            tracing::error!(instance = %self.id, %cause, "every bucket was lost");
+            state.membership.lose_all(&cause);
+            state.status = Status::Lost;
+            self.publish(&mut state);
+        }
+        self.notify();
+    }
+
+    /// Nothing follows any more. Only now do readers of events come to their end.
+    pub(crate) fn finish(&self) {
+        {
+            let mut state = self.state();
+            state.membership.lose_all(&LossCause::Left);
+            self.publish(&mut state);
+            if state.status != Status::Fenced {
+                state.status = Status::Left;
+                self.events.push(Event::Left {
+                    instance: self.id.clone(),
+                });
+            }
+        }
+        self.events.close();
+        self.notify();
+    }
+
+    /// The instance is on its way out; how, in the end.
+    pub(crate) fn end(&self, ending: Ending) -> Ending {
+        let now = self.clock.now();
+        let ending = self.change(|membership| membership.end(now, ending));
+        self.state().nudge();
+        ending
+    }
+
+    pub(crate) fn enter(&self, bucket: u32) -> Option<u64> {
+        let now = self.clock.now();
+        let mut state = self.state();
+        if state.status != Status::Member || state.deadline() <= now {
+            return None;
+        }
+        state.membership.enter(bucket)
+    }
+
+    pub(crate) fn exit(&self, grant: Grant) {
+        let mut state = self.state();
+        let going = state.membership.exit(grant.bucket, grant.epoch);
+        if going {
+            state.nudge();
+        }
+        drop(state);
+        if going {
+            self.notify();
+        }
+    }
+
+    /// The fencing token under which a bucket is held, whether it may be entered or not.
+    pub(crate) fn epoch(&self, bucket: u32) -> Option<u64> {
+        self.state().membership.epoch(bucket)
+    }
+
+    /// Where a grant stands by the local clock; `None` once it is over.
+    pub(crate) fn phase(&self, grant: Grant) -> Option<Phase> {
+        let now = self.clock.now();
+        let state = self.state();
+        if state.status != Status::Member || state.deadline() <= now {
+            return None;
+        }
+        state.membership.phase(grant.bucket, grant.epoch)
+    }
+
+    pub(crate) fn owned(&self) -> Owned {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let snapshot = state
+            .snapshot
+            .get_or_insert_with(|| Arc::new(Snapshot::new(&state.membership)));
+        let snapshot = Arc::clone(snapshot);
+        Owned::new(snapshot, state.validity.clone(), Arc::clone(&self.clock))
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.state().deadline()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.state().status
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.state().membership.number()
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.state().membership.view().clone()
+    }
+
+    pub(crate) fn take_overtaken_by(&self) -> Option<String> {
+        self.state().overtaken_by.take()
+    }
+
+    pub(crate) fn last_beat(&self) -> Option<Instant> {
+        self.state().last_beat
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        let state = self.state();
+        state.status != Status::Member || state.membership.has_ended()
+    }
+
+    pub(crate) fn busy(&self) -> Vec<u32> {
+        self.state().membership.busy()
+    }
+
+    /// Every bucket that may be entered.
+    pub(crate) fn active(&self) -> Vec<Grant> {
+        let state = self.state();
+        let held = state.membership.held();
+        held.filter(|(_, active)| *active)
+            .map(|(grant, _)| grant)
+            .collect()
+    }
+
+    /// Changes whenever anything does.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn publish(&self, state: &mut State) {
+        let events = state.membership.take_events();
+        // Shares change without an event.
+        state.snapshot = None;
+        for event in events {
+            self.events.push(event);
+        }
+    }
+
+    fn notify(&self) {
+        self.changes.send_modify(|version| *version += 1);
+    }
+
+    /// Every change under this lock is complete before anything can panic, so a poisoned one is still good.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

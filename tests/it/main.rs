@@ -7,3 +7,4 @@ mod minting;
 mod raus;
 mod simulation;
 mod tidy;
+mod workers;

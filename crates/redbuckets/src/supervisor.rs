@@ -1,6 +1,6 @@
 //! The task that follows one instance from its first membership to its leave.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use coord_core::{
     heartbeat::{Heartbeat, LeaseHandle, Nudge},
@@ -236,8 +236,6 @@ async fn renumbered(shared: &Shared, number: u32) {
     while shared.number() == number && changes.changed().await.is_ok() {}
 }
 
-fn wanted(leave: &mut watch::Receiver<bool>) -> impl Future<Output = ()> + '_ {
-    async move {
-        let _ = leave.wait_for(|leave| *leave).await;
-    }
+async fn wanted(leave: &mut watch::Receiver<bool>) {
+    let _ = leave.wait_for(|leave| *leave).await;
 }

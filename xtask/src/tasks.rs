@@ -4,15 +4,18 @@ use anyhow::{Context, Result, bail};
 
 use crate::{args::SimRun, cargo::Call, setup};
 
-/// Runs the demonstration with this terminal.
+/// Runs the demonstration with this terminal: machine IDs first, then buckets.
 pub(crate) fn demo(redis: Option<&str>) -> Result<()> {
-    let call = Call::cargo("run --quiet --package snowflake --example demo --");
-    let call = match redis {
-        Some(url) => call.arg("--redis").arg(url),
-        None => call,
-    };
-    // The call is not shown: a URL may carry a password.
-    call.run().context("the demonstration failed")
+    for (package, example) in [("snowflake", "demo"), ("redbuckets", "ownership")] {
+        let run = format!("run --quiet --package {package} --example {example} --");
+        let call = match redis {
+            Some(url) => Call::cargo(&run).arg("--redis").arg(url),
+            None => Call::cargo(&run),
+        };
+        // The call is not shown: a URL may carry a password.
+        call.run().context("the demonstration failed")?;
+    }
+    Ok(())
 }
 
 /// Sets up, then runs every test.

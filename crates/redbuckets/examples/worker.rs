@@ -147,9 +147,9 @@ async fn work(instance: Instance, work_ms: u64, quiet: bool) -> std::io::Result<
             }
         }
         if owned.is_empty() {
-            match tokio::time::timeout(Duration::from_millis(100), changes.next()).await {
-                Ok(None | Some(Event::Fenced { .. } | Event::Left { .. })) => return Ok(()),
-                _ => {}
+            let change = tokio::time::timeout(Duration::from_millis(100), changes.next()).await;
+            if let Ok(None | Some(Event::Fenced { .. } | Event::Left { .. })) = change {
+                return Ok(());
             }
         }
     }

@@ -236,6 +236,7 @@ async fn renumbered(shared: &Shared, number: u32) {
     while shared.number() == number && changes.changed().await.is_ok() {}
 }
 
+/// Waits until the handles want the instance to leave. Handles that are all gone want it too.
 async fn wanted(leave: &mut watch::Receiver<bool>) {
     let _ = leave.wait_for(|leave| *leave).await;
 }

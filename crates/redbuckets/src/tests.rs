@@ -250,7 +250,7 @@ impl Group {
         let (mut floors, mut kept, mut can_keep_more) = (0, 0, 0);
         for member in &self.members {
             let exact = self.buckets * member.identity.weight;
-            let (floor, rest) = ((exact / weights) as usize, exact % weights != 0);
+            let (floor, rest) = ((exact / weights) as usize, !exact.is_multiple_of(weights));
             let own = before
                 .values()
                 .filter(|id| **id == member.identity.id)

@@ -493,11 +493,16 @@ impl World {
         self.quiet = false;
     }
 
-    /// Keeps a record of what the members say.
+    /// Keeps a record of what the members say. One that was fenced, by a process with its id that was long paused, ends
+    /// and is started again.
     fn listen(&mut self) {
-        for process in &mut self.processes {
+        let mut fenced = Vec::new();
+        for (index, process) in self.processes.iter_mut().enumerate() {
             let number = process.setup.number;
             for event in process.news() {
+                if matches!(event, Event::Fenced { .. }) {
+                    fenced.push(index);
+                }
                 let restless = matches!(
                     event,
                     Event::Granted { .. } | Event::Revoking { .. } | Event::Lost { .. }
@@ -511,6 +516,11 @@ impl World {
                     self.ledger.log(&format!("  {number}: {event:?}"));
                 }
             }
+        }
+        for index in fenced.into_iter().rev() {
+            let mut process = self.processes.remove(index);
+            process.kill();
+            self.start_again(&process.setup);
         }
     }
 
@@ -574,7 +584,7 @@ impl World {
         let (mut floors, mut kept, mut can_keep_more) = (0, 0, 0);
         for process in &self.processes {
             let exact = self.group.buckets * process.setup.weight;
-            let (floor, rest) = ((exact / weights) as usize, exact % weights != 0);
+            let (floor, rest) = ((exact / weights) as usize, !exact.is_multiple_of(weights));
             let own = before
                 .values()
                 .filter(|&&owner| owner == process.setup.number)

@@ -2,7 +2,6 @@
 
 mod bad_input;
 mod behaviour;
-mod chaos;
 mod forgetting;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -1,20 +1,16 @@
 //! The embedded store answers like a real server: random commands through several kinds of script, on both.
 
-use std::{
-    cell::RefCell,
-    net::TcpListener,
-    process::{Child, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+mod commands;
+
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use coord_core::{
     clock::SystemClock,
     store::{Command, Reply, Script, Store, StoreError, embedded::Embedded},
 };
+use coord_tests::server::RedisServer;
 use proptest::{
     prelude::*,
-    sample::select,
     test_runner::{TestCaseError, TestRunner},
 };
 
@@ -56,7 +52,7 @@ fn random_commands_answer_as_on_a_real_server() {
         failure_persistence: None,
         ..ProptestConfig::default()
     });
-    let sequences = prop::collection::vec((0..SCRIPTS.len(), command()), 1..60);
+    let sequences = prop::collection::vec((0..SCRIPTS.len(), commands::command()), 1..60);
     runner
         .run(&sequences, |sequence| {
             pair_check(&mut pair.borrow_mut(), &sequence)
@@ -69,7 +65,7 @@ fn pair_check(pair: &mut Pair, sequence: &[(usize, Vec<String>)]) -> Result<(), 
     for (script, args) in sequence {
         pair.check(SCRIPTS[*script], args)?;
     }
-    for key in KEYS {
+    for key in commands::KEYS {
         for read in [
             &["TYPE", key][..],
             &["GET", key],
@@ -154,222 +150,18 @@ const LUA: &[&str] = &[
     "return redis.call('INFO', 'nonsense')",
 ];
 
-const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
-
-/// Each word becomes an argument: `K` a key, `V` a value, `M` a member, `I` an integer, `S` a score, `B` a bound of
-/// a range of scores, `E` a lifetime, `A` an absolute expiry in ms; other words stand for themselves.
-const TEMPLATES: &[&str] = &[
-    "TYPE K",
-    "EXISTS K K",
-    "DEL K",
-    "UNLINK K K",
-    "RENAME K K",
-    "RENAMENX K K",
-    "PEXPIRE K E",
-    "EXPIRE K E",
-    "PEXPIRE K E NX",
-    "PEXPIRE K E XX",
-    "PEXPIREAT K A",
-    "PEXPIREAT K A GT",
-    "PEXPIREAT K A LT",
-    "PEXPIREAT K A NX XX",
-    "PEXPIREAT K A FOO",
-    "PTTL K",
-    "TTL K",
-    "PERSIST K",
-    "GET K",
-    "SET K V",
-    "SET K V NX",
-    "SET K V XX",
-    "SET K V PX E",
-    "SET K V NX PX E",
-    "SET K V EX E KEEPTTL",
-    "SET K V KEEPTTL",
-    "SET K V GET",
-    "SET K V XX GET",
-    "SET K V PXAT A",
-    "SET K V NX XX",
-    "SETNX K V",
-    "GETSET K V",
-    "MGET K K K",
-    "MSET K V K V",
-    "MSET K V K",
-    "INCR K",
-    "DECR K",
-    "INCRBY K I",
-    "SETRANGE K I V",
-    "GETRANGE K I I",
-    "STRLEN K",
-    "APPEND K V",
-    "SETBIT K I 1",
-    "SETBIT K I I",
-    "GETBIT K I",
-    "BITCOUNT K",
-    "BITCOUNT K I I",
-    "BITCOUNT K I I BIT",
-    "BITCOUNT K I",
-    "BITPOS K 1",
-    "BITPOS K 0",
-    "BITPOS K 1 I",
-    "BITPOS K 0 I I",
-    "BITPOS K 1 I I",
-    "BITPOS K 0 I I BIT",
-    "BITPOS K I",
-    "HGET K M",
-    "HSET K M V",
-    "HSET K M V M V",
-    "HSET K M V M",
-    "HSET K M I",
-    "HSETNX K M V",
-    "HMGET K M M",
-    "HMSET K M V M V",
-    "HGETALL K",
-    "HDEL K M M",
-    "HEXISTS K M",
-    "HLEN K",
-    "HKEYS K",
-    "HVALS K",
-    "HINCRBY K M I",
-    "ZADD K S M",
-    "ZADD K S M S M",
-    "ZADD K NX S M",
-    "ZADD K XX CH S M",
-    "ZADD K GT CH S M",
-    "ZADD K LT S M S M",
-    "ZADD K NX GT S M",
-    "ZADD K NX XX S M",
-    "ZADD K INCR S M",
-    "ZADD K S M S",
-    "ZREM K M M",
-    "ZSCORE K M",
-    "ZCARD K",
-    "ZCOUNT K B B",
-    "ZRANGE K I I",
-    "ZRANGE K I I WITHSCORES",
-    "ZRANGE K I I REV",
-    "ZRANGE K B B BYSCORE",
-    "ZRANGE K B B BYSCORE REV WITHSCORES",
-    "ZRANGE K B B BYSCORE LIMIT I I",
-    "ZRANGE K I I LIMIT I I",
-    "ZRANGEBYSCORE K B B",
-    "ZRANGEBYSCORE K B B WITHSCORES LIMIT I I",
-    "ZREVRANGEBYSCORE K B B",
-    "ZREVRANGE K I I",
-    "ZREVRANGE K I I REV",
-    "ZRANK K M",
-    "ZREVRANK K M",
-    "ZPOPMIN K",
-    "ZPOPMIN K I",
-    "ZPOPMAX K",
-    "ZINCRBY K S M",
-    "SADD K M M",
-    "SADD K M",
-    "SREM K M M",
-    "SISMEMBER K M",
-    "SCARD K",
-    "SMEMBERS K",
-    "SPOP K 100",
-    "SPOP K 0",
-    "SPOP K -1",
-    "SRANDMEMBER K 100",
-    "SRANDMEMBER K 0",
-    "SUNIONSTORE K K K",
-    "SMOVE K K M",
-    "LPUSH K V V",
-    "RPUSH K V V V",
-    "LPOP K",
-    "RPOP K",
-    "LPOP K I",
-    "LLEN K",
-    "LRANGE K I I",
-    "LINDEX K I",
-    "PING",
-    "PING V",
-    "ECHO V",
-    "PUBLISH K V",
-    "NOSUCH K",
-];
-
-fn command() -> impl Strategy<Value = Vec<String>> {
-    let exact = select(TEMPLATES).prop_flat_map(|template| {
-        template
-            .split(' ')
-            .map(|word| argument(word).prop_map(str::to_owned))
-            .collect::<Vec<_>>()
-    });
-    // Some commands come with an argument too many or too few; not those that would then pick at random.
-    (exact, 0..30_u8).prop_map(|(mut args, slip)| {
-        let random = matches!(args[0].as_str(), "SPOP" | "SRANDMEMBER");
-        if slip == 0 && 1 < args.len() && !random {
-            args.pop();
-        } else if slip == 1 {
-            args.push("x".to_owned());
-        }
-        args
-    })
-}
-
-fn argument(word: &'static str) -> BoxedStrategy<&'static str> {
-    let pool: &[&str] = match word {
-        "K" => &KEYS,
-        "V" => &[
-            "",
-            "x",
-            "hello",
-            "10",
-            "-3",
-            "\u{0}\u{7f}",
-            "a longer value than the others",
-            "\u{ff}",
-            "3.0",
-        ],
-        "M" => &["m", "n", "o", "p", "1", "2"],
-        "I" => &[
-            "0",
-            "1",
-            "2",
-            "3",
-            "-1",
-            "-2",
-            "-3",
-            "-100",
-            "7",
-            "8",
-            "9",
-            "15",
-            "100",
-            "x",
-            "1.5",
-            "01",
-            "",
-            "9223372036854775807",
-            "-9223372036854775808",
-        ],
-        "S" => &[
-            "0", "1", "2", "-1.5", "0.1", "3", "1e20", "inf", "-inf", "x", "1e400",
-        ],
-        "B" => &[
-            "0", "1", "(1", "2", "(2", "-inf", "+inf", "(-inf", "(inf", "0.1", "(0.1", "-2", "x",
-            "(", "3",
-        ],
-        "E" => &["500000", "900000", "0", "-1", "x", "9223372036854775807"],
-        "A" => &["9000000000000", "9100000000000", "1", "-5", "x"],
-        literal => return Just(literal).boxed(),
-    };
-    select(pool.to_vec()).boxed()
-}
-
 /// Both stores.
 struct Pair {
     runtime: tokio::runtime::Runtime,
     embedded: Embedded,
     connection: redis::Connection,
-    _server: Server,
+    _server: RedisServer,
 }
 
 impl Pair {
     fn start() -> Self {
-        let (server, connection) = Server::start();
+        let server = RedisServer::start().expect("redis-server starts");
+        let connection = server.connection().expect("connects");
         Self {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .build()
@@ -473,50 +265,5 @@ fn positive_to_one(reply: Reply) -> Reply {
     match reply.as_u64() {
         Some(1..) => Reply::Int(1),
         _ => reply,
-    }
-}
-
-/// A server of this test alone, ended with its handle.
-struct Server {
-    child: Child,
-    _directory: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> (Self, redis::Connection) {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port on loopback")
-            .port();
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let child = std::process::Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no", "--dir"])
-            .arg(directory.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed");
-        let server = Self {
-            child,
-            _directory: directory,
-        };
-        let client =
-            redis::Client::open(format!("redis://127.0.0.1:{port}/")).expect("a valid URL");
-        for _ in 0..200 {
-            if let Ok(mut connection) = client.get_connection()
-                && redis::cmd("PING").exec(&mut connection).is_ok()
-            {
-                return (server, connection);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("redis-server on port {port} did not answer within 10 s");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

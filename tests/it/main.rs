@@ -8,3 +8,4 @@ mod minting;
 mod raus;
 mod simulation;
 mod tidy;
+mod workers;

@@ -4,6 +4,7 @@
 //! Start at [`server::RedisServer`]. Everything listens on loopback only, waits with a bound, and ends its own
 //! child processes when it is dropped. A test that lacks what it needs fails and says how to get it; none is skipped.
 
+pub mod buckets;
 pub mod clock;
 mod examples;
 pub mod gate;

@@ -23,6 +23,8 @@ fn steps(report: &mut Report) -> Result<()> {
     report.call("tests and doctests", &tasks::tests())?;
     let sim = format!("cargo xtask sim --seeds {SIM_SEEDS}");
     report.step("simulation", &sim, || tasks::sim(SimRun::Seeds(SIM_SEEDS)))?;
+    let bench = "cargo xtask bench snowflake --quick";
+    report.step("benchmark", bench, || tasks::bench("snowflake", true))?;
     report.step("demo", "cargo xtask demo", || tasks::demo(None))?;
     let docs = Call::cargo("doc --workspace --no-deps --all-features");
     report.call("docs", &docs.env("RUSTDOCFLAGS", "-D warnings"))?;

@@ -130,28 +130,6 @@ impl Heartbeat {
         self.shared.spawner.spawn(Box::pin(task));
     }
 
-    /// Runs `task` where the driver runs and returns its output; `None` where that runtime was shut down.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future cancels `task` at its next await point.
-    pub async fn run<T: Send + 'static>(
-        &self,
-        task: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        let (mut sender, outcome) = oneshot::channel();
-        self.spawn(async move {
-            tokio::select! {
-                biased;
-                output = task => {
-                    let _ = sender.send(output);
-                }
-                () = sender.closed() => {}
-            }
-        });
-        outcome.await.ok()
-    }
-
     /// Keeps the lease that `protocol` was granted by a request sent at `sent`.
     #[must_use]
     pub fn adopt(&self, sent: Instant, timing: Timing, protocol: Box<dyn Renew>) -> LeaseHandle {

@@ -2,6 +2,57 @@
 //!
 //! [`Raus`] is the door: it says which range on which server. [`Raus::acquire`] gives a [`MachineId`], which is
 //! renewed on a thread of its own until it is released or dropped.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! use raus::Raus;
+//!
+//! // In production "redis://user:password@host:6379?ns=orders". This store lives in the process and is its own first
+//! // user, so nobody is listened for.
+//! let raus = Raus::builder("memory://docs", 0..=1023)
+//!     .label("payments-7f9c")
+//!     .discovery(Duration::ZERO)
+//!     .build()?;
+//! let machine_id = raus.acquire().await?;
+//! assert!(machine_id.is_held());
+//! println!("machine {} with fencing token {}", machine_id.id(), machine_id.fence());
+//! machine_id.release().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What to use it for
+//!
+//! - **Snowflake IDs**: `snowflake::Generator::from_raus(machine_id)`. Uniqueness then rests on a horizon stored in Redis,
+//!   not on timing: each renewal reserves the timestamps that may be minted, and the next holder of the slot begins after
+//!   them. A generator of your own does the same through [`Minter`].
+//! - **Any other number of one's own** (a backend number, a shard): ask [`MachineId::is_held`] before every use, await
+//!   [`MachineId::lost`] beside the work, and let the resource check [`MachineId::fence`].
+//!
+//! # A slot's life
+//!
+//! | time since the last acknowledged renewal was *sent* | what happens |
+//! | --- | --- |
+//! | up to 1 s (`heartbeat`) | the next renewal is sent, with those of all other leases on that server |
+//! | from a failure on | [`Event::RenewalFailed`]; tried again after 50 ms, then up to twice a second |
+//! | 2/3 of the ttl | [`Event::AtRisk`] |
+//! | 99 % of the ttl - 2 ms | [`Event::Lost`]; `is_held()` is false. A generator mints on up to its horizon |
+//! | the ttl (60 s) | Redis gives the slot to whoever asks |
+//!
+//! A slot that turns out to be another's is lost at once. With [`Builder::reacquire`] another one is leased by itself, and
+//! [`Event::Reacquired`] says which.
+//!
+//! # Where it runs
+//!
+//! Everything but the calls you await runs on one background thread for each server ([`Placement::OwnThread`]), so a
+//! blocked runtime loses no lease. Tests with paused time put it on their own runtime instead
+//! ([`Placement::Runtime`]) and give it Tokio's clock ([`Builder::clock`] with [`TokioClock`]).
+//!
+//! # The Go original
+//!
+//! Processes of fujiwara/raus may share the namespace: same lock keys, same values, same broadcast. They take no slot of
+//! ours and we none of theirs. They bring no horizon, so against them IDs are as unique as theirs were before.
 
 mod acquire;
 mod error;

@@ -14,7 +14,7 @@ use crate::{
     keys::Keys,
     machine_id::MachineId,
     protocol::Identity,
-    supervisor::{self, Control, Settings, Supervisor},
+    supervisor::{self, Control, OwnSlots, Settings, Supervisor},
     tenure::Tenure,
 };
 
@@ -177,6 +177,7 @@ impl Shared {
         let tenure = Arc::new(Tenure::new(identity, clock, granted.slot));
         let lease = supervisor::keep(&heartbeat, &tenure, granted);
         tenure.adopt(lease.validity());
+        self.settings.own.insert(granted.slot.number);
         let control = watch::Sender::new(Control {
             stop: false,
             reacquire: self.reacquire,
@@ -379,6 +380,7 @@ impl Builder {
                     discovery: self.discovery,
                     max_candidates: self.max_candidates,
                     release_timeout: self.release_timeout,
+                    own: OwnSlots::default(),
                 },
             }),
         })

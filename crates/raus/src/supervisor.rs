@@ -1,6 +1,11 @@
 //! The task that follows one machine ID from its grant to its release.
 
-use std::{collections::HashSet, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    ops::RangeInclusive,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use coord_core::{
     candidate,
@@ -33,6 +38,30 @@ pub(crate) struct Settings {
     pub(crate) discovery: Duration,
     pub(crate) max_candidates: usize,
     pub(crate) release_timeout: Duration,
+    pub(crate) own: OwnSlots,
+}
+
+/// The slots that this process holds out of one range: no use offering them again.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OwnSlots(Arc<Mutex<HashSet<u32>>>);
+
+impl OwnSlots {
+    pub(crate) fn insert(&self, slot: u32) {
+        self.lock().insert(slot);
+    }
+
+    pub(crate) fn remove(&self, slot: u32) {
+        self.lock().remove(&slot);
+    }
+
+    pub(crate) fn snapshot(&self) -> HashSet<u32> {
+        self.lock().clone()
+    }
+
+    /// One insertion or removal is always complete, so a poisoned lock is still good.
+    fn lock(&self) -> MutexGuard<'_, HashSet<u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub(crate) struct Supervisor {
@@ -64,6 +93,7 @@ impl Supervisor {
                 () = lease.lost() => self.tenure.handle_abandoned(),
             }
             drop(lease);
+            self.settings.own.remove(self.tenure.slot().number);
             wanted(&mut self.control, |control| {
                 control.stop || control.reacquire
             })
@@ -85,6 +115,7 @@ impl Supervisor {
                 Ok(None) => return None,
                 Ok(Some(granted)) => {
                     let lease = keep(&self.heartbeat, &self.tenure, &granted);
+                    self.settings.own.insert(granted.slot.number);
                     self.tenure.install(granted.slot, lease.validity());
                     return Some(lease);
                 }
@@ -130,6 +161,7 @@ impl Supervisor {
             lease.stop().await;
         }
         let slot = self.tenure.slot();
+        self.settings.own.remove(slot.number);
         // A lost slot needs no release; one attempt frees it early where the store kept it all the same.
         let within = if held {
             self.settings.release_timeout
@@ -214,7 +246,7 @@ pub(crate) fn new_search(
     Search::new(
         settings.range.clone(),
         preferred,
-        HashSet::new(),
+        settings.own.snapshot(),
         settings.max_candidates,
         identity.max_clock_skew,
         &mut walk_rng,

@@ -1,24 +1,33 @@
 //! Configuring a generator.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
 use crate::{
-    ClockMode, Generator, GrantError, Layout, LayoutError, SequenceStart,
+    ClockMode, Generator, GrantError, HorizonFileError, Layout, LayoutError, SequenceStart,
     clock::{Source, millis},
-    inner::Inner,
+    horizon_file::HorizonFile,
+    inner::{Guards, Inner},
+    registry::Claim,
     sequence::Starts,
-    state::State,
+    state::{State, Ticket},
 };
 
 /// Configures a [`Generator`].
-#[derive(Debug, Clone, Default)]
+///
+/// A generator with a machine ID of your own, unless it has a clock of your own, is guarded in its process: a second one with the same
+/// machine ID and layout is refused while the first lives, and begins after it once the first is gone.
+#[derive(Debug, Clone)]
 #[must_use = "a builder makes nothing until it is told the machine ID"]
 pub struct Builder {
     layout: Layout,
     clock: ClockMode,
     start: SequenceStart,
+    borrow: Duration,
+    guarded: bool,
+    horizon_file: Option<PathBuf>,
+    window: Duration,
 }
 
 /// Why there is no generator.
@@ -44,11 +53,54 @@ pub enum BuildError {
         /// The largest end allowed.
         max: u64,
     },
+    /// This process has a generator with that machine ID and layout already.
+    #[error("machine ID {machine_id} has a generator in this process already; share a clone of it")]
+    Duplicate {
+        /// The machine ID.
+        machine_id: u32,
+    },
+    /// More would be borrowed from the future than is allowed.
+    #[error("borrowing {borrow:?} is more than the {max:?} allowed")]
+    Borrow {
+        /// What was asked for.
+        borrow: Duration,
+        /// The most that is allowed.
+        max: Duration,
+    },
+    /// What is borrowed would be minted again after a restart.
+    #[error(
+        "a generator that borrows needs a stored horizon, or it repeats IDs after a restart; lease the machine ID or give a horizon file"
+    )]
+    BorrowWithoutHorizon,
+    /// The horizon file's window is too short or too long.
+    #[error("a window of {window:?} is outside {min:?}..={max:?}")]
+    Window {
+        /// What was asked for.
+        window: Duration,
+        /// The shortest allowed.
+        min: Duration,
+        /// The longest allowed.
+        max: Duration,
+    },
+    /// The horizon file cannot be used.
+    #[error("the horizon file cannot be used")]
+    HorizonFile(#[from] HorizonFileError),
+    /// A pool's generators have different layouts, or there are none.
+    #[error("a pool needs at least one generator, and one layout for all of them")]
+    Pool,
 }
 
 impl Builder {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    pub(crate) const fn new() -> Self {
+        Self {
+            layout: Layout::TWITTER,
+            clock: ClockMode::Coarse,
+            start: SequenceStart::Zero,
+            borrow: Duration::ZERO,
+            guarded: true,
+            horizon_file: None,
+            window: Duration::from_secs(3),
+        }
     }
 
     /// The layout of the IDs. Defaults to [`Layout::TWITTER`].
@@ -69,18 +121,83 @@ impl Builder {
         self
     }
 
-    /// A generator that mints under a machine ID you assign yourself.
+    /// How far timestamps may run ahead of the wall clock before callers have to wait; at most 1 min, and never past the
+    /// horizon. Needs a lease or a horizon file. Defaults to zero.
+    pub const fn borrow(mut self, borrow: Duration) -> Self {
+        self.borrow = borrow;
+        self
+    }
+
+    /// Allows several generators with one machine ID and layout in this process, which then may repeat each other's
+    /// IDs. For tests. Defaults to refusing the second.
+    pub const fn unguarded(mut self) -> Self {
+        self.guarded = false;
+        self
+    }
+
+    /// Keeps the horizon in this file, so that neither a quick restart nor a clock that was set back repeats an ID. The
+    /// file is locked while the generator lives. Minting waits for a disk's sync once every half window while it is in use.
+    /// Only for [`Builder::machine_id`]. Defaults to none.
+    pub fn horizon_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.horizon_file = Some(path.into());
+        self
+    }
+
+    /// How far ahead the horizon in the file is set, from 100 ms to 1 h: after a crash, timestamps begin up to this far
+    /// ahead of the clock. Defaults to 3 s.
+    pub const fn horizon_window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// A generator that mints under a machine ID you assign yourself. It begins with the next unit of time, so that a restarted
+    /// process does not repeat IDs of the present one: waits for that where the unit is at most 10 ms. A clock that was
+    /// set back between two runs still repeats IDs, unless there is a horizon file.
     ///
     /// # Errors
     ///
     /// [`BuildError`] says what does not fit.
     pub fn machine_id(self, machine_id: u32) -> Result<Generator, BuildError> {
         self.layout.check_machine_id(machine_id)?;
-        let generator = self.reserved()?;
-        let granted = generator.inner().grant(machine_id, 0, u64::MAX, None);
-        match granted {
+        if !self.borrow.is_zero() && self.horizon_file.is_none() {
+            return Err(BuildError::BorrowWithoutHorizon);
+        }
+        let real_clock = !matches!(self.clock, ClockMode::Custom(_));
+        let (claim, first) = if self.guarded && real_clock {
+            let claimed = Claim::new(self.layout, machine_id);
+            let (claim, first) = claimed.ok_or(BuildError::Duplicate { machine_id })?;
+            (Some(claim), first)
+        } else {
+            (None, Ticket(0))
+        };
+        let mut floor_ms = 0;
+        let mut file = None;
+        if let Some(path) = &self.horizon_file {
+            let opened = self.open_file(path, machine_id);
+            match opened {
+                Ok((opened, floor)) => (file, floor_ms) = (Some(opened), floor),
+                Err(error) => {
+                    if let Some(claim) = claim {
+                        claim.release(first);
+                    }
+                    return Err(error);
+                }
+            }
+        } else if real_clock && self.layout.unit() <= MAX_START_WAIT {
+            floor_ms = self.wait_for_next_unit();
+        }
+        let stored = file.is_some();
+        let generator = self.build(Guards { claim, file })?;
+        let inner = generator.inner();
+        // A predecessor in this process may have been ahead of the clock.
+        let fields = inner.state.fields();
+        let floor_ms = floor_ms.max(fields.layout.unit_start_ms(fields.unit(first)));
+        inner.skipped(inner.state.raise(first));
+        // With a file, the first call stores a horizon before it mints.
+        let horizon_ms = if stored { floor_ms } else { u64::MAX };
+        match inner.grant(machine_id, floor_ms, horizon_ms, None) {
             Ok(()) => Ok(generator),
-            Err(GrantError::Layout(error)) => Err(error.into()),
+            Err(GrantError::Layout(error)) => Err(BuildError::Layout(error)),
             Err(GrantError::Closed) => unreachable!("nobody else has the generator yet"),
         }
     }
@@ -91,23 +208,70 @@ impl Builder {
     ///
     /// [`BuildError`] says what does not fit.
     pub fn reserved(self) -> Result<Generator, BuildError> {
-        self.check_start()?;
-        let source = Source::new(self.clock);
+        self.build(Guards::default())
+    }
+
+    fn build(self, guards: Guards) -> Result<Generator, BuildError> {
+        // Made first: dropping it ends the claim, whatever else is wrong.
+        let source = Source::new(self.clock.clone());
         let now_ms = millis(source.wall());
+        let inner = Inner::new(
+            State::new(self.layout),
+            source,
+            Starts::new(self.start),
+            self.borrow,
+            guards,
+        );
+        self.check_start()?;
+        if self.borrow > MAX_BORROW {
+            return Err(BuildError::Borrow {
+                borrow: self.borrow,
+                max: MAX_BORROW,
+            });
+        }
         if now_ms < self.layout.epoch_ms() {
             return Err(BuildError::Layout(LayoutError::EpochInFuture {
                 epoch_ms: self.layout.epoch_ms(),
                 now_ms,
             }));
         }
-        let state = State::new(self.layout);
-        let start = Starts::new(self.start);
-        Ok(Generator::new(Inner::new(
-            state,
-            source,
-            start,
-            Duration::ZERO,
-        )))
+        Ok(Generator::new(inner))
+    }
+
+    fn open_file(
+        &self,
+        path: &std::path::Path,
+        machine_id: u32,
+    ) -> Result<(HorizonFile, u64), BuildError> {
+        if self.window < WINDOW.0 || WINDOW.1 < self.window {
+            return Err(BuildError::Window {
+                window: self.window,
+                min: WINDOW.0,
+                max: WINDOW.1,
+            });
+        }
+        let now_ms = millis(Source::new(self.clock.clone()).wall());
+        Ok(HorizonFile::open(
+            path,
+            &self.layout,
+            machine_id,
+            self.window,
+            now_ms,
+        )?)
+    }
+
+    /// Returns when the unit that comes next begins, when it has come.
+    fn wait_for_next_unit(&self) -> u64 {
+        let source = Source::new(self.clock.clone());
+        let now = source.wall();
+        let unit = self.layout.timestamp_at_ms(millis(now));
+        let floor_ms = self.layout.unit_start_ms(unit + 1);
+        std::thread::sleep(
+            Duration::from_millis(floor_ms)
+                .saturating_sub(now)
+                .min(MAX_START_WAIT),
+        );
+        floor_ms
     }
 
     const fn check_start(&self) -> Result<(), BuildError> {
@@ -127,3 +291,15 @@ impl Builder {
         Ok(())
     }
 }
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const MAX_BORROW: Duration = Duration::from_secs(60);
+
+const MAX_START_WAIT: Duration = Duration::from_millis(10);
+
+const WINDOW: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3_600));

@@ -39,6 +39,10 @@ pub enum ClockMode {
     Coarse,
     /// The exact wall clock, at some 20 ns an ID.
     Exact,
+    /// The processor's time stamp counter, set by the wall clock every 10 ms: a timestamp may lag a step of the wall
+    /// clock by that.
+    #[cfg(feature = "tsc")]
+    Tsc,
     /// A thread of the process, shared by all generators in this mode, that looks at the wall clock every
     /// millisecond. The fastest; a timestamp may lag by 1 ms and by as long as that thread gets no processor.
     Ticker,
@@ -52,6 +56,8 @@ pub(crate) enum Source {
     Coarse,
     Exact,
     Ticker(&'static AtomicU64),
+    #[cfg(feature = "tsc")]
+    Tsc(&'static Tsc),
     Custom(Arc<dyn Clock>),
 }
 
@@ -61,18 +67,22 @@ impl Source {
             ClockMode::Coarse => Self::Coarse,
             ClockMode::Exact => Self::Exact,
             ClockMode::Ticker => Self::Ticker(ticker()),
+            #[cfg(feature = "tsc")]
+            ClockMode::Tsc => Self::Tsc(Tsc::shared()),
             ClockMode::Custom(clock) => Self::Custom(clock),
         }
     }
 
-    /// The wall clock in milliseconds since the Unix epoch, perhaps a little late.
+    /// The wall clock in nanoseconds since the Unix epoch, perhaps a little late.
     #[inline]
-    pub(crate) fn recent_ms(&self) -> u64 {
+    pub(crate) fn recent_ns(&self) -> u64 {
         match self {
-            Self::Coarse => coarse_ms(),
+            Self::Coarse => coarse_ns(),
             Self::Ticker(now) => now.load(Ordering::Relaxed),
-            Self::Exact => millis(system_wall()),
-            Self::Custom(clock) => millis(clock.wall()),
+            Self::Exact => exact_ns(),
+            #[cfg(feature = "tsc")]
+            Self::Tsc(tsc) => tsc.recent_ns(),
+            Self::Custom(clock) => nanos(clock.wall()),
         }
     }
 
@@ -80,23 +90,31 @@ impl Source {
     pub(crate) fn wall(&self) -> Duration {
         match self {
             Self::Custom(clock) => clock.wall(),
-            Self::Coarse | Self::Exact | Self::Ticker(_) => system_wall(),
+            _ => system_wall(),
         }
     }
 
     pub(crate) fn boot(&self) -> Duration {
         match self {
             Self::Custom(clock) => clock.boot(),
-            Self::Coarse | Self::Exact | Self::Ticker(_) => system_boot(),
+            _ => system_boot(),
         }
     }
 
     pub(crate) const fn custom(&self) -> Option<&Arc<dyn Clock>> {
         match self {
             Self::Custom(clock) => Some(clock),
-            Self::Coarse | Self::Exact | Self::Ticker(_) => None,
+            _ => None,
         }
     }
+}
+
+/// Good until the year 2554.
+#[inline]
+pub(crate) const fn nanos(time: Duration) -> u64 {
+    time.as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(time.subsec_nanos() as u64)
 }
 
 pub(crate) fn millis(time: Duration) -> u64 {
@@ -122,42 +140,52 @@ fn system_wall() -> Duration {
         .unwrap_or_default()
 }
 
+/// Through `rustix` and not `nix`, which copies the reply in a way that stalls the processor for as long as an ID takes.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[inline]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the clock module: every other reading goes through it"
-)]
-fn coarse_ms() -> u64 {
-    use nix::time::{ClockId, clock_gettime};
-
-    let Ok(time) = clock_gettime(ClockId::CLOCK_REALTIME_COARSE) else {
-        return millis(system_wall());
-    };
-    // A clock set before 1970 reads as 1970.
-    let seconds = time.tv_sec().max(0).unsigned_abs();
-    seconds * 1_000 + time.tv_nsec().unsigned_abs() / 1_000_000
+fn coarse_ns() -> u64 {
+    read_ns(rustix::time::ClockId::RealtimeCoarse)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[inline]
-fn coarse_ms() -> u64 {
-    millis(system_wall())
+fn coarse_ns() -> u64 {
+    exact_ns()
 }
 
 #[cfg(unix)]
+#[inline]
+fn exact_ns() -> u64 {
+    read_ns(rustix::time::ClockId::Realtime)
+}
+
+#[cfg(not(unix))]
+fn exact_ns() -> u64 {
+    nanos(system_wall())
+}
+
+/// In nanoseconds since the clock's zero; a clock set before 1970 reads as 1970.
+#[cfg(unix)]
+#[inline]
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the clock module: every other reading goes through it"
 )]
+fn read_ns(clock: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(clock);
+    let seconds = time.tv_sec.max(0).unsigned_abs();
+    seconds * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
+#[cfg(unix)]
 fn system_boot() -> Duration {
-    use nix::time::{ClockId, clock_gettime};
+    use rustix::time::ClockId;
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    const BOOT: ClockId = ClockId::CLOCK_BOOTTIME;
+    const BOOT: ClockId = ClockId::Boottime;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const BOOT: ClockId = ClockId::CLOCK_MONOTONIC;
-    Duration::from(clock_gettime(BOOT).expect("every supported Unix has this clock"))
+    const BOOT: ClockId = ClockId::Monotonic;
+    Duration::from_nanos(read_ns(BOOT))
 }
 
 #[cfg(not(unix))]
@@ -166,23 +194,67 @@ fn system_boot() -> Duration {
     timer_now() - *ZERO.get_or_init(timer_now)
 }
 
+/// The time stamp counter, set by the wall clock now and then.
+#[cfg(feature = "tsc")]
+#[derive(Debug)]
+pub(crate) struct Tsc {
+    counter: quanta::Clock,
+    /// The wall clock less the counter, in nanoseconds, as it was last compared. One word, so that no two halves of
+    /// different comparisons meet.
+    offset_ns: AtomicU64,
+    /// When, by the counter, to compare again.
+    due_ns: AtomicU64,
+}
+
+#[cfg(feature = "tsc")]
+impl Tsc {
+    fn shared() -> &'static Self {
+        static SHARED: std::sync::LazyLock<Tsc> = std::sync::LazyLock::new(|| Tsc {
+            counter: quanta::Clock::new(),
+            offset_ns: AtomicU64::new(0),
+            due_ns: AtomicU64::new(0),
+        });
+        &SHARED
+    }
+
+    #[inline]
+    fn recent_ns(&self) -> u64 {
+        let counter_ns = self.counter.delta_as_nanos(0, self.counter.raw());
+        if counter_ns >= self.due_ns.load(Ordering::Relaxed) {
+            return self.compare(counter_ns);
+        }
+        let offset_ns = self.offset_ns.load(Ordering::Relaxed);
+        counter_ns.wrapping_add(offset_ns)
+    }
+
+    #[cold]
+    fn compare(&self, counter_ns: u64) -> u64 {
+        let wall_ns = exact_ns();
+        let offset_ns = wall_ns.wrapping_sub(counter_ns);
+        self.offset_ns.store(offset_ns, Ordering::Relaxed);
+        self.due_ns
+            .store(counter_ns.saturating_add(10_000_000), Ordering::Relaxed);
+        wall_ns
+    }
+}
+
 /// The shared ticker's variable; starts its thread at the first call.
 fn ticker() -> &'static AtomicU64 {
-    static NOW_MS: AtomicU64 = AtomicU64::new(0);
+    static NOW_NS: AtomicU64 = AtomicU64::new(0);
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
-        NOW_MS.store(millis(system_wall()), Ordering::Relaxed);
+        NOW_NS.store(exact_ns(), Ordering::Relaxed);
         std::thread::Builder::new()
             .name("snowflake-tick".into())
             .spawn(|| {
                 loop {
                     let now = system_wall();
-                    NOW_MS.store(millis(now), Ordering::Relaxed);
+                    NOW_NS.store(nanos(now), Ordering::Relaxed);
                     let into_ms = Duration::from_nanos(u64::from(now.subsec_nanos() % 1_000_000));
                     std::thread::sleep(Duration::from_millis(1) - into_ms);
                 }
             })
             .expect("a process that runs can start one more thread");
     });
-    &NOW_MS
+    &NOW_NS
 }

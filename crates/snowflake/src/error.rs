@@ -38,6 +38,13 @@ pub enum MintError {
         /// The wall clock, or the next timestamp if that is later, in milliseconds since the Unix epoch.
         now_ms: u64,
     },
+    /// The horizon file could not be written, so that what it holds is where minting ends.
+    #[error("the horizon file could not be written")]
+    HorizonFile(
+        /// Why: a [`crate::HorizonFileError`].
+        #[source]
+        Reason,
+    ),
     /// The layout has no timestamp for today: IDs end here for good.
     #[error(
         "timestamps of {bits} bits ended at {expired_ms} ms, and it is {now_ms} ms; move to a wider layout or a later epoch"
@@ -82,6 +89,7 @@ impl MintError {
     pub(crate) const fn may_pass(&self) -> bool {
         match self {
             Self::Wait { .. }
+            | Self::HorizonFile(_)
             | Self::HorizonReached { .. }
             | Self::NotGranted
             | Self::Lost { .. } => true,

@@ -3,7 +3,8 @@
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use crate::{
-    BuildError, Builder, Id, IdRange, Layout, Local, Metrics, MintError, Next, Reservation,
+    BuildError, Builder, HorizonFileError, Id, IdRange, Layout, Local, Metrics, MintError, Next,
+    Pool, Reservation,
     inner::Inner,
     next::{Queue, Step},
 };
@@ -11,6 +12,10 @@ use crate::{
 /// Mints IDs. Cheap to clone: clones share one counter.
 ///
 /// IDs that one thread mints rise, and so do those of several threads as far as one happens before the other.
+///
+/// A child process that a `fork()` made refuses to mint ([`MintError::Forked`]); what its parent had reserved before
+/// ([`IdRange`]) is the parent's. A child made by a raw `clone` system call, which the C library does not see, refuses
+/// once the clock it reads has moved on, at most 10 ms later.
 ///
 /// ```
 /// use snowflake::{Generator, Layout};
@@ -44,6 +49,15 @@ impl Generator {
     /// Starts to configure a generator.
     pub fn builder() -> Builder {
         Builder::new()
+    }
+
+    /// Joins generators with different machine IDs into one that mints as many times as much.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Pool`] unless there is at least one, and one layout for all.
+    pub fn from_pool(generators: impl IntoIterator<Item = Self>) -> Result<Pool, BuildError> {
+        Pool::new(generators.into_iter().collect())
     }
 
     /// Mints an ID without waiting.
@@ -193,9 +207,18 @@ impl Generator {
         Reservation::new(Arc::clone(&self.inner))
     }
 
-    /// Stops minting for good, on all clones.
-    pub fn close(&self) {
-        let _ = self.inner.close();
+    /// Stops minting for good, on all clones. With a horizon file, writes there how far it came, so that the next run begins
+    /// right after.
+    ///
+    /// # Errors
+    ///
+    /// [`HorizonFileError::Io`]: it is closed, but the next run begins at the file's horizon, a little ahead of the clock.
+    pub fn close(&self) -> Result<(), HorizonFileError> {
+        let last_ms = self.inner.close();
+        match (&self.inner.guards.file, last_ms) {
+            (Some(file), Some(last_ms)) => file.finish(last_ms + 1),
+            _ => Ok(()),
+        }
     }
 
     #[cold]

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,7 +11,11 @@ use std::{
 
 use crate::{
     Id, Metrics, MintError,
-    clock::{Source, millis},
+    clock::{Source, millis, nanos},
+    error::Reason,
+    fork,
+    horizon_file::HorizonFile,
+    registry::Claim,
     reservation::Status,
     sequence::Starts,
     state::{Authority, Missed, Reserved, State, Ticket},
@@ -29,7 +33,17 @@ pub(crate) struct Inner {
     /// Whether callers were told to wait; then tickets may lag by what a late wake-up costs.
     saturated: AtomicBool,
     start: Starts,
+    pub(crate) guards: Guards,
     owner: u32,
+    /// How often the process had been forked when the generator was made.
+    forks: u32,
+}
+
+/// What keeps a generator with a machine ID of one's own from repeating another's IDs.
+#[derive(Debug, Default)]
+pub(crate) struct Guards {
+    pub(crate) claim: Option<Claim>,
+    pub(crate) file: Option<HorizonFile>,
 }
 
 /// Counted on the slow path only.
@@ -41,11 +55,17 @@ pub(crate) struct Counters {
     pub(crate) wasted: AtomicU64,
     pub(crate) waited: AtomicU64,
     pub(crate) refused: AtomicU64,
-    pub(crate) ahead: AtomicU64,
+    pub(crate) borrowed: AtomicU64,
 }
 
 impl Inner {
-    pub(crate) fn new(state: State, source: Source, start: Starts, borrow: Duration) -> Self {
+    pub(crate) fn new(
+        state: State,
+        source: Source,
+        start: Starts,
+        borrow: Duration,
+        guards: Guards,
+    ) -> Self {
         Self {
             state,
             source,
@@ -55,15 +75,28 @@ impl Inner {
             timeline: Mutex::new(Timeline::new(borrow)),
             saturated: AtomicBool::new(false),
             start,
+            guards,
             owner: std::process::id(),
+            forks: fork::watch(),
         }
     }
 
     #[inline]
     pub(crate) fn try_next(&self) -> Result<Id, MintError> {
-        match self.state.mint(self.recent_unit()) {
+        match self.state.mint(self.recent_ns()) {
             Ok(id) => Ok(id),
             Err(missed) => self.mint_slowly(missed),
+        }
+    }
+
+    /// What the clock shows, perhaps a little late. After a fork it is later than any window: the slow path then finds
+    /// out whose the generator is.
+    #[inline]
+    pub(crate) fn recent_ns(&self) -> u64 {
+        if fork::count() == self.forks {
+            self.source.recent_ns()
+        } else {
+            u64::MAX
         }
     }
 
@@ -73,8 +106,8 @@ impl Inner {
     fn mint_slowly(&self, mut missed: Missed) -> Result<Id, MintError> {
         for _ in 0..ATTEMPTS {
             self.note(missed);
-            let (_, now) = self.open()?;
-            match self.state.mint(now) {
+            let now_ns = self.open()?;
+            match self.state.mint(now_ns) {
                 Ok(id) => return Ok(id),
                 Err(again) => missed = again,
             }
@@ -92,7 +125,7 @@ impl Inner {
             minted: self.state.passed().saturating_sub(unused),
             waited: counters.waited.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
-            ahead: counters.ahead.load(Ordering::Relaxed),
+            borrowed: counters.borrowed.load(Ordering::Relaxed),
             clock_steps: self.timeline().steps(),
         }
     }
@@ -100,7 +133,7 @@ impl Inner {
     /// Takes between `least` and `most` tickets in a row: those that are there now.
     #[inline]
     pub(crate) fn reserve(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
-        match self.state.reserve(self.recent_unit(), least, most) {
+        match self.state.reserve(self.recent_ns(), least, most) {
             Some(reserved) => Ok(reserved),
             None => self.reserve_slowly(least, most),
         }
@@ -110,8 +143,8 @@ impl Inner {
     #[inline(never)]
     fn reserve_slowly(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
         for _ in 0..ATTEMPTS {
-            let (_, now) = self.open()?;
-            if let Some(reserved) = self.state.reserve(now, least, most) {
+            let now_ns = self.open()?;
+            if let Some(reserved) = self.state.reserve(now_ns, least, most) {
                 return Ok(reserved);
             }
             if let Some(wait) = self.wait_for_batch(least)? {
@@ -149,17 +182,21 @@ impl Inner {
         self.state.left()
     }
 
-    /// Makes the counter and the limit fit what the clock shows. Returns the right to mint, loaded before either, and
-    /// the present unit of time.
-    pub(crate) fn open(&self) -> Result<(Authority, u64), MintError> {
+    /// Makes the counter and the window fit what the clock shows; returns that.
+    pub(crate) fn open(&self) -> Result<u64, MintError> {
         let fields = self.state.fields();
+        self.keep_file()?;
         let authority = self.authority()?;
-        // Before the clock: read after it, the counter could have been moved on by someone who read the clock later.
-        let next = self.state.peek().ok_or(MintError::Closed)?;
+        // Within the lock, or a grant's floor could come between the counter and the bound it is held against; before the
+        // clock, or the counter could have been moved on by someone who read the clock later.
         let mut timeline = self.timeline();
+        let next = self.state.peek().ok_or(MintError::Closed)?;
         let clocks = self.read_clocks();
         let now = fields.layout.timestamp_at_ms(millis(clocks.wall));
         let unit = fields.unit(next);
+        if now < fields.unit(Ticket(next.0.saturating_sub(1))) {
+            self.counters.borrowed.fetch_add(1, Ordering::Relaxed);
+        }
         if fields.horizon(authority) <= now.max(unit) {
             drop(timeline);
             self.state.shut();
@@ -174,17 +211,15 @@ impl Inner {
                 return Err(self.wait(duration, self.unit_time(unit)));
             }
         };
-        let slack = self.slack(now, unit);
-        if unit + slack < now {
+        if unit + self.slack(now, unit) < now {
             let start = self.start.choose(next.0 & (fields.per_unit() - 1));
             self.skipped(self.state.raise(Ticket(fields.first(now).0 + start)));
         }
-        self.state.open_until(last, slack);
+        let fresh_until_ms = fields.layout.unit_start_ms(now + 1);
+        self.state
+            .open_until(last, fresh_until_ms.saturating_mul(1_000_000));
         drop(timeline);
-        if now < unit {
-            self.counters.ahead.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok((authority, now))
+        Ok(nanos(clocks.wall))
     }
 
     /// The right to mint, or why there is none.
@@ -208,6 +243,30 @@ impl Inner {
             }
         }
         Err(self.refuse(MintError::NotGranted))
+    }
+
+    /// Raises the horizon in the file, if there is one and it comes near.
+    fn keep_file(&self) -> Result<(), MintError> {
+        let Some(file) = &self.guards.file else {
+            return Ok(());
+        };
+        // A child of a fork must not write.
+        self.authority()?;
+        let next = self.state.peek().ok_or(MintError::Closed)?;
+        let next_ms = self.unit_time(self.state.fields().unit(next));
+        let ahead = self.source.wall() + self.timeline().borrow();
+        match file.keep(millis(next_ms.max(ahead))) {
+            Ok(Some(horizon_ms)) => self.extend(horizon_ms),
+            Ok(None) => {}
+            // What was stored before still holds: it is an error only from that horizon on.
+            Err(error) => {
+                let horizon = self.state.fields().horizon(self.authority()?);
+                if self.unit_time(horizon) <= next_ms.max(ahead) {
+                    return Err(self.refuse(MintError::HorizonFile(Reason::new(Arc::new(error)))));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// How many units the counter may lag `now`, being at `unit`.
@@ -268,12 +327,6 @@ impl Inner {
         })
     }
 
-    #[inline]
-    pub(crate) fn recent_unit(&self) -> u64 {
-        let layout = &self.state.fields().layout;
-        layout.timestamp_at_ms(self.source.recent_ms())
-    }
-
     pub(crate) fn unit_time(&self, unit: u64) -> Duration {
         Duration::from_millis(self.state.fields().layout.unit_start_ms(unit))
     }
@@ -301,6 +354,14 @@ impl Inner {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(claim) = &self.guards.claim {
+            claim.release(Ticket(self.state.passed()));
+        }
+    }
+}
+
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Generator")
@@ -316,3 +377,32 @@ const ATTEMPTS: u32 = 64;
 
 /// How far timestamps may lag the clock while the generator is saturated, so that late wake-ups cost no rate.
 const LAG: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClockMode, Layout, SequenceStart};
+
+    /// What a child process finds after a fork: everything as it was, but for its own process ID.
+    #[test]
+    fn a_forked_child_refuses_to_mint() {
+        let mut inner = Inner::new(
+            State::new(Layout::TWITTER),
+            Source::new(ClockMode::Coarse),
+            Starts::new(SequenceStart::Zero),
+            Duration::ZERO,
+            Guards::default(),
+        );
+        inner.owner += 1;
+        inner.grant(1, 0, u64::MAX, None).expect("fits");
+        for _ in 0..3 {
+            match inner.try_next() {
+                Err(MintError::Forked { owner, pid }) => assert_eq!(owner, pid + 1),
+                other => panic!("{other:?}"),
+            }
+            assert!(matches!(inner.reserve(1, 1), Err(MintError::Forked { .. })));
+        }
+        inner.extend(u64::MAX);
+        assert!(inner.try_next().is_err(), "nothing revives it");
+    }
+}

@@ -2,9 +2,12 @@
 
 use core::{fmt, num::NonZeroU32, time::Duration};
 
-use thiserror::Error;
-
 use crate::Id;
+
+mod error;
+mod query;
+
+pub use error::LayoutError;
 
 /// How an [`Id`] is divided into a timestamp, a machine ID and a sequence number.
 ///
@@ -45,94 +48,6 @@ pub struct Parts {
     pub machine_id: u32,
     /// The sequence number within the unit of time.
     pub sequence: u64,
-}
-
-/// What is wrong with a [`Layout`], or with a value that does not fit it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum LayoutError {
-    /// The fields together are wider than a positive `i64`.
-    #[error("{timestamp} + {machine} + {sequence} bits are {total}, but an ID has at most 63; make a field narrower", total = u16::from(*.timestamp) + u16::from(*.machine) + u16::from(*.sequence))]
-    TooWide {
-        /// Bits of the timestamp.
-        timestamp: u8,
-        /// Bits of the machine ID.
-        machine: u8,
-        /// Bits of the sequence number.
-        sequence: u8,
-    },
-    /// A field's width is outside its range.
-    #[error("{bits} bits for the {field} are outside {min}..={max}")]
-    FieldWidth {
-        /// Which field.
-        field: &'static str,
-        /// Its width in bits.
-        bits: u8,
-        /// The smallest width allowed.
-        min: u8,
-        /// The largest width allowed.
-        max: u8,
-    },
-    /// The unit of time is not a whole number of milliseconds from 1 ms to 1 h.
-    #[error("a unit of {unit:?} is not a whole number of milliseconds from 1 ms to 1 h")]
-    Unit {
-        /// The unit that was asked for.
-        unit: Duration,
-    },
-    /// The epoch lies so far in the future that timestamps would overflow.
-    #[error(
-        "an epoch of {epoch_ms} ms is beyond the {max_ms} ms that 64-bit times can hold; give milliseconds since 1970"
-    )]
-    EpochTooLarge {
-        /// The epoch, in milliseconds since the Unix epoch.
-        epoch_ms: u64,
-        /// The largest epoch allowed.
-        max_ms: u64,
-    },
-    /// The epoch is later than now, so nothing can be minted yet.
-    #[error(
-        "the epoch of {epoch_ms} ms is later than the clock's {now_ms} ms; choose one in the past or set the clock"
-    )]
-    EpochInFuture {
-        /// The epoch, in milliseconds since the Unix epoch.
-        epoch_ms: u64,
-        /// The wall clock, in milliseconds since the Unix epoch.
-        now_ms: u64,
-    },
-    /// The machine ID does not fit.
-    #[error(
-        "machine ID {machine_id} does not fit the layout, whose largest is {max}; narrow the range or widen the field"
-    )]
-    MachineId {
-        /// The machine ID.
-        machine_id: u32,
-        /// The largest one that fits.
-        max: u32,
-    },
-    /// The timestamp does not fit.
-    #[error("timestamp {timestamp} does not fit the layout, whose largest is {max}")]
-    Timestamp {
-        /// Units of time since the epoch.
-        timestamp: u64,
-        /// The largest number that fits.
-        max: u64,
-    },
-    /// The sequence number does not fit.
-    #[error("sequence number {sequence} does not fit the layout, whose largest is {max}")]
-    Sequence {
-        /// The sequence number.
-        sequence: u64,
-        /// The largest one that fits.
-        max: u64,
-    },
-    /// A time lies before the layout's epoch.
-    #[error("{unix_ms} ms lies before the layout's epoch of {epoch_ms} ms")]
-    BeforeEpoch {
-        /// The time, in milliseconds since the Unix epoch.
-        unix_ms: u64,
-        /// The epoch, in milliseconds since the Unix epoch.
-        epoch_ms: u64,
-    },
 }
 
 impl Layout {
@@ -350,33 +265,16 @@ impl Layout {
         }
     }
 
-    /// The smallest ID that can carry the time `unix_ms`, in milliseconds since the Unix epoch: for
-    /// `WHERE id >= …`. Earlier than the epoch gives the smallest ID of all.
+    /// Whether every machine ID in `range` fits, as a range that machine IDs are leased from must.
     ///
     /// # Errors
     ///
-    /// [`LayoutError::Timestamp`] for a time that the layout cannot carry any more.
-    pub const fn min_id_at(&self, unix_ms: u64) -> Result<Id, LayoutError> {
-        let timestamp = self.timestamp_at_ms(unix_ms);
-        self.encode(timestamp, 0, 0)
-    }
-
-    /// The largest ID that can carry the time `unix_ms`, in milliseconds since the Unix epoch: for
-    /// `WHERE id <= …`.
-    ///
-    /// # Errors
-    ///
-    /// [`LayoutError::BeforeEpoch`] for a time before the layout's epoch, which no ID carries;
-    /// [`LayoutError::Timestamp`] for one that the layout cannot carry any more.
-    pub const fn max_id_at(&self, unix_ms: u64) -> Result<Id, LayoutError> {
-        if unix_ms < self.epoch_ms {
-            return Err(LayoutError::BeforeEpoch {
-                unix_ms,
-                epoch_ms: self.epoch_ms,
-            });
-        }
-        let timestamp = self.timestamp_at_ms(unix_ms);
-        self.encode(timestamp, self.max_machine_id(), self.max_sequence())
+    /// [`LayoutError::MachineId`] with the largest of the range.
+    pub const fn check_range(
+        &self,
+        range: &core::ops::RangeInclusive<u32>,
+    ) -> Result<(), LayoutError> {
+        self.check_machine_id(*range.end())
     }
 
     /// Whether `machine_id` fits.

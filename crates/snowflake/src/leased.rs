@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use raus::{Grant, Loss, MachineId, Minter, ReleaseError};
 
-use crate::{BuildError, Builder, Generator, Reservation};
+use crate::{BuildError, Builder, Generator, Pool, Reservation};
 
 impl Generator {
     /// A generator with the default layout that mints under a leased machine ID, as far as the store has acknowledged.
@@ -56,10 +56,31 @@ impl Generator {
         match self.lease() {
             Some(machine_id) => machine_id.clone().release().await,
             None => {
-                self.close();
+                // Without a horizon file there is nothing that could fail; with one, `close` tells.
+                let _ = self.close();
                 Ok(())
             }
         }
+    }
+}
+
+impl Pool {
+    /// Releases every generator: see [`Generator::release`].
+    ///
+    /// # Errors
+    ///
+    /// The first [`ReleaseError`]; the others are released all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// The generator being released goes on in the background, those after it as if they were dropped.
+    pub async fn release(self) -> Result<(), ReleaseError> {
+        let mut result = Ok(());
+        for generator in self.generators() {
+            let released = generator.clone().release().await;
+            result = result.and(released);
+        }
+        result
     }
 }
 
@@ -72,9 +93,7 @@ impl Builder {
     pub fn leased(self, machine_id: MachineId) -> Result<Generator, BuildError> {
         let generator = self.reserved()?;
         // Whatever the range may give later has to fit, not only what it gave now.
-        generator
-            .layout()
-            .check_machine_id(*machine_id.range().end())?;
+        generator.layout().check_range(&machine_id.range())?;
         machine_id.attach(Arc::new(generator.reservation()))?;
         machine_id.set_reacquire(true);
         Ok(generator.with_lease(machine_id))

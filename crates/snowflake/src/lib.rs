@@ -9,6 +9,17 @@ mod id;
 mod layout;
 mod text;
 
+#[cfg(feature = "chrono")]
+mod chrono;
+#[cfg(feature = "jiff")]
+mod jiff;
+#[cfg(feature = "postgres-types")]
+mod postgres;
+#[cfg(feature = "sqlx")]
+mod sqlx;
+#[cfg(feature = "serde")]
+pub mod string;
+
 #[cfg(feature = "std")]
 mod builder;
 #[cfg(feature = "std")]
@@ -16,7 +27,11 @@ mod clock;
 #[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "std")]
+mod fork;
+#[cfg(feature = "std")]
 mod generator;
+#[cfg(feature = "std")]
+mod horizon_file;
 #[cfg(feature = "std")]
 mod inner;
 #[cfg(feature = "raus")]
@@ -28,7 +43,11 @@ mod metrics;
 #[cfg(feature = "std")]
 mod next;
 #[cfg(feature = "std")]
+mod pool;
+#[cfg(feature = "std")]
 mod range;
+#[cfg(feature = "std")]
+mod registry;
 #[cfg(feature = "std")]
 mod reservation;
 #[cfg(feature = "std")]
@@ -52,9 +71,11 @@ pub use {
     clock::{Clock, ClockMode},
     error::{GrantError, MintError, Reason},
     generator::Generator,
+    horizon_file::HorizonFileError,
     local::Local,
     metrics::Metrics,
     next::Next,
+    pool::Pool,
     range::IdRange,
     reservation::Reservation,
     sequence::SequenceStart,

@@ -13,8 +13,8 @@ pub struct Local {
     size: NonZeroU32,
     block: IdRange,
     authority: Authority,
-    /// The first millisecond at which the block is stale.
-    stale_ms: u64,
+    /// The wall clock at which the block is stale, in nanoseconds since the Unix epoch.
+    stale_ns: u64,
 }
 
 impl Local {
@@ -25,7 +25,7 @@ impl Local {
             size,
             block,
             authority: Authority::NONE,
-            stale_ms: 0,
+            stale_ns: 0,
         }
     }
 
@@ -37,7 +37,7 @@ impl Local {
     #[inline]
     pub fn try_next(&mut self) -> Result<Id, MintError> {
         let inner = self.generator.inner();
-        let fresh = inner.source.recent_ms() < self.stale_ms;
+        let fresh = inner.recent_ns() < self.stale_ns;
         if fresh
             && inner.state.holds(self.authority)
             && let Some(id) = self.block.next()
@@ -72,9 +72,11 @@ impl Local {
         let inner = self.generator.inner();
         let fields = inner.state.fields();
         let reserved = inner.reserve(1, u64::from(self.size.get()))?;
-        let now = fields.layout.timestamp_at_ms(inner.source.recent_ms());
-        let last_unit = fields.unit(reserved.first).max(now);
-        self.stale_ms = fields.layout.unit_start_ms(last_unit + 1);
+        let now_ms = inner.source.recent_ns() / 1_000_000;
+        let last_unit = fields.layout.timestamp_at_ms(now_ms);
+        let last_unit = last_unit.max(fields.unit(reserved.first));
+        let stale_ms = fields.layout.unit_start_ms(last_unit + 1);
+        self.stale_ns = stale_ms.saturating_mul(1_000_000);
         self.authority = reserved.authority;
         self.block = IdRange::new(fields, reserved);
         Ok(self.block.next().expect("at least one was reserved"))

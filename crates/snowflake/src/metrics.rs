@@ -11,8 +11,9 @@ pub struct Metrics {
     pub waited: u64,
     /// How often minting was refused: no right to mint, at its horizon, closed.
     pub refused: u64,
-    /// How often a unit of time was opened ahead of the wall clock: borrowed, or after the clock was stepped back.
-    pub ahead: u64,
+    /// How often the slow path found timestamps ahead of the wall clock: borrowed from the future, or going on after
+    /// the clock was stepped back.
+    pub borrowed: u64,
     /// How often the wall clock was seen to step by more than 20 ms, forwards or back.
     pub clock_steps: u64,
 }

@@ -4,7 +4,7 @@ use core::iter::FusedIterator;
 
 use crate::{
     Id,
-    state::{Authority, Fields, Reserved, Ticket},
+    state::{Authority, Fields, Reserved, Shape, Ticket},
 };
 
 /// IDs from [`crate::Generator::reserve`], rising. They are minted already: each is handed out by this iterator once.
@@ -19,8 +19,7 @@ pub struct IdRange {
     /// Where the next run begins.
     next: Ticket,
     end: Ticket,
-    authority: Authority,
-    fields: Fields,
+    shape: Shape,
 }
 
 impl IdRange {
@@ -28,12 +27,12 @@ impl IdRange {
         let mut range = Self {
             id: 0,
             run_end: 0,
-            step: fields.step(),
+            step: 0,
             next: reserved.first,
             end: Ticket(reserved.first.0 + reserved.count),
-            authority: reserved.authority,
-            fields: *fields,
+            shape: fields.shape(reserved.authority),
         };
+        range.step = range.shape.step();
         range.start_run();
         range
     }
@@ -55,10 +54,10 @@ impl IdRange {
             // A run is no longer than what is left, so it fits; the minimum spares the check.
             let length = slots.len().min(self.run_length());
             let (run, rest) = slots.split_at_mut(length);
-            let mut id = self.id;
+            let (mut id, step) = (self.id, self.step);
             for slot in run {
                 *slot = T::from(Id::from_u64(id));
-                id += self.step;
+                id += step;
             }
             slots = rest;
             self.start_run();
@@ -66,20 +65,20 @@ impl IdRange {
     }
 
     fn run_length(&self) -> usize {
-        let length = (self.run_end - self.id) >> self.fields.sequence_shift();
+        let length = (self.run_end - self.id) >> self.shape.sequence_shift();
         // At most what a `u32` asked for.
         usize::try_from(length).unwrap_or(usize::MAX)
     }
 
     /// Goes to the next unit of time; leaves an empty run at the end.
     const fn start_run(&mut self) {
-        let unit_end = self.fields.unit_end(self.next).0;
+        let unit_end = self.shape.unit_end(self.next).0;
         let end = if unit_end < self.end.0 {
             unit_end
         } else {
             self.end.0
         };
-        self.id = self.fields.id(self.next, self.authority).as_u64();
+        self.id = self.shape.id(self.next).as_u64();
         self.run_end = self.id + (end - self.next.0) * self.step;
         self.next = Ticket(end);
     }
@@ -112,10 +111,10 @@ impl Iterator for IdRange {
     fn fold<B, F: FnMut(B, Id) -> B>(mut self, init: B, mut f: F) -> B {
         let mut folded = init;
         while self.id != self.run_end {
-            let mut id = self.id;
+            let (mut id, step) = (self.id, self.step);
             for _ in 0..self.run_length() {
                 folded = f(folded, Id::from_u64(id));
-                id += self.step;
+                id += step;
             }
             self.start_run();
         }

@@ -119,9 +119,12 @@ impl Inner {
             layout.unit_start_ms(layout.timestamp_at_ms(floor_ms)) < floor_ms,
         ));
         let authority = fields.authority(machine_id, layout.timestamp_at_ms(horizon_ms));
-        self.skipped(self.state.raise(fields.first(floor)));
-        self.timeline()
-            .raise(self.read_clocks(), self.unit_time(floor));
+        {
+            // Together, or a caller between the two would be told to wait for the floor.
+            let mut timeline = self.timeline();
+            self.skipped(self.state.raise(fields.first(floor)));
+            timeline.raise(self.read_clocks(), self.unit_time(floor));
+        }
         *status = match delay.filter(|delay| !delay.is_zero()) {
             Some(delay) => Status::Pending {
                 authority,
@@ -138,7 +141,7 @@ impl Inner {
         Ok(())
     }
 
-    fn extend(&self, horizon_ms: u64) {
+    pub(crate) fn extend(&self, horizon_ms: u64) {
         let fields = *self.state.fields();
         let horizon = fields.layout.timestamp_at_ms(horizon_ms);
         let mut status = self.status();
@@ -193,10 +196,13 @@ impl Inner {
         let closed = self.state.close();
         drop(status);
         self.waiters.wake_all();
-        match closed {
-            Closed::Now(next) if granted => Some(self.last_ms_before(next)),
-            Closed::Now(_) | Closed::Before => None,
+        let Closed::Now(next) = closed else {
+            return None;
+        };
+        if let Some(claim) = &self.guards.claim {
+            claim.release(next);
         }
+        granted.then(|| self.last_ms_before(next))
     }
 
     /// Why there is no authority; `None` if there is one by now.

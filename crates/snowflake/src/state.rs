@@ -12,7 +12,8 @@
 //! machine ID was lost, or replaced, between the two steps. Closing sets the top bit of `tickets` itself, which catches
 //! a caller between them.
 //!
-//! **`limit`** and **`slack`** only save work and keep timestamps near the clock; uniqueness does not rest on them.
+//! **`limit`** and **`fresh_until_ns`** describe the window of tickets that may be used by the clock: below the one, until the
+//! other. They only save work and keep timestamps near the clock; uniqueness does not rest on them.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,7 +34,7 @@ pub(crate) struct State<W = AtomicU64> {
 struct ReadMostly<W> {
     authority: W,
     limit: W,
-    slack: W,
+    fresh_until_ns: W,
     fields: Fields,
 }
 
@@ -89,7 +90,7 @@ impl<W: Word> State<W> {
             read_mostly: Line(ReadMostly {
                 authority: W::new(0),
                 limit: W::new(0),
-                slack: W::new(0),
+                fresh_until_ns: W::new(0),
                 fields: Fields::new(layout),
             }),
         }
@@ -117,22 +118,19 @@ impl<W: Word> State<W> {
     }
 
     /// Mints one ID with a single read-modify-write, if nothing stands against it; takes no ticket where it can see
-    /// beforehand that something does. `now` is the unit of time that the clock shows.
+    /// beforehand that something does. `now_ns` is what the clock shows, since the Unix epoch.
     #[inline]
-    pub(crate) fn mint(&self, now: u64) -> Result<Id, Missed> {
+    pub(crate) fn mint(&self, now_ns: u64) -> Result<Id, Missed> {
         let line = &self.read_mostly.0;
         let word = line.authority.load(Ordering::Acquire);
         let limit = line.limit.load(Ordering::Relaxed);
-        let slack = line.slack.load(Ordering::Relaxed);
-        let now = now << line.fields.sequence_bits;
-        // A window that time has left, or that is closed because the counter is ahead of it.
-        if now >= limit {
+        // The counter was brought up to the clock when the window was opened, so until then no ticket is stale.
+        if now_ns >= line.fresh_until_ns.load(Ordering::Relaxed) {
             return Err(Missed::Untaken);
         }
         let ticket = self.tickets.0.fetch_add(1, Ordering::Relaxed);
         let id = line.fields.splice(ticket, word);
-        let valid = ticket + slack >= now && ticket < limit && id < word;
-        if valid {
+        if ticket < limit && id < word {
             Ok(Id::from_u64(id))
         } else {
             Err(Missed::Wasted)
@@ -142,18 +140,17 @@ impl<W: Word> State<W> {
     /// Takes between `least` and `most` tickets in a row, as many as the window of [`State::mint`] has; `least` must
     /// not be 0. Takes none where there are fewer.
     #[inline]
-    pub(crate) fn reserve(&self, now: u64, least: u64, most: u64) -> Option<Reserved> {
+    pub(crate) fn reserve(&self, now_ns: u64, least: u64, most: u64) -> Option<Reserved> {
         let line = &self.read_mostly.0;
         let fields = &line.fields;
         let word = line.authority.load(Ordering::Acquire);
         let limit = line.limit.load(Ordering::Relaxed);
-        let slack = line.slack.load(Ordering::Relaxed);
-        let now = now << fields.sequence_bits;
+        let fresh_until_ns = line.fresh_until_ns.load(Ordering::Relaxed);
         let horizon = (word >> fields.timestamp_shift) << fields.sequence_bits;
         let mut start = self.tickets.0.load(Ordering::Relaxed);
         for _ in 0..EXCHANGES {
             let room = limit.min(horizon).saturating_sub(start);
-            if now >= limit || start + slack < now || room < least {
+            if now_ns >= fresh_until_ns || room < least {
                 return None;
             }
             let count = room.min(most);
@@ -218,18 +215,20 @@ impl<W: Word> State<W> {
         limit.saturating_sub(self.tickets.0.load(Ordering::Relaxed))
     }
 
-    /// Lets [`State::mint`] hand out tickets below the end of unit `last`, `slack` units behind the clock at most.
-    pub(crate) fn open_until(&self, last: u64, slack: u64) {
+    /// Lets [`State::mint`] hand out tickets up to the end of unit `last`, until the clock shows `fresh_until_ns`.
+    pub(crate) fn open_until(&self, last: u64, fresh_until_ns: u64) {
         let line = &self.read_mostly.0;
-        let bits = line.fields.sequence_bits;
-        let limit = last.saturating_add(1).min(line.fields.end()) << bits;
-        line.slack.store(slack << bits, Ordering::Relaxed);
-        line.limit.store(limit, Ordering::Relaxed);
+        let limit = line.fields.first(last.saturating_add(1));
+        line.limit.store(limit.0, Ordering::Relaxed);
+        line.fresh_until_ns.store(fresh_until_ns, Ordering::Relaxed);
     }
 
     /// Sends every caller of [`State::mint`] to the slow path.
     pub(crate) fn shut(&self) {
-        self.read_mostly.0.limit.store(0, Ordering::Relaxed);
+        self.read_mostly
+            .0
+            .fresh_until_ns
+            .store(0, Ordering::Relaxed);
     }
 
     /// Replaces the authority; the caller has raised the counter to the grant's floor.
@@ -298,23 +297,14 @@ impl Fields {
         Ticket(unit.min(self.end()) << self.sequence_bits)
     }
 
-    /// The ID of a ticket that was taken under `authority` and found valid.
-    pub(crate) const fn id(&self, ticket: Ticket, authority: Authority) -> Id {
-        Id::from_u64(self.splice(ticket.0, authority.0))
-    }
-
-    /// From the ID of one ticket to that of the next in the same unit.
-    pub(crate) const fn step(&self) -> u64 {
-        1 << self.sequence_shift
-    }
-
-    pub(crate) const fn sequence_shift(&self) -> u32 {
-        self.sequence_shift
-    }
-
-    /// The first ticket after the unit that `ticket` belongs to.
-    pub(crate) const fn unit_end(&self, ticket: Ticket) -> Ticket {
-        Ticket((ticket.0 | self.sequence_mask) + 1)
+    /// All that a range of IDs needs to know.
+    pub(crate) const fn shape(&self, authority: Authority) -> Shape {
+        Shape {
+            machine: authority.0 & self.machine_mask,
+            sequence_bits: self.sequence_bits as u8,
+            timestamp_shift: self.timestamp_shift as u8,
+            sequence_shift: self.sequence_shift as u8,
+        }
     }
 
     /// How many tickets a unit of time has.
@@ -327,6 +317,41 @@ impl Fields {
         let timestamp = (ticket >> self.sequence_bits) << self.timestamp_shift;
         let sequence = (ticket & self.sequence_mask) << self.sequence_shift;
         timestamp | sequence | (word & self.machine_mask)
+    }
+}
+
+/// How tickets of one authority, taken and found valid, become IDs: small, so that a range of IDs is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    machine: u64,
+    sequence_bits: u8,
+    timestamp_shift: u8,
+    sequence_shift: u8,
+}
+
+impl Shape {
+    pub(crate) const fn id(&self, ticket: Ticket) -> Id {
+        let timestamp = (ticket.0 >> self.sequence_bits) << self.timestamp_shift;
+        let sequence = (ticket.0 & self.sequence_mask()) << self.sequence_shift;
+        Id::from_u64(timestamp | sequence | self.machine)
+    }
+
+    /// From the ID of one ticket to that of the next in the same unit.
+    pub(crate) const fn step(&self) -> u64 {
+        1 << self.sequence_shift
+    }
+
+    pub(crate) const fn sequence_shift(&self) -> u8 {
+        self.sequence_shift
+    }
+
+    /// The first ticket after the unit that `ticket` belongs to.
+    pub(crate) const fn unit_end(&self, ticket: Ticket) -> Ticket {
+        Ticket((ticket.0 | self.sequence_mask()) + 1)
+    }
+
+    const fn sequence_mask(&self) -> u64 {
+        (1 << self.sequence_bits) - 1
     }
 }
 

@@ -256,24 +256,37 @@ fn decimal(bits: u64) -> IdText {
     let high = (bits / 10_000_000_000_000_000) as u32;
     let middle = (bits / 100_000_000 % 100_000_000) as u32;
     let low = (bits % 100_000_000) as u32;
-    let eight = |part: u32| {
-        let (high, low) = (part / 10_000, part % 10_000);
-        [high / 100, high % 100, low / 100, low % 100]
+    let words = [eight(high), eight(middle), eight(low)];
+    let mut buffer = [b'0'; 32];
+    buffer[8..16].copy_from_slice(&words[0].to_le_bytes());
+    buffer[16..24].copy_from_slice(&words[1].to_le_bytes());
+    buffer[24..].copy_from_slice(&words[2].to_le_bytes());
+    // All but the last digit may be leading zeros; a minted ID has none in the first part but those of its four digits.
+    let zeros = |word: u64| (word ^ ZEROS).trailing_zeros() as u8 / 8;
+    let start = if high != 0 {
+        8 + zeros(words[0])
+    } else if middle != 0 {
+        16 + zeros(words[1])
+    } else {
+        24 + zeros(words[2]).min(7)
     };
-    let [_, _, a, b] = eight(high);
-    let [c, d, e, f] = eight(middle);
-    let [g, h, i, j] = eight(low);
-    let first = join(&DECIMAL, [a, b].map(|pair| pair as usize)) << 96;
-    let rest = join(&DECIMAL, [c, d, e, f, g, h, i, j].map(|pair| pair as usize));
-    let mut buffer = [0; 32];
-    buffer[..16].copy_from_slice(&first.to_le_bytes());
-    buffer[16..].copy_from_slice(&rest.to_le_bytes());
-    let digits = bits.checked_ilog10().unwrap_or(0) + 1;
     IdText {
         buffer: Buffer(buffer),
-        start: 32 - digits as u8,
+        start,
         end: 32,
     }
+}
+
+/// The eight digits of a number below 10^8, the first in the lowest byte. Each step halves all parts at once: one division by
+/// 10,000, two by 100, four by 10, the small ones as a multiplication and a shift that are exact for so few digits.
+#[inline]
+const fn eight(number: u32) -> u64 {
+    let fours = (number / 10_000) as u64 | ((number % 10_000) as u64) << 32;
+    let hundreds = ((fours * 5_243) >> 19) & 0x0000_007f_0000_007f;
+    let twos = hundreds | (fours - hundreds * 100) << 16;
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens | (twos - tens * 10) << 8;
+    ones | ZEROS
 }
 
 /// Pairs of digits in a row, the first in the lowest bytes. In registers: bytes that were stored in twos could not be
@@ -284,8 +297,8 @@ fn join<const COUNT: usize, const PAIRS: usize>(
     values: [usize; COUNT],
 ) -> u128 {
     let mut joined = 0;
-    for value in values.into_iter().rev() {
-        joined = joined << 16 | u128::from(alphabet.pairs[value]);
+    for (place, value) in values.into_iter().enumerate() {
+        joined |= u128::from(alphabet.pairs[value]) << (16 * place);
     }
     joined
 }
@@ -330,10 +343,11 @@ fn parse<const LENGTH: usize, const BASE: u64, const PAIRS: usize>(
     Ok(Id::from_u64(bits))
 }
 
+/// Eight times the digit zero.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
 /// The value of what is no digit.
 const FOREIGN: u8 = u8::MAX;
-
-static DECIMAL: Alphabet<100> = Alphabet::new("decimal", b"0123456789");
 
 static HEX: Alphabet<256> = Alphabet::new("hexadecimal", b"0123456789abcdef");
 
@@ -352,6 +366,16 @@ static BASE62: Alphabet<3_844> = Alphabet::new(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn eight_digits_are_exact() {
+        // Every part of four digits, in both places.
+        for part in 0..10_000 {
+            let number = part * 10_000 + (9_999 - part);
+            let text = format!("{number:08}");
+            assert_eq!(eight(number).to_le_bytes(), text.as_bytes());
+        }
+    }
 
     #[test]
     fn ids_have_the_documented_spelling() {

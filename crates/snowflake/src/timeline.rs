@@ -79,6 +79,11 @@ impl Timeline {
         }
     }
 
+    /// How far timestamps may run ahead of the wall clock.
+    pub(crate) const fn borrow(&self) -> Duration {
+        self.borrow
+    }
+
     /// How often the wall clock was seen to step, forwards or back.
     pub(crate) const fn steps(&self) -> u64 {
         self.steps

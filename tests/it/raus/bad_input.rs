@@ -141,6 +141,21 @@ async fn an_unreachable_server_is_an_error_not_a_hang() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_answers_is_an_error_not_a_hang() {
+    // The kernel accepts the connection; nobody ever reads from it.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let port = listener.local_addr().expect("is bound").port();
+    let raus = client_at(&format!("redis://127.0.0.1:{port}"), 0..=9)
+        .build()
+        .expect("valid");
+    let outcome = tokio::time::timeout(Duration::from_secs(15), raus.acquire()).await;
+    let error = outcome
+        .expect("an error within the connect deadline")
+        .expect_err("nobody answers");
+    assert!(matches!(error, AcquireError::Store(_)), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_clock_one_minute_off_is_refused_and_nothing_written() {
     use coord_core::clock::{Clock, TokioClock};
     let server = server();

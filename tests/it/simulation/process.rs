@@ -8,6 +8,7 @@ use std::{
 use coord_core::store::embedded::{Embedded, EmbeddedStore};
 use coord_tests::gate::Gate;
 use raus::{Clock, MachineId, Placement, Raus, TokioClock};
+use snowflake::{ClockMode, Generator};
 
 use super::{
     ledger::{Holder, Ledger},
@@ -19,7 +20,48 @@ pub(super) const TTL: Duration = Duration::from_secs(3);
 const HEARTBEAT: Duration = Duration::from_millis(300);
 const DISCOVERY: Duration = Duration::from_millis(900);
 
-type Held = (MachineId, Arc<SimMinter>);
+type Held = (MachineId, Mint);
+
+/// What mints in a process: the smallest thing that keeps the rules, or the generator that users have.
+#[derive(Clone)]
+enum Mint {
+    Smallest(Arc<SimMinter>),
+    Generator(Generator),
+}
+
+impl Mint {
+    fn attach(
+        machine_id: &MachineId,
+        number: usize,
+        clock: &TokioClock,
+        ledger: Arc<Mutex<Ledger>>,
+    ) -> Self {
+        if number.is_multiple_of(2) {
+            let minter = Arc::new(SimMinter::new(number, ledger));
+            machine_id
+                .attach(Arc::clone(&minter) as Arc<dyn raus::Minter>)
+                .expect("nothing is attached yet");
+            return Self::Smallest(minter);
+        }
+        let clock = ClockMode::Custom(Arc::new(ProcessClock(clock.clone())));
+        let generator = Generator::builder().clock(clock).leased(machine_id.clone());
+        Self::Generator(generator.expect("the range fits the layout"))
+    }
+}
+
+/// The process' clock as the generator wants it.
+#[derive(Debug)]
+struct ProcessClock(TokioClock);
+
+impl snowflake::Clock for ProcessClock {
+    fn wall(&self) -> Duration {
+        self.0.wall()
+    }
+
+    fn boot(&self) -> Duration {
+        self.0.now().since_boot()
+    }
+}
 
 pub(super) struct Process {
     pub(super) number: usize,
@@ -74,20 +116,17 @@ impl Process {
 
     /// Leases a machine ID, however long it takes.
     pub(super) fn acquire(&self) {
-        let (raus, held, ledger, number) = (
+        let (raus, held, ledger) = (
             self.raus.clone(),
             Arc::clone(&self.held),
             Arc::clone(&self.ledger),
-            self.number,
         );
+        let (number, clock) = (self.number, self.clock.clone());
         self.gate.run(async move {
             loop {
                 if let Ok(machine_id) = raus.acquire_within(Duration::from_secs(10)).await {
-                    let minter = Arc::new(SimMinter::new(number, ledger));
-                    machine_id
-                        .attach(Arc::clone(&minter) as Arc<dyn raus::Minter>)
-                        .expect("nothing is attached yet");
-                    *held.lock().expect("not poisoned") = Some((machine_id, minter));
+                    let mint = Mint::attach(&machine_id, number, &clock, ledger);
+                    *held.lock().expect("not poisoned") = Some((machine_id, mint));
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(200)).await;
@@ -116,9 +155,26 @@ impl Process {
 
     pub(super) fn mint(&self) -> bool {
         let held = self.held.lock().expect("not poisoned");
-        let minter = held.as_ref().map(|(_, minter)| Arc::clone(minter));
+        let mint = held.as_ref().map(|(_, mint)| mint.clone());
         drop(held);
-        minter.is_some_and(|minter| minter.mint(self.clock.wall_ms()))
+        match mint {
+            None => false,
+            Some(Mint::Smallest(minter)) => minter.mint(self.clock.wall_ms()),
+            Some(Mint::Generator(generator)) => {
+                let Ok(id) = generator.try_next() else {
+                    return false;
+                };
+                let parts = id.decode(&generator.layout());
+                let sequence = u32::try_from(parts.sequence).expect("12 bits");
+                self.ledger.lock().expect("not poisoned").record_id(
+                    self.number,
+                    parts.machine_id,
+                    parts.unix_ms,
+                    sequence,
+                );
+                true
+            }
+        }
     }
 
     /// The slot on which this process believes it may act right now.

@@ -33,7 +33,7 @@ fn granted(floor: u64, horizon: u64) -> Arc<Model> {
 fn grant(state: &Model, machine_id: u32, floor: u64, horizon: u64) {
     state.raise(state.fields().first(floor));
     state.publish(state.fields().authority(machine_id, horizon));
-    state.open_until(1_000, 0);
+    state.open_until(1_000, u64::MAX);
 }
 
 /// Checks that each ID has a timestamp that was granted to its machine, and that no two are equal.
@@ -51,8 +51,8 @@ fn check(mut ids: Vec<Id>, granted: &[(u32, std::ops::Range<u64>)]) {
     assert_eq!(ids.len(), minted, "an ID was minted twice");
 }
 
-fn mint(state: &Model, now: u64, times: usize) -> Vec<Id> {
-    (0..times).filter_map(|_| state.mint(now).ok()).collect()
+fn mint(state: &Model, times: usize) -> Vec<Id> {
+    (0..times).filter_map(|_| state.mint(0).ok()).collect()
 }
 
 #[test]
@@ -60,8 +60,8 @@ fn two_minters_share_no_id() {
     explore(|| {
         let state = granted(3, 100);
         let other = Arc::clone(&state);
-        let minter = thread::spawn(move || mint(&other, 3, 2));
-        let mut ids = mint(&state, 3, 2);
+        let minter = thread::spawn(move || mint(&other, 2));
+        let mut ids = mint(&state, 2);
         ids.extend(minter.join().expect("no panic"));
         assert_eq!(ids.len(), 4);
         check(ids, &[(1, 3..100)]);
@@ -73,9 +73,9 @@ fn each_minter_sees_rising_ids() {
     explore(|| {
         let state = granted(3, 100);
         let other = Arc::clone(&state);
-        let minter = thread::spawn(move || mint(&other, 3, 2));
+        let minter = thread::spawn(move || mint(&other, 2));
         state.raise(Ticket(20));
-        let ids = mint(&state, 3, 2);
+        let ids = mint(&state, 2);
         assert!(ids.is_sorted());
         assert!(minter.join().expect("no panic").is_sorted());
     });
@@ -87,10 +87,10 @@ fn a_takeover_of_another_machine_id_mixes_nothing() {
         // The first grant ends at 5; the second begins at 4, ahead of where the counter is.
         let state = granted(3, 5);
         let other = Arc::clone(&state);
-        let minter = thread::spawn(move || mint(&other, 3, 3));
+        let minter = thread::spawn(move || mint(&other, 2));
         state.revoke();
         grant(&state, 2, 4, 6);
-        let mut ids = mint(&state, 4, 1);
+        let mut ids = mint(&state, 1);
         ids.extend(minter.join().expect("no panic"));
         check(ids, &[(1, 3..5), (2, 4..6)]);
     });
@@ -102,7 +102,7 @@ fn a_loss_and_regain_of_the_same_machine_id_leaves_the_gap_alone() {
         // Between 4 and 7 the machine ID belongs to somebody else.
         let state = granted(3, 4);
         let other = Arc::clone(&state);
-        let minter = thread::spawn(move || mint(&other, 3, 4));
+        let minter = thread::spawn(move || mint(&other, 3));
         state.revoke();
         grant(&state, 1, 7, 9);
         let ids = minter.join().expect("no panic");
@@ -114,8 +114,9 @@ fn a_loss_and_regain_of_the_same_machine_id_leaves_the_gap_alone() {
 fn a_raised_horizon_lets_nothing_past_it() {
     explore(|| {
         let state = granted(3, 4);
+        state.raise(Ticket(7));
         let other = Arc::clone(&state);
-        let minter = thread::spawn(move || mint(&other, 3, 5));
+        let minter = thread::spawn(move || mint(&other, 4));
         let extended = state.fields().authority(1, 5);
         state.publish(extended);
         let ids = minter.join().expect("no panic");
@@ -128,15 +129,13 @@ fn a_batch_shares_no_id_with_single_ones() {
     explore(|| {
         let state = granted(3, 100);
         let other = Arc::clone(&state);
-        let minter = thread::spawn(move || mint(&other, 3, 2));
-        let reserved = state.reserve(3, 3, 3);
+        let minter = thread::spawn(move || mint(&other, 2));
+        let reserved = state.reserve(0, 3, 3);
         let mut ids = minter.join().expect("no panic");
         if let Some(reserved) = reserved {
             let first = reserved.first.0;
-            ids.extend(
-                (first..first + reserved.count)
-                    .map(|ticket| state.fields().id(Ticket(ticket), reserved.authority)),
-            );
+            let shape = state.fields().shape(reserved.authority);
+            ids.extend((first..first + reserved.count).map(|ticket| shape.id(Ticket(ticket))));
         }
         check(ids, &[(1, 3..100)]);
     });
@@ -147,16 +146,14 @@ fn a_batch_across_a_takeover_mixes_nothing() {
     explore(|| {
         let state = granted(3, 5);
         let other = Arc::clone(&state);
-        let minter = thread::spawn(move || other.reserve(3, 1, 4));
+        let minter = thread::spawn(move || other.reserve(0, 1, 4));
         state.revoke();
         grant(&state, 2, 4, 6);
-        let mut ids = mint(&state, 4, 1);
+        let mut ids = mint(&state, 1);
         if let Some(reserved) = minter.join().expect("no panic") {
             let first = reserved.first.0;
-            ids.extend(
-                (first..first + reserved.count)
-                    .map(|ticket| state.fields().id(Ticket(ticket), reserved.authority)),
-            );
+            let shape = state.fields().shape(reserved.authority);
+            ids.extend((first..first + reserved.count).map(|ticket| shape.id(Ticket(ticket))));
         }
         check(ids, &[(1, 3..5), (2, 4..6)]);
     });
@@ -173,7 +170,7 @@ fn a_queued_ticket_keeps_the_machine_id_it_was_taken_under() {
         });
         state.revoke();
         grant(&state, 2, 4, 6);
-        let mut ids = mint(&state, 4, 1);
+        let mut ids = mint(&state, 1);
         ids.extend(minter.join().expect("no panic"));
         check(ids, &[(1, 3..5), (2, 4..6)]);
     });
@@ -185,24 +182,24 @@ fn nothing_is_minted_beyond_what_closing_reported() {
         let state = granted(3, 100);
         let (first, second) = (Arc::clone(&state), Arc::clone(&state));
         let minters = [
-            thread::spawn(move || mint(&first, 3, 2)),
+            thread::spawn(move || mint(&first, 2)),
             thread::spawn(move || {
-                let reserved = second.reserve(3, 1, 1);
-                let id = reserved.map(|it| second.fields().id(it.first, it.authority));
+                let reserved = second.reserve(0, 1, 1);
+                let id = reserved.map(|it| second.fields().shape(it.authority).id(it.first));
                 id.into_iter().collect()
             }),
         ];
         let Closed::Now(end) = state.close() else {
             panic!("it was open");
         };
-        assert!(state.mint(3).is_err());
+        assert!(state.mint(0).is_err());
         for minter in minters {
             for id in minter.join().expect("no panic") {
                 let parts = layout().decode(id);
                 assert!(parts.timestamp << 1 | parts.sequence < end.0);
             }
         }
-        assert!(state.mint(3).is_err() && state.reserve(3, 1, 1).is_none());
+        assert!(state.mint(0).is_err() && state.reserve(0, 1, 1).is_none());
     });
 }
 

@@ -1,5 +1,11 @@
 //! What the crate promises its users.
 
+mod batches;
 mod clock;
+mod guards;
+mod horizon_file;
+mod layouts;
 mod minting;
 mod reservation;
+mod text;
+mod threads;

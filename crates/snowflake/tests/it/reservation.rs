@@ -204,3 +204,32 @@ async fn next_within_waits_for_a_grant() {
     let id = minted.await.expect("no panic").expect("granted");
     assert_eq!(id.machine_id(&Layout::TWITTER), 4);
 }
+
+#[test]
+fn callers_during_a_grant_are_never_told_to_wait_for_its_floor() {
+    let clock = ManualClock::at(NOW);
+    let generator = reserved(&clock);
+    let door = generator.reservation();
+    door.grant(1, NOW, NOW + 60_000, None).expect("fits");
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            loop {
+                match generator.try_next() {
+                    Ok(_) | Err(MintError::NotGranted) => {}
+                    Err(MintError::Wait { duration, .. }) => {
+                        assert!(duration <= ms(1), "{duration:?}");
+                    }
+                    Err(MintError::Closed) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        for round in 1..2_000 {
+            let floor_ms = NOW + round * 5_000;
+            door.grant(2, floor_ms, floor_ms + 60_000, None)
+                .expect("fits");
+        }
+        let _ = door.close();
+        asking.join().expect("no long wait");
+    });
+}

@@ -16,6 +16,7 @@ pub(crate) fn run(effort: Effort) -> anyhow::Result<Table> {
     pin(0)?;
     for _ in 0..effort.repetitions {
         ours(effort, &mut table);
+        as_bytes(effort, &mut table);
         theirs(effort, &mut table);
     }
     Ok(table)
@@ -54,11 +55,39 @@ fn ours(effort: Effort, table: &mut Table) {
     );
 }
 
+/// What those are to be compared with that hand out bytes and not checked text.
+fn as_bytes(effort: Effort, table: &mut Table) {
+    table.add(
+        "snowflake, decimal, as bytes",
+        each(effort, |bits| {
+            black_box(Id::from_u64(bits).to_decimal().as_bytes());
+        }),
+    );
+    table.add(
+        "snowflake, base 32, as bytes",
+        each(effort, |bits| {
+            black_box(Id::from_u64(bits).to_base32().as_bytes());
+        }),
+    );
+    table.add(
+        "snowflake, base 62, as bytes",
+        each(effort, |bits| {
+            black_box(Id::from_u64(bits).to_base62().as_bytes());
+        }),
+    );
+}
+
 fn theirs(effort: Effort, table: &mut Table) {
     table.add(
         "itoa, decimal",
         each(effort, |bits| {
             black_box(itoa::Buffer::new().format(bits));
+        }),
+    );
+    table.add(
+        "snowflake_me, decimal",
+        each(effort, |bits| {
+            black_box(snowflake_me::SnowflakeId::new(bits).string());
         }),
     );
     let mut text = String::with_capacity(20);
@@ -74,6 +103,12 @@ fn theirs(effort: Effort, table: &mut Table) {
         "ferroid, base 32",
         each(effort, |bits| {
             black_box(SnowflakeTwitterId::from_raw(bits).encode().as_str());
+        }),
+    );
+    table.add(
+        "ferroid, base 32, as bytes",
+        each(effort, |bits| {
+            black_box(SnowflakeTwitterId::from_raw(bits).encode().as_bytes());
         }),
     );
     table.add(

@@ -17,6 +17,8 @@ fn main() -> anyhow::Result<()> {
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => effort = Effort::QUICK,
+            // What `cargo xtask bench snowflake` passes on: all of it.
+            "snowflake" => {}
             "burst" | "shared" | "sustained" | "encoding" => only = Some(argument),
             other => anyhow::bail!(
                 "unknown argument {other}; give --quick, or one of burst, shared, sustained, encoding"

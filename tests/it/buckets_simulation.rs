@@ -156,6 +156,8 @@ fn a_release_without_epoch_check_is_caught() {
     );
 }
 
+// Caught by fewer than one seed in 500, so only release mode has the patience; `cargo xtask sim` and CI run it.
+#[cfg(not(debug_assertions))]
 #[test]
 fn a_deadline_counted_from_the_reply_is_caught() {
     must_be_caught(Mutant::DeadlineFromReply, &[TWO_OWNERS, FALLING]);

@@ -1,4 +1,5 @@
--- The second half of a beat: something is to be given, taken or removed, or the past is to be looked at.
+-- Shared by nothing but the beat, whose second half it is (KEYS, ARGV, reply and guarantees: see beat.lua): something
+-- is to be given, taken or removed, or the past is to be looked at.
 
 local standing, detail = admit(ttl)
 if gen ~= group.gen then

@@ -1,4 +1,6 @@
 -- The second half of a beat: something is to be given, taken or removed, or the past is to be looked at.
+--
+-- KEYS, ARGV and the reply are those of beat.lua, which it follows, and so are the guarantees.
 
 local standing, detail = admit(ttl)
 if gen ~= group.gen then

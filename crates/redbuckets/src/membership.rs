@@ -4,6 +4,9 @@
 //! while work that entered it goes on, *releasing* from the request that gives it back until the answer. Only active
 //! buckets are entered; only buckets without work are released.
 
+mod plan;
+mod work;
+
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use coord_core::clock::Instant;
@@ -12,7 +15,6 @@ use crate::{
     assignment::Assignment,
     event::{Event, LossCause},
     protocol::{Beat, BeatReply, BeatRequest, ClaimReply, ClaimRequest, Grant, Outcome, Refusal},
-    shed,
 };
 
 /// Says how loaded a bucket is.
@@ -347,160 +349,6 @@ impl Membership {
         self.releasing.clear();
     }
 
-    /// Decides what is to go, and what may stay after all.
-    fn plan(&mut self, now: Instant, beat: &Beat) {
-        if self.ending != Ending::No {
-            return self.revoke_all(now);
-        }
-        if self.limits.assignment == Assignment::Contiguous {
-            return self.plan_range(now, beat);
-        }
-        let surplus = beat.surplus as usize;
-        if surplus < self.going {
-            self.reconsider(self.going - surplus);
-        }
-        let room = self
-            .limits
-            .max_moves
-            .min(surplus)
-            .saturating_sub(self.going);
-        if 0 < room {
-            let active = self.active();
-            let chosen = match &self.limits.load {
-                Some(load) => shed::by_load(&active, room, &**load),
-                None => shed::by_runs(&active, room),
-            };
-            self.revoke(now, &chosen);
-        }
-    }
-
-    fn plan_range(&mut self, now: Instant, beat: &Beat) {
-        let back: Vec<u32> = self
-            .holdings
-            .iter()
-            .filter(|(bucket, holding)| {
-                matches!(holding.phase, Phase::Revoking { .. }) && beat.range.contains(bucket)
-            })
-            .map(|(&bucket, _)| bucket)
-            .collect();
-        for bucket in back {
-            self.reactivate(bucket);
-        }
-        let room = self.limits.max_moves.saturating_sub(self.going);
-        let outside: Vec<u32> = self
-            .active()
-            .into_iter()
-            .filter(|bucket| !beat.range.contains(bucket))
-            .take(room)
-            .collect();
-        self.revoke(now, &outside);
-    }
-
-    fn revoke_all(&mut self, now: Instant) {
-        let room = match self.ending {
-            Ending::Park => usize::MAX,
-            _ => self.limits.max_moves.saturating_sub(self.going),
-        };
-        let mut active = self.active();
-        active.truncate(room);
-        self.revoke(now, &active);
-    }
-
-    /// Up to `count` revocations are withdrawn, those that work goes on in first: they would take longest.
-    fn reconsider(&mut self, count: usize) {
-        let mut revoking: Vec<(u32, u32)> = self
-            .holdings
-            .iter()
-            .filter(|(_, holding)| matches!(holding.phase, Phase::Revoking { .. }))
-            .map(|(&bucket, holding)| (holding.guards, bucket))
-            .collect();
-        revoking.sort_unstable_by_key(|&(guards, bucket)| (std::cmp::Reverse(guards), bucket));
-        for (_, bucket) in revoking.into_iter().take(count) {
-            self.reactivate(bucket);
-        }
-    }
-
-    fn active(&self) -> Vec<u32> {
-        self.holdings
-            .iter()
-            .filter(|(_, holding)| holding.phase == Phase::Active)
-            .map(|(&bucket, _)| bucket)
-            .collect()
-    }
-
-    fn revoke(&mut self, now: Instant, buckets: &[u32]) {
-        for &bucket in buckets {
-            if let Some(holding) = self.holdings.get_mut(&bucket) {
-                holding.phase = Phase::Revoking {
-                    since: now,
-                    overdue: false,
-                };
-                self.going += 1;
-                self.events.push(Event::Revoking {
-                    bucket,
-                    epoch: holding.epoch,
-                    overdue: false,
-                });
-            }
-        }
-    }
-
-    fn collect_releases(&mut self, now: Instant) {
-        self.mark_overdue(now);
-        if self.ending == Ending::Park || self.going == 0 {
-            return;
-        }
-        let room = (self.limits.chunk as usize).saturating_sub(self.releasing.len());
-        let forced = self.limits.forced;
-        let ready: Vec<Grant> = self
-            .holdings
-            .iter()
-            .filter(|(_, holding)| match holding.phase {
-                Phase::Revoking { overdue, .. } => holding.guards == 0 || (overdue && forced),
-                _ => false,
-            })
-            .take(room)
-            .map(|(&bucket, holding)| Grant {
-                bucket,
-                epoch: holding.epoch,
-            })
-            .collect();
-        for grant in ready {
-            if let Some(holding) = self.holdings.get_mut(&grant.bucket) {
-                holding.phase = Phase::Releasing;
-            }
-            self.releasing.push(grant);
-        }
-    }
-
-    /// Reports revocations that take longer than `drain_timeout`; says when the next one will.
-    pub(crate) fn mark_overdue(&mut self, now: Instant) -> Option<Instant> {
-        let mut next: Option<Instant> = None;
-        if self.going == 0 {
-            return None;
-        }
-        for (&bucket, holding) in &mut self.holdings {
-            if let Phase::Revoking {
-                since,
-                overdue: overdue @ false,
-            } = &mut holding.phase
-            {
-                let due = *since + self.limits.drain_timeout;
-                if now < due {
-                    next = Some(next.map_or(due, |next| next.min(due)));
-                    continue;
-                }
-                *overdue = true;
-                self.events.push(Event::Revoking {
-                    bucket,
-                    epoch: holding.epoch,
-                    overdue: true,
-                });
-            }
-        }
-        next
-    }
-
     /// The store may have forgotten: everything that is worked on is claimed anew. What is being released is not: the
     /// store may have given it to another, and nobody works on it here.
     fn start_sync(&mut self) {
@@ -567,90 +415,5 @@ impl Membership {
                 took: now.saturating_since(rebalance.since),
             });
         }
-    }
-
-    /// Work begins in a bucket, if it may; the grant's epoch.
-    pub(crate) fn enter(&mut self, bucket: u32) -> Option<u64> {
-        let holding = self.holdings.get_mut(&bucket)?;
-        if holding.phase != Phase::Active {
-            return None;
-        }
-        holding.guards += 1;
-        Some(holding.epoch)
-    }
-
-    /// Work has ended; whether that lets a bucket go.
-    pub(crate) fn exit(&mut self, bucket: u32, epoch: u64) -> bool {
-        let Some(holding) = self.holdings.get_mut(&bucket) else {
-            return false;
-        };
-        if holding.epoch != epoch || holding.guards == 0 {
-            return false;
-        }
-        holding.guards -= 1;
-        holding.guards == 0 && matches!(holding.phase, Phase::Revoking { .. })
-    }
-
-    pub(crate) fn epoch(&self, bucket: u32) -> Option<u64> {
-        self.holdings.get(&bucket).map(|holding| holding.epoch)
-    }
-
-    /// Where a grant stands; `None` once it is over.
-    pub(crate) fn phase(&self, bucket: u32, epoch: u64) -> Option<Phase> {
-        let holding = self.holdings.get(&bucket)?;
-        (holding.epoch == epoch).then_some(holding.phase)
-    }
-
-    /// The member is on its way out; how, in the end: whoever is handing over does not change its mind.
-    pub(crate) fn end(&mut self, now: Instant, ending: Ending) -> Ending {
-        if self.ending != Ending::HandOver {
-            self.ending = ending;
-        }
-        self.revoke_all(now);
-        self.ending
-    }
-
-    /// Whether nothing is worked on any more and, where everything was to be handed over, the store has it all.
-    pub(crate) fn has_ended(&self) -> bool {
-        match self.ending {
-            Ending::No => false,
-            Ending::HandOver => {
-                self.holdings.is_empty() && self.sync.is_none() && self.view.owned == 0
-            }
-            Ending::Park => self.holdings.values().all(|holding| holding.guards == 0),
-        }
-    }
-
-    /// Buckets with work in them.
-    pub(crate) fn busy(&self) -> Vec<u32> {
-        self.holdings
-            .iter()
-            .filter(|(_, holding)| 0 < holding.guards)
-            .map(|(&bucket, _)| bucket)
-            .collect()
-    }
-
-    pub(crate) const fn number(&self) -> u32 {
-        self.number
-    }
-
-    pub(crate) const fn view(&self) -> &View {
-        &self.view
-    }
-
-    /// Every bucket held, with its epoch and whether it may be entered.
-    pub(crate) fn held(&self) -> impl Iterator<Item = (Grant, bool)> {
-        self.holdings.iter().map(|(&bucket, holding)| {
-            let grant = Grant {
-                bucket,
-                epoch: holding.epoch,
-            };
-            (grant, holding.phase == Phase::Active)
-        })
-    }
-
-    /// What happened since the last call.
-    pub(crate) fn take_events(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.events)
     }
 }

@@ -1,5 +1,7 @@
 //! The entry point: which group on which server, and how.
 
+mod checks;
+
 use std::{sync::Arc, time::Duration};
 
 use coord_core::{
@@ -415,53 +417,4 @@ impl Builder {
 
     /// A member registers once a period; its answer to an emptied store must arrive within the discovery.
     const DISCOVERY_MARGIN: Duration = Duration::from_millis(20);
-
-    fn check_numbers(&self) -> Result<(), ConfigError> {
-        if !(1..=Redbuckets::MAX_BUCKETS).contains(&self.buckets) {
-            return Err(ConfigError::Buckets {
-                count: self.buckets,
-            });
-        }
-        if !(1..=Redbuckets::MAX_WEIGHT).contains(&self.weight) {
-            return Err(ConfigError::Weight {
-                weight: self.weight,
-            });
-        }
-        for (option, value, max) in [
-            ("max_moves", self.max_moves, Redbuckets::MAX_BUCKETS),
-            ("chunk", self.chunk, 1_024),
-        ] {
-            if !(1..=max).contains(&value) {
-                return Err(ConfigError::Number {
-                    option,
-                    value,
-                    min: 1,
-                    max,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn check_durations(&self) -> Result<(), ConfigError> {
-        let (seconds, minutes) = (Duration::from_secs, |n: u64| Duration::from_secs(60 * n));
-        for (option, value, max) in [
-            ("settle", self.settle, seconds(10)),
-            ("discovery", self.discovery.unwrap_or_default(), minutes(60)),
-            ("register_timeout", self.register_timeout, minutes(10)),
-            ("leave_timeout", self.leave_timeout, minutes(10)),
-            ("drain_timeout", self.drain_timeout, minutes(60)),
-            ("rejoin_grace", self.grace, minutes(60)),
-        ] {
-            if max < value {
-                return Err(ConfigError::Duration {
-                    option,
-                    value,
-                    min: Duration::ZERO,
-                    max,
-                });
-            }
-        }
-        Ok(())
-    }
 }

@@ -1,5 +1,6 @@
--- Shared by nothing but the beat, whose second half it is (KEYS, ARGV, reply and guarantees: see beat.lua): something
--- is to be given, taken or removed, or the past is to be looked at.
+-- The second half of a beat: something is to be given, taken or removed, or the past is to be looked at.
+--
+-- KEYS, ARGV and the reply are those of beat.lua, which it follows, and so are the guarantees.
 
 local standing, detail = admit(ttl)
 if gen ~= group.gen then

@@ -83,21 +83,19 @@ impl Inner {
 
     #[inline]
     pub(crate) fn try_next(&self) -> Result<Id, MintError> {
-        match self.state.mint(self.recent_ns()) {
+        if self.is_forked() {
+            return self.mint_slowly(Missed::Untaken);
+        }
+        match self.state.mint(self.source.recent_ns()) {
             Ok(id) => Ok(id),
             Err(missed) => self.mint_slowly(missed),
         }
     }
 
-    /// What the clock shows, perhaps a little late. After a fork it is later than any window: the slow path then finds
-    /// out whose the generator is.
+    /// Whether the process was forked since the generator was made. The slow path then finds out whose it is.
     #[inline]
-    pub(crate) fn recent_ns(&self) -> u64 {
-        if fork::count() == self.forks {
-            self.source.recent_ns()
-        } else {
-            u64::MAX
-        }
+    pub(crate) fn is_forked(&self) -> bool {
+        fork::count() != self.forks
     }
 
     /// Opens the window of tickets that may be used now, and mints from it.
@@ -133,7 +131,10 @@ impl Inner {
     /// Takes between `least` and `most` tickets in a row: those that are there now.
     #[inline]
     pub(crate) fn reserve(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
-        match self.state.reserve(self.recent_ns(), least, most) {
+        if self.is_forked() {
+            return self.reserve_slowly(least, most);
+        }
+        match self.state.reserve(self.source.recent_ns(), least, most) {
             Some(reserved) => Ok(reserved),
             None => self.reserve_slowly(least, most),
         }

@@ -37,7 +37,7 @@ impl Local {
     #[inline]
     pub fn try_next(&mut self) -> Result<Id, MintError> {
         let inner = self.generator.inner();
-        let fresh = inner.recent_ns() < self.stale_ns;
+        let fresh = !inner.is_forked() && inner.source.recent_ns() < self.stale_ns;
         if fresh
             && inner.state.holds(self.authority)
             && let Some(id) = self.block.next()

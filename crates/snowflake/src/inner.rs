@@ -129,7 +129,8 @@ impl Inner {
     }
 
     /// Takes between `least` and `most` tickets in a row: those that are there now.
-    #[inline]
+    // Always: where it is not, a batch costs 0.15 ns an ID more (`cargo xtask bench snowflake`).
+    #[inline(always)]
     pub(crate) fn reserve(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
         if self.is_forked() {
             return self.reserve_slowly(least, most);

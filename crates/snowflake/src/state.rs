@@ -139,7 +139,8 @@ impl<W: Word> State<W> {
 
     /// Takes between `least` and `most` tickets in a row, as many as the window of [`State::mint`] has; `least` must
     /// not be 0. Takes none where there are fewer.
-    #[inline]
+    // Always: where it is not, a batch costs 0.15 ns an ID more (`cargo xtask bench snowflake`).
+    #[inline(always)]
     pub(crate) fn reserve(&self, now_ns: u64, least: u64, most: u64) -> Option<Reserved> {
         let line = &self.read_mostly.0;
         let fields = &line.fields;

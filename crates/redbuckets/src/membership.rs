@@ -14,7 +14,9 @@ use coord_core::clock::Instant;
 use crate::{
     assignment::Assignment,
     event::{Event, LossCause},
-    protocol::{Beat, BeatReply, BeatRequest, ClaimReply, ClaimRequest, Grant, Outcome, Refusal},
+    protocol::{
+        Beat, BeatReply, BeatRequest, ClaimReply, ClaimRequest, Glance, Grant, Outcome, Refusal,
+    },
 };
 
 /// Says how loaded a bucket is.
@@ -90,6 +92,7 @@ pub(crate) struct Membership {
     ending: Ending,
     sync: Option<Resync>,
     releasing: Vec<Grant>,
+    glance: Option<Glance>,
     view: View,
     rebalance: Option<Rebalance>,
     events: Vec<Event>,
@@ -150,6 +153,7 @@ impl Membership {
             ending: Ending::No,
             sync: None,
             releasing: Vec::new(),
+            glance: None,
             view: View::default(),
             rebalance: None,
             events: Vec::new(),
@@ -179,12 +183,31 @@ impl Membership {
             draining: self.ending == Ending::HandOver,
             chunk: self.limits.chunk,
             releases: self.releasing.clone(),
+            glance: self.glance.clone().filter(|_| self.may_glance()),
         })
+    }
+
+    /// Whether all is well if nothing has changed. Every eighth request looks at everything all the same, and at the
+    /// identity of the server.
+    fn may_glance(&self) -> bool {
+        self.ending == Ending::No
+            && self.going == 0
+            && self.releasing.is_empty()
+            && self.heard + 1 == self.seq
+            && self.seq % 8 != 1
     }
 
     pub(crate) fn handle_beat(&mut self, now: Instant, reply: BeatReply) -> Heard {
         match reply {
             BeatReply::Beaten(beat) => self.handle_beaten(now, &beat),
+            BeatReply::Same(again) => {
+                self.heard = self.seq;
+                if let Some(glance) = &mut self.glance {
+                    glance.record = glance.record_after(self.seq);
+                }
+                let at_once = self.has_releasable();
+                Heard::Acknowledged(if at_once { Duration::ZERO } else { again })
+            }
             BeatReply::Resync => {
                 self.start_sync();
                 Heard::Unfinished
@@ -234,6 +257,7 @@ impl Membership {
 
     /// The answer never came, or was none. What was claimed so far may be in the store or not: it starts over.
     pub(crate) fn handle_failed(&mut self) -> Heard {
+        self.glance = None;
         if self.sync.is_some() {
             self.start_sync();
         }
@@ -242,6 +266,7 @@ impl Membership {
 
     fn handle_beaten(&mut self, now: Instant, beat: &Beat) -> Heard {
         self.heard = self.seq;
+        self.glance.clone_from(&beat.glance);
         self.follow_version(now, beat);
         self.settle_releases(&beat.outcomes);
         for &grant in &beat.grants {

@@ -48,6 +48,28 @@ pub(crate) struct BeatRequest {
     pub(crate) draining: bool,
     pub(crate) chunk: u32,
     pub(crate) releases: Vec<Grant>,
+    /// What the store is expected to have, where nothing was going on when it last answered.
+    pub(crate) glance: Option<Glance>,
+}
+
+/// The group's state and the member's record as the store last told them, to the letter: where it finds them so, nothing
+/// has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Glance {
+    pub(crate) state: String,
+    pub(crate) record: String,
+}
+
+impl Glance {
+    /// The record as it is after request `seq`, whose number is its third word.
+    pub(crate) fn record_after(&self, seq: u64) -> String {
+        let mut words: Vec<&str> = self.record.splitn(4, ' ').collect();
+        let seq = seq.to_string();
+        if let Some(word) = words.get_mut(2) {
+            *word = &seq;
+        }
+        words.join(" ")
+    }
 }
 
 /// What a member says that it holds.
@@ -88,6 +110,8 @@ pub(crate) enum Refusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BeatReply {
     Beaten(Beat),
+    /// Nothing has changed; when the next thing is to be done.
+    Same(Duration),
     Resync,
     /// The token of the later incarnation.
     Fenced(String),
@@ -112,6 +136,8 @@ pub(crate) struct Beat {
     /// How long nothing free is granted, because the store may have forgotten owners.
     pub(crate) doubt: Duration,
     pub(crate) owned: u32,
+    /// For the next request, where nothing is going on.
+    pub(crate) glance: Option<Glance>,
 }
 
 /// What became of a released bucket.
@@ -168,6 +194,14 @@ impl Identity {
 
     pub(crate) fn beat(&self, request: &BeatRequest) -> Command {
         let weight = if request.draining { 0 } else { self.weight };
+        let (state, record, next) = match &request.glance {
+            Some(glance) => (
+                glance.state.clone(),
+                glance.record.clone(),
+                glance.record_after(request.seq),
+            ),
+            None => Default::default(),
+        };
         self.eval(
             &scripts::BEAT,
             vec![
@@ -183,6 +217,10 @@ impl Identity {
                 request.chunk.to_string(),
                 request.heard.to_string(),
                 grants_text(&request.releases),
+                state,
+                record,
+                next,
+                ms(self.timing.ttl() + self.grace),
             ],
         )
     }
@@ -315,6 +353,7 @@ pub(crate) fn parse_beat(
     let parsed = || -> Option<BeatReply> {
         Some(match split(reply)? {
             ("ok", rest) => BeatReply::Beaten(parse_beaten(rest, releases, buckets)?),
+            ("same", [again]) => BeatReply::Same(ms_of(again)?),
             ("resync", []) => BeatReply::Resync,
             ("fenced", [by]) => BeatReply::Fenced(by.as_str()?.to_owned()),
             ("stale", []) => BeatReply::Stale,
@@ -339,6 +378,8 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
         free,
         doubt,
         owned,
+        state,
+        record,
     ] = items
     else {
         return None;
@@ -365,6 +406,11 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
         free: u32_of(free)?,
         doubt: ms_of(doubt)?,
         owned: u32_of(owned)?,
+        glance: Some(Glance {
+            state: state.as_str()?.to_owned(),
+            record: record.as_str()?.to_owned(),
+        })
+        .filter(|glance| !glance.state.is_empty()),
     };
     let sound = beat.outcomes.len() == releases
         && beat

@@ -21,6 +21,7 @@ pub(crate) static JOIN: Script = Script::new(
 pub(crate) static BEAT: Script = Script::new(
     "beat",
     &[
+        include_str!("scripts/glance.lua"),
         history::PRELUDE,
         GROUP,
         include_str!("scripts/beat.lua"),

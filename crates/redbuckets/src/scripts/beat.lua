@@ -4,16 +4,20 @@
 -- ARGV    1 instance id, 2 incarnation, 3 member number, 4 number of the request, 5 generation, 6 how many grants were
 --         received so far, 7 weight (0 gives everything away), 8 ttl ms, 9 settle ms, 10 the most buckets to grant in one
 --         call, 11 number of the last request that was answered, 12 releases: "bucket epoch bucket epoch …", of buckets that
---         nobody works on any more
+--         nobody works on any more, 13 state of the group as last told or '', 14 the member's record as last told, 15 that
+--         with the number of this request, 16 ttl and grace, ms
 --
 -- Reply   {'ok', version, members, quota, surplus, ms until something is to be done or -1, '1' to ask again at once,
 --          first bucket of the range, end of the range, grants "bucket epoch …", outcomes of the releases, free buckets,
---          ms until the past is known, own buckets}; the range is only set for contiguous groups;
+--          ms until the past is known, own buckets, state, record}; the range is only set for contiguous groups; state and
+--          record are for the next request, or '' where something is going on;
+--         {'same', ms until something is to be done}: group and record are as last told; the lease runs anew
 --         an outcome is m (given to another member), f (free), k (keep it, nobody lacks it), g (was not the caller's)
 --         {'resync'}: the store's view may differ from the caller's, which must claim what it holds (see claim.lua)
 --         {'fenced', incarnation with its time}: a later one has taken the id | {'stale'}: a later request was executed before
 --
--- The first half is all that an idle member needs; the second half (hand.lua) moves buckets.
+-- The first part (glance.lua) is all that an idle member in an idle group needs, this one what an idle member needs; the
+-- last part (hand.lua) moves buckets.
 --
 -- Guarantees: a bucket is granted only while the past is known and nobody owns it, or handed over within this call by
 -- its owner, and always with an epoch above every earlier one. A member is removed only once its lease and its grace
@@ -47,7 +51,7 @@ local free = group.pool + group.virgin
 local settled = group.settle_at <= now
 
 -- What the caller is told; grants and outcomes come from the second half.
-local function answer(known, doubted_for, more, outcomes)
+local function answer(known, doubted_for, more, outcomes, calm)
   local surplus, low, high = 0, 0, 0
   if contiguous then
     low, high = 0, group.buckets
@@ -66,9 +70,10 @@ local function answer(known, doubted_for, more, outcomes)
     grants = table.concat(entries, ' ')
     more = more or #entries < me.given - me.acked
   end
+  calm = calm and settled and surplus == 0 and grants == ''
   return {
     'ok', group.version, group.members, share, surplus, again, more and '1' or '0', low, high, grants, outcomes, free,
-    doubted_for, count,
+    doubted_for, count, calm and group.text or '', calm and record_text(me) or '',
   }
 end
 
@@ -85,5 +90,5 @@ if idle then
   end
   me.seq = seq
   redis.call('HSET', base .. 'members', number, record_text(me))
-  return answer(true, 0, false, '')
+  return answer(true, 0, false, '', true)
 end

@@ -37,7 +37,8 @@ local function create(buckets, assignment, ttl, discovery, lost)
   for page = 0, math.floor((buckets + 131072) / PAGE) do redis.call('DEL', base .. 'table:' .. page) end
   group = {
     buckets = buckets, assignment = assignment, gen = digits(now_us), version = 0, settle_at = now, unsettled = now,
-    cursor = 0, virgin = buckets, pool = 0, top = 0, doubted = false, members = 0, classes = {}, weight = 0, dirty = true,
+    cursor = 0, virgin = buckets, pool = 0, top = 0, doubted = false, members = 0, moves = 0, classes = {},
+    weight = 0, dirty = true,
   }
   redis.call('HSET', KEYS[1], 'config', config_text(buckets, assignment), 'state', group_text(), 'classes', ';')
   local past = history_read(KEYS[1])

@@ -33,14 +33,14 @@ local function group_load()
   local fields = redis.call('HMGET', KEYS[1], 'config', 'state', 'classes', 'history')
   if not (fields[1] and fields[2] and fields[3] and fields[4]) then return nil end
   local buckets, assignment = string.match(fields[1], '^(%d+) (%a)$')
-  local gen, version, settle_at, unsettled, cursor, virgin, pool, top, doubted, members =
-    string.match(fields[2], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d+)$')
+  local gen, version, settle_at, unsettled, cursor, virgin, pool, top, doubted, members, moves =
+    string.match(fields[2], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d+) (%d+)$')
   if not buckets or not gen then return nil end
   group = {
     past = fields[4], buckets = tonumber(buckets), assignment = assignment, gen = gen, version = tonumber(version),
     settle_at = tonumber(settle_at), unsettled = tonumber(unsettled), cursor = tonumber(cursor),
     virgin = tonumber(virgin), pool = tonumber(pool), top = tonumber(top), doubted = doubted == '1',
-    members = tonumber(members), classes = {}, weight = 0,
+    members = tonumber(members), moves = tonumber(moves), text = fields[2], classes = {}, weight = 0,
   }
   for weight, count in string.gmatch(fields[3], '(%d+):(%d+)') do
     local class = { weight = tonumber(weight), members = tonumber(count) }

@@ -165,4 +165,4 @@ if known and next_expiry == 0 then more = true end
 settled = group.settle_at <= now
 publish[number] = nil
 flush()
-return answer(known, known and 0 or detail, more, table.concat(outcomes))
+return answer(known, known and 0 or detail, more, table.concat(outcomes), false)

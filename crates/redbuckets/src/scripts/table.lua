@@ -6,6 +6,7 @@ local function group_text()
   return table.concat({
     group.gen, digits(group.version), digits(group.settle_at), digits(group.unsettled), digits(group.cursor),
     digits(group.virgin), digits(group.pool), digits(group.top), group.doubted and '1' or '0', digits(group.members),
+    digits(group.moves),
   }, ' ')
 end
 
@@ -143,7 +144,9 @@ end
 
 -- Memberships ----------------------------------------------------------------------------------------------------
 
+-- Every change of a count changes the group's state, so that who finds that unchanged has the share it had.
 local function count_change(number, weight, by)
+  group.moves, group.dirty = group.moves + 1, true
   redis.call('ZINCRBY', base .. 'count:' .. weight, by, number)
 end
 

@@ -81,6 +81,7 @@
 mod assignment;
 mod error;
 mod event;
+mod glance;
 mod guard;
 mod instance;
 mod join;

@@ -14,9 +14,8 @@ use coord_core::clock::Instant;
 use crate::{
     assignment::Assignment,
     event::{Event, LossCause},
-    protocol::{
-        Beat, BeatReply, BeatRequest, ClaimReply, ClaimRequest, Glance, Grant, Outcome, Refusal,
-    },
+    glance::Glance,
+    protocol::{Beat, BeatReply, BeatRequest, ClaimReply, ClaimRequest, Grant, Outcome, Refusal},
 };
 
 /// Says how loaded a bucket is.

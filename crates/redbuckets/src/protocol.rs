@@ -8,7 +8,7 @@ use coord_core::{
 };
 use uuid::Uuid;
 
-use crate::{assignment::Assignment, keys::Keys, scripts};
+use crate::{assignment::Assignment, glance::Glance, keys::Keys, scripts};
 
 /// What every request of one incarnation has in common.
 #[derive(Debug, Clone)]
@@ -50,26 +50,6 @@ pub(crate) struct BeatRequest {
     pub(crate) releases: Vec<Grant>,
     /// What the store is expected to have, where nothing was going on when it last answered.
     pub(crate) glance: Option<Glance>,
-}
-
-/// The group's state and the member's record as the store last told them, to the letter: where it finds them so, nothing
-/// has changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glance {
-    pub(crate) state: String,
-    pub(crate) record: String,
-}
-
-impl Glance {
-    /// The record as it is after request `seq`, whose number is its third word.
-    pub(crate) fn record_after(&self, seq: u64) -> String {
-        let mut words: Vec<&str> = self.record.splitn(4, ' ').collect();
-        let seq = seq.to_string();
-        if let Some(word) = words.get_mut(2) {
-            *word = &seq;
-        }
-        words.join(" ")
-    }
 }
 
 /// What a member says that it holds.

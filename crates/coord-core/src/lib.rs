@@ -11,6 +11,7 @@ pub mod candidate;
 pub mod clock;
 pub mod connect;
 pub mod endpoint;
+pub mod event_log;
 pub mod heartbeat;
 pub mod history;
 pub mod lease;

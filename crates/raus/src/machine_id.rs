@@ -96,7 +96,7 @@ impl MachineId {
     /// What happens to the machine ID from now on; the first reader gets everything since it was acquired.
     #[must_use]
     pub fn events(&self) -> Events {
-        self.tenure().events.subscribe()
+        Events::new(self.tenure().events.subscribe())
     }
 
     /// Whether another machine ID is leased by itself after a loss. Off for a plain machine ID, whose user may have

@@ -7,6 +7,7 @@ use std::{
 
 use coord_core::{
     clock::{Clock, Instant},
+    event_log::EventLog,
     heartbeat::Validity,
     store::StoreError,
 };
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::{
     error::AttachError,
-    event::{Event, EventLog, Loss, LossCause},
+    event::{Event, Loss, LossCause},
     minter::{Grant, Minter},
     protocol::{Identity, Slot},
 };
@@ -31,7 +32,7 @@ pub(crate) enum Status {
 pub(crate) struct Tenure {
     pub(crate) identity: Identity,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) events: EventLog,
+    pub(crate) events: EventLog<Event>,
     status: watch::Sender<Status>,
     state: Mutex<State>,
 }
@@ -59,11 +60,14 @@ impl State {
 }
 
 impl Tenure {
+    /// How many events a slow reader may fall behind.
+    const EVENTS: usize = 256;
+
     pub(crate) fn new(identity: Identity, clock: Arc<dyn Clock>, slot: Slot) -> Self {
         Self {
             identity,
             clock,
-            events: EventLog::new(),
+            events: EventLog::new(Self::EVENTS),
             status: watch::Sender::new(Status::Held),
             state: Mutex::new(State {
                 slot,

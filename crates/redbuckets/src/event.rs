@@ -1,13 +1,12 @@
 //! What happens to an instance and its buckets.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use coord_core::{clock::Instant, store::StoreError};
-use tokio::sync::broadcast;
+use coord_core::{
+    clock::Instant,
+    event_log::{EventReader, Missed},
+    store::StoreError,
+};
 
 use crate::error::JoinError;
 
@@ -146,68 +145,21 @@ impl fmt::Display for LossCause {
 /// The events of one instance, from the moment it joined for the first reader, from the call for others.
 #[derive(Debug)]
 pub struct Events {
-    receiver: broadcast::Receiver<Event>,
+    reader: EventReader<Event>,
 }
 
 impl Events {
+    pub(crate) const fn new(reader: EventReader<Event>) -> Self {
+        Self { reader }
+    }
+
     /// The next event; `None` after the last one.
     ///
     /// # Cancel safety
     ///
     /// Safe: an event is either returned or kept.
     pub async fn next(&mut self) -> Option<Event> {
-        match self.receiver.recv().await {
-            Ok(event) => Some(event),
-            Err(broadcast::error::RecvError::Lagged(count)) => Some(Event::Missed { count }),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
-    }
-}
-
-/// The sending side, which keeps the first reader's place.
-#[derive(Debug)]
-pub(crate) struct EventLog {
-    sender: Mutex<Option<broadcast::Sender<Event>>>,
-    first: Mutex<Option<broadcast::Receiver<Event>>>,
-}
-
-impl EventLog {
-    /// A log in which a slow reader may fall behind by two rebalances of all `buckets`, or 65,536 events.
-    pub(crate) fn new(buckets: u32) -> Self {
-        let capacity = buckets.saturating_mul(4).clamp(1_024, 65_536) as usize;
-        let (sender, first) = broadcast::channel(capacity);
-        Self {
-            sender: Mutex::new(Some(sender)),
-            first: Mutex::new(Some(first)),
-        }
-    }
-
-    pub(crate) fn push(&self, event: Event) {
-        if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = sender.send(event);
-        }
-    }
-
-    pub(crate) fn close(&self) {
-        self.sender
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-    }
-
-    pub(crate) fn subscribe(&self) -> Events {
-        let first = self
-            .first
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let receiver = first.unwrap_or_else(|| {
-            let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-            match &*sender {
-                Some(sender) => sender.subscribe(),
-                None => broadcast::channel(1).1,
-            }
-        });
-        Events { receiver }
+        let next = self.reader.next().await?;
+        Some(next.unwrap_or_else(|Missed { count }| Event::Missed { count }))
     }
 }

@@ -124,7 +124,7 @@ impl Instance {
     /// What happens to the instance from now on; the first reader gets everything since it joined.
     #[must_use]
     pub fn events(&self) -> Events {
-        self.shared().events.subscribe()
+        Events::new(self.shared().events.subscribe())
     }
 
     /// Runs one task for every owned bucket, until the instance has left or was fenced.

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coord_core::{
     clock::{Clock, Instant},
+    event_log::EventLog,
     heartbeat::{Nudge, Validity},
     store::StoreError,
 };
 use tokio::sync::watch;
 
 use crate::{
-    event::{Event, EventLog, LossCause},
+    event::{Event, LossCause},
     membership::{Ending, Heard, Membership, Phase, View},
     owned::{Owned, Snapshot},
     protocol::Grant,
@@ -31,7 +32,7 @@ pub(crate) enum Status {
 pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) id: String,
-    pub(crate) events: EventLog,
+    pub(crate) events: EventLog<Event>,
     changes: watch::Sender<u64>,
     state: Mutex<State>,
 }
@@ -72,7 +73,8 @@ impl Shared {
         buckets: u32,
         membership: Membership,
     ) -> Self {
-        let events = EventLog::new(buckets);
+        // A slow reader may fall behind by two rebalances of all buckets, or 65,536 events.
+        let events = EventLog::new(buckets.saturating_mul(4).clamp(1_024, 65_536) as usize);
         events.push(Event::Joined {
             instance: id.clone(),
         });

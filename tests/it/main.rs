@@ -7,5 +7,6 @@ mod harness;
 mod minting;
 mod raus;
 mod simulation;
+mod swapped_store;
 mod tidy;
 mod workers;

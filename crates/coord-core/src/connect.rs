@@ -1,4 +1,7 @@
 //! From an endpoint to a heartbeat, one for each server in a process.
+//!
+//! In a cluster there is one for each hash slot that is used, so that a node that hangs holds up nobody who does not
+//! need it.
 
 use std::{
     collections::HashMap,
@@ -13,8 +16,23 @@ use crate::{
     endpoint::{Endpoint, Kind},
     heartbeat::{Heartbeat, WeakHeartbeat},
     spawn::Placement,
-    store::{Store, StoreError, redis::RedisStore},
+    store::{self, Store, StoreError},
+    tls::Tls,
 };
+
+/// How to reach a store and where its heartbeat runs; everything that is not in a URL.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Where heartbeats run. Defaults to a thread of their own.
+    pub placement: Placement,
+    /// The clock that everything is timed by. Defaults to the system's.
+    pub clock: Option<Arc<dyn Clock>>,
+    /// Determines all randomness. Defaults to the system's.
+    pub seed: Option<u64>,
+    /// What is trusted and shown on encrypted connections. Defaults to the system's roots.
+    pub tls: Option<Tls>,
+}
 
 /// Makes a [`Heartbeat`] when it is first needed, and shares it.
 ///
@@ -31,49 +49,57 @@ pub struct Connector {
 
 #[derive(Debug)]
 enum Target {
-    Endpoint(Endpoint, Arc<dyn Store>),
+    Endpoint(Box<Identity>, Arc<dyn Store>),
     Store(Arc<dyn Store>),
 }
 
+/// What decides whether two connectors can share a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Identity {
+    endpoint: Endpoint,
+    tls: Option<Tls>,
+    /// The hash slot, in a cluster.
+    slot: Option<u16>,
+}
+
 impl Connector {
-    /// A connector to the server at `endpoint`. `seed` determines all randomness; defaults to the system's.
+    /// A connector to the server at `endpoint`. `key` is one of the keys that it is for: all that share its hash slot
+    /// are reached by the same heartbeat.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the endpoint's options contradict each other.
+    /// [`StoreError`] where the options contradict each other.
     pub fn to_endpoint(
         endpoint: &Endpoint,
-        placement: Placement,
-        clock: Option<Arc<dyn Clock>>,
-        seed: Option<u64>,
+        key: &str,
+        settings: Settings,
     ) -> Result<Self, StoreError> {
-        let store = open(endpoint)?;
-        let target = Target::Endpoint(endpoint.without_namespace(), store);
-        Ok(Self::new(target, placement, clock, seed))
+        let store = open(endpoint, settings.tls.as_ref())?;
+        let identity = Identity {
+            endpoint: endpoint.without_namespace(),
+            tls: settings.tls.clone(),
+            slot: hash_slot(endpoint, key),
+        };
+        Ok(Self::new(
+            Target::Endpoint(Box::new(identity), store),
+            settings,
+        ))
     }
 
     /// A connector to a store of the caller's.
     #[must_use]
-    pub fn to_store(
-        store: Arc<dyn Store>,
-        placement: Placement,
-        clock: Option<Arc<dyn Clock>>,
-        seed: Option<u64>,
-    ) -> Self {
-        Self::new(Target::Store(store), placement, clock, seed)
+    pub fn to_store(store: Arc<dyn Store>, settings: Settings) -> Self {
+        Self::new(Target::Store(store), settings)
     }
 
-    fn new(
-        target: Target,
-        placement: Placement,
-        clock: Option<Arc<dyn Clock>>,
-        seed: Option<u64>,
-    ) -> Self {
-        let rng = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+    fn new(target: Target, settings: Settings) -> Self {
+        let rng = settings
+            .seed
+            .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         Self {
             target,
-            placement,
-            clock,
+            placement: settings.placement,
+            clock: settings.clock,
             rng: Mutex::new(rng),
             current: Mutex::new(None),
         }
@@ -97,22 +123,22 @@ impl Connector {
         }
         let shareable = self.clock.is_none() && matches!(self.placement, Placement::OwnThread);
         let heartbeat = match &self.target {
-            Target::Endpoint(endpoint, store) if shareable => self.shared(endpoint, store)?,
+            Target::Endpoint(identity, store) if shareable => self.shared(identity, store)?,
             Target::Endpoint(_, store) | Target::Store(store) => self.start(store)?,
         };
         *current = Some(heartbeat.clone());
         Ok(heartbeat)
     }
 
-    fn shared(&self, endpoint: &Endpoint, store: &Arc<dyn Store>) -> io::Result<Heartbeat> {
-        static RUNNING: OnceLock<Mutex<HashMap<Endpoint, WeakHeartbeat>>> = OnceLock::new();
+    fn shared(&self, identity: &Identity, store: &Arc<dyn Store>) -> io::Result<Heartbeat> {
+        static RUNNING: OnceLock<Mutex<HashMap<Identity, WeakHeartbeat>>> = OnceLock::new();
         let mut running = lock(RUNNING.get_or_init(Mutex::default));
-        if let Some(heartbeat) = running.get(endpoint).and_then(WeakHeartbeat::upgrade) {
+        if let Some(heartbeat) = running.get(identity).and_then(WeakHeartbeat::upgrade) {
             return Ok(heartbeat);
         }
         running.retain(|_, weak| weak.upgrade().is_some());
         let heartbeat = self.start(store)?;
-        running.insert(endpoint.clone(), heartbeat.downgrade());
+        running.insert(identity.clone(), heartbeat.downgrade());
         Ok(heartbeat)
     }
 
@@ -130,19 +156,23 @@ impl Connector {
 
 const ADVICE_TIMEOUT: Duration = Duration::from_secs(2);
 
-fn open(endpoint: &Endpoint) -> Result<Arc<dyn Store>, StoreError> {
+fn open(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Arc<dyn Store>, StoreError> {
     match endpoint.kind() {
         #[cfg(feature = "embedded")]
-        Kind::Memory { name } => Ok(Arc::new(
-            crate::store::embedded::Embedded::named(name).client(),
-        )),
-        #[cfg(not(feature = "embedded"))]
-        Kind::Memory { .. } => Err(StoreError::Connect {
-            operation: "configure",
-            address: endpoint.to_string(),
-            source: Arc::from(Box::from("this build lacks the feature \"embedded\"")),
-        }),
-        Kind::Tcp { .. } | Kind::Unix { .. } => Ok(Arc::new(RedisStore::new(endpoint)?)),
+        Kind::Memory { name } if tls.is_none() => {
+            Ok(Arc::new(store::embedded::Embedded::named(name).client()))
+        }
+        _ => store::redis::open(endpoint, tls),
+    }
+}
+
+fn hash_slot(endpoint: &Endpoint, key: &str) -> Option<u16> {
+    #[cfg(feature = "cluster")]
+    return endpoint.is_cluster().then(|| store::redis::hash_slot(key));
+    #[cfg(not(feature = "cluster"))]
+    {
+        let _ = (endpoint, key);
+        None
     }
 }
 

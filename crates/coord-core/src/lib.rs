@@ -18,3 +18,4 @@ pub mod lease;
 pub mod namespace;
 pub mod spawn;
 pub mod store;
+pub mod tls;

@@ -77,6 +77,9 @@ pub use coord_core::{
     store::{Store, StoreError},
 };
 
+#[cfg(feature = "tls")]
+pub use coord_core::tls::Tls;
+
 pub use crate::{
     error::{AcquireError, AttachError, ConfigError, ReleaseError},
     event::{Event, Events, Loss, LossCause},

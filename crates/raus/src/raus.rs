@@ -2,9 +2,17 @@
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
+#[cfg(feature = "tls")]
+use coord_core::tls::Tls;
 use coord_core::{
-    clock::Clock, connect::Connector, endpoint::Endpoint, heartbeat::Heartbeat, lease::Timing,
-    namespace::Namespace, spawn::Placement, store::Store,
+    clock::Clock,
+    connect::{self, Connector},
+    endpoint::Endpoint,
+    heartbeat::Heartbeat,
+    lease::Timing,
+    namespace::Namespace,
+    spawn::Placement,
+    store::Store,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -219,9 +227,7 @@ pub struct Builder {
     max_clock_skew: Duration,
     label: String,
     reacquire: bool,
-    placement: Placement,
-    clock: Option<Arc<dyn Clock>>,
-    seed: Option<u64>,
+    settings: connect::Settings,
 }
 
 impl Builder {
@@ -242,9 +248,7 @@ impl Builder {
             max_clock_skew: Duration::from_secs(10),
             label: String::new(),
             reacquire: false,
-            placement: Placement::default(),
-            clock: None,
-            seed: None,
+            settings: connect::Settings::default(),
         }
     }
 
@@ -302,20 +306,28 @@ impl Builder {
 
     /// Where heartbeats run. Defaults to a thread of their own.
     pub fn placement(mut self, placement: Placement) -> Self {
-        self.placement = placement;
+        self.settings.placement = placement;
         self
     }
 
     /// The clock that everything is timed by. Defaults to the system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
+        self.settings.clock = Some(clock);
         self
     }
 
     /// Determines holders, candidates and jitter, so that a simulation replays; two processes with one seed would
     /// claim to be the same holder. Defaults to the system's randomness.
     pub const fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.settings.seed = Some(seed);
+        self
+    }
+
+    /// What is trusted and shown on the encrypted connections of `rediss://`, `redisscluster://` and
+    /// `rediss+sentinel://`. Defaults to the system's roots and no client certificate.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.settings.tls = Some(tls);
         self
     }
 
@@ -349,28 +361,30 @@ impl Builder {
         if Self::MAX_LABEL < self.label.len() || self.label.contains(char::is_control) {
             return Err(ConfigError::Label { label: self.label });
         }
-        let (namespace, connector) = match self.source {
+        let settings = self.settings;
+        let (connector, keys) = match self.source {
             Source::Uri(uri) => {
                 let endpoint = Endpoint::parse(&uri).map_err(ConfigError::Endpoint)?;
-                let namespace = endpoint.namespace().cloned();
-                let connector =
-                    Connector::to_endpoint(&endpoint, self.placement, self.clock, self.seed)
-                        .map_err(ConfigError::Store)?;
-                (namespace, connector)
+                let namespace = endpoint
+                    .namespace()
+                    .cloned()
+                    .map_or_else(|| Namespace::new(Raus::DEFAULT_NAMESPACE), Ok)
+                    .map_err(ConfigError::Namespace)?;
+                let keys = Keys::new(&namespace, endpoint.is_cluster());
+                let connector = Connector::to_endpoint(&endpoint, &keys.slots(), settings)
+                    .map_err(ConfigError::Store)?;
+                (connector, keys)
             }
             Source::Store(store, namespace) => {
                 let namespace = Namespace::new(namespace).map_err(ConfigError::Namespace)?;
-                let connector = Connector::to_store(store, self.placement, self.clock, self.seed);
-                (Some(namespace), connector)
+                let keys = Keys::new(&namespace, false);
+                (Connector::to_store(store, settings), keys)
             }
         };
-        let namespace = namespace
-            .map_or_else(|| Namespace::new(Raus::DEFAULT_NAMESPACE), Ok)
-            .map_err(ConfigError::Namespace)?;
         Ok(Raus {
             shared: Arc::new(Shared {
                 connector,
-                keys: Keys::new(namespace),
+                keys,
                 label: self.label,
                 timing,
                 max_clock_skew: self.max_clock_skew,

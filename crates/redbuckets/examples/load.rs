@@ -11,7 +11,7 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
-use coord_core::{endpoint::Endpoint, store::redis::RedisStore};
+use coord_core::{endpoint::Endpoint, store};
 use redbuckets::{Clock, Instance, Placement, Redbuckets, Store, SystemClock};
 use redis::{Connection, RedisResult};
 use tokio::runtime::{Builder, Runtime};
@@ -70,7 +70,7 @@ fn run(options: &Options) -> Result<(), Error> {
             .build()?,
         server,
         clock: SystemClock,
-        store: Arc::new(RedisStore::new(&Endpoint::parse(&options.redis)?)?),
+        store: store::redis::open(&Endpoint::parse(&options.redis)?, None)?,
         instances: Vec::new(),
     };
     println!(

@@ -108,6 +108,9 @@ pub use coord_core::{
     store::{Store, StoreError},
 };
 
+#[cfg(feature = "tls")]
+pub use coord_core::tls::Tls;
+
 pub use crate::{
     assignment::Assignment,
     error::{ConfigError, JoinError, LeaveError},

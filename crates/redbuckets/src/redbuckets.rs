@@ -4,9 +4,16 @@ mod checks;
 
 use std::{sync::Arc, time::Duration};
 
+#[cfg(feature = "tls")]
+use coord_core::tls::Tls;
 use coord_core::{
-    clock::Clock, connect::Connector, endpoint::Endpoint, heartbeat::Heartbeat, lease::Timing,
-    spawn::Placement, store::Store,
+    clock::Clock,
+    connect::{self, Connector},
+    endpoint::Endpoint,
+    heartbeat::Heartbeat,
+    lease::Timing,
+    spawn::Placement,
+    store::Store,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -188,9 +195,7 @@ pub struct Builder {
     chunk: u32,
     assignment: Assignment,
     load: Option<LoadReporter>,
-    placement: Placement,
-    clock: Option<Arc<dyn Clock>>,
-    seed: Option<u64>,
+    settings: connect::Settings,
 }
 
 #[derive(Clone)]
@@ -224,9 +229,7 @@ impl Builder {
             chunk: 64,
             assignment: Assignment::default(),
             load: None,
-            placement: Placement::default(),
-            clock: None,
-            seed: None,
+            settings: connect::Settings::default(),
         }
     }
 
@@ -346,20 +349,28 @@ impl Builder {
 
     /// Where heartbeats run. Defaults to a thread of their own.
     pub fn placement(mut self, placement: Placement) -> Self {
-        self.placement = placement;
+        self.settings.placement = placement;
         self
     }
 
     /// The clock that everything is timed by. Defaults to the system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
+        self.settings.clock = Some(clock);
         self
     }
 
     /// Determines incarnations and jitter, so that a simulation replays; two processes with one seed would claim to be
     /// the same. Defaults to the system's randomness.
     pub const fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.settings.seed = Some(seed);
+        self
+    }
+
+    /// What is trusted and shown on the encrypted connections of `rediss://`, `redisscluster://` and
+    /// `rediss+sentinel://`. Defaults to the system's roots and no client certificate.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.settings.tls = Some(tls);
         self
     }
 
@@ -380,12 +391,10 @@ impl Builder {
         let connector = match &self.source {
             Source::Uri(uri) => {
                 let endpoint = Endpoint::parse(uri).map_err(ConfigError::Endpoint)?;
-                Connector::to_endpoint(&endpoint, self.placement, self.clock, self.seed)
+                Connector::to_endpoint(&endpoint, &keys.group(), self.settings)
                     .map_err(ConfigError::Store)?
             }
-            Source::Store(store) => {
-                Connector::to_store(Arc::clone(store), self.placement, self.clock, self.seed)
-            }
+            Source::Store(store) => Connector::to_store(Arc::clone(store), self.settings),
         };
         let discovery = self
             .discovery

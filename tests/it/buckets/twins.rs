@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use coord_core::{
     clock::SystemClock,
     endpoint::Endpoint,
-    store::{Store, embedded::Embedded, redis::RedisStore},
+    store::{self, Store, embedded::Embedded},
 };
 use coord_tests::{gate::Gate, server::RedisServer};
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -149,9 +149,9 @@ fn the_embedded_store_and_redis_share_alike() {
         server.flush_all().expect("flushes");
         let stories = runtime.block_on(async {
             let endpoint = Endpoint::parse(&server.url()).expect("valid");
-            let redis = RedisStore::new(&endpoint).expect("valid");
+            let redis = store::redis::open(&endpoint, None).expect("valid");
             let embedded = Embedded::new(Arc::new(SystemClock));
-            let mut real = Twin::new(Arc::new(redis), buckets);
+            let mut real = Twin::new(redis, buckets);
             let mut double = Twin::new(Arc::new(embedded.client()), buckets);
             let mut stories = Vec::new();
             for operation in &operations {

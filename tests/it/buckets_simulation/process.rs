@@ -15,7 +15,8 @@ use redbuckets::{
     Assignment, BucketGuard, Builder, Event, Events, Instance, Placement, Redbuckets,
 };
 
-use super::mutants::{self, Mutant, MutantStore};
+use super::mutants::Mutant;
+use crate::swapped_store::{self, SwappedStore};
 
 pub(super) const TTL: Duration = Duration::from_secs(3);
 pub(super) const PERIOD: Duration = Duration::from_millis(300);
@@ -76,7 +77,7 @@ impl Process {
         let store = embedded.client();
         let gate = Gate::default();
         let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
-        let mutant_store = MutantStore::new(store.clone(), mutant, Arc::clone(&shared_clock));
+        let mutant_store = SwappedStore::new(store.clone(), mutant, Arc::clone(&shared_clock));
         let acknowledged = mutant_store.acknowledged();
         let redbuckets = options(
             Redbuckets::with_store(Arc::new(mutant_store), "sim"),
@@ -154,7 +155,7 @@ impl Process {
         drop(guard);
         if mutant == Mutant::DeadlineFromReply && over {
             let ttl = TTL - TTL / 100 - Duration::from_millis(2);
-            let late = self.clock.now() < mutants::instant(&self.acknowledged) + ttl;
+            let late = self.clock.now() < swapped_store::instant(&self.acknowledged) + ttl;
             return if late { self.last.clone() } else { Vec::new() };
         }
         self.last.clone_from(&holdings);

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ::raus::{AcquireError, MachineId, Placement, Raus, Store, SystemClock};
 use coord_core::{
     endpoint::Endpoint,
-    store::{embedded::Embedded, redis::RedisStore},
+    store::{self, embedded::Embedded},
 };
 use coord_tests::server::RedisServer;
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -142,7 +142,7 @@ fn the_embedded_store_and_redis_tell_the_same_story() {
             let embedded = Embedded::new(Arc::new(SystemClock));
             let (on_server, on_embedded) = (Arc::clone(&server), embedded.clone());
             let mut real = Twin {
-                store: Arc::new(RedisStore::new(&endpoint).expect("valid")),
+                store: store::redis::open(&endpoint, None).expect("valid"),
                 send: Box::new(move |command| drop(on_server.cli(command).expect("is executed"))),
                 held: Vec::new(),
             };

@@ -1,24 +1,9 @@
 //! Deliberate mistakes. A simulation that does not catch them proves nothing.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
-
-use coord_core::{
-    clock::{Clock, Instant},
-    store::{
-        BoxFuture, Command, Reply, Script, ServerInfo, Store, StoreError, Subscription,
-        embedded::EmbeddedStore,
-    },
-};
+use crate::swapped_store::{Mistake, Replacements};
 
 /// What is wrong with the protocol in a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mutant {
     /// Nothing.
     None,
@@ -32,10 +17,11 @@ pub(super) enum Mutant {
     ReleaseWithoutOwnerCheck,
 }
 
-impl Mutant {
-    /// The script that runs in place of `script`.
-    fn script(self, script: &'static Script) -> &'static Script {
-        let replacements: &[(&str, &str)] = match (self, script.name()) {
+impl Mistake for Mutant {
+    const ACKNOWLEDGEMENTS: &'static [&'static str] = &["granted", "renewed", "reasserted"];
+
+    fn replacements(self, script: &str) -> Replacements {
+        match (self, script) {
             (Self::RenewWithoutOwnerCheck, "renew") => &[
                 (
                     "if not missing and found ~= holder then return { 'lost', 'foreign' } end",
@@ -69,100 +55,7 @@ impl Mutant {
                     "redis.call('DEL', lock)",
                 ),
             ],
-            _ => return script,
-        };
-        static MUTANTS: OnceLock<Mutex<HashMap<(Mutant, &'static str), &'static Script>>> =
-            OnceLock::new();
-        let mut mutants = MUTANTS
-            .get_or_init(Mutex::default)
-            .lock()
-            .expect("not poisoned");
-        mutants.entry((self, script.name())).or_insert_with(|| {
-            let mut source = script.source().to_owned();
-            for (from, to) in replacements {
-                assert!(
-                    source.contains(from),
-                    "{self:?}: the script has changed, {from:?} is gone"
-                );
-                source = source.replace(from, to);
-            }
-            let parts: &'static [&'static str] = Box::leak(Box::new([&*source.leak()]));
-            Box::leak(Box::new(Script::new(script.name(), parts)))
-        })
-    }
-}
-
-/// The embedded store with the mutant's scripts, which also notes when a lease was last acknowledged.
-#[derive(Debug)]
-pub(super) struct MutantStore {
-    inner: EmbeddedStore,
-    mutant: Mutant,
-    clock: Arc<dyn Clock>,
-    acknowledged_ns: Arc<AtomicU64>,
-}
-
-impl MutantStore {
-    pub(super) fn new(inner: EmbeddedStore, mutant: Mutant, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            inner,
-            mutant,
-            clock,
-            acknowledged_ns: Arc::default(),
+            _ => &[],
         }
-    }
-
-    /// When the last grant or renewal was *answered*; [`Mutant::DeadlineFromReply`] counts from here.
-    pub(super) fn acknowledged(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.acknowledged_ns)
-    }
-}
-
-/// The instant in what [`MutantStore::acknowledged`] returns.
-pub(super) fn instant(acknowledged: &AtomicU64) -> Instant {
-    Instant::from_boot(Duration::from_nanos(acknowledged.load(Ordering::SeqCst)))
-}
-
-impl Store for MutantStore {
-    fn pipeline<'a>(
-        &'a self,
-        commands: &'a [Command],
-        within: Duration,
-    ) -> BoxFuture<'a, Vec<Result<Reply, StoreError>>> {
-        Box::pin(async move {
-            let commands: Vec<Command> = commands
-                .iter()
-                .map(|command| match command {
-                    Command::Eval { script, keys, args } => Command::Eval {
-                        script: self.mutant.script(script),
-                        keys: keys.clone(),
-                        args: args.clone(),
-                    },
-                    other => other.clone(),
-                })
-                .collect();
-            let replies = self.inner.pipeline(&commands, within).await;
-            let is_acknowledged = replies.iter().flatten().any(|reply| {
-                let kind = reply.as_array().and_then(|items| items.first()?.as_str());
-                matches!(kind, Some("granted" | "renewed" | "reasserted"))
-            });
-            if is_acknowledged {
-                let now =
-                    u64::try_from(self.clock.now().since_boot().as_nanos()).expect("a short run");
-                self.acknowledged_ns.store(now, Ordering::SeqCst);
-            }
-            replies
-        })
-    }
-
-    fn subscribe<'a>(
-        &'a self,
-        channel: &'a str,
-        within: Duration,
-    ) -> BoxFuture<'a, Result<Subscription, StoreError>> {
-        self.inner.subscribe(channel, within)
-    }
-
-    fn describe(&self, within: Duration) -> BoxFuture<'_, Result<ServerInfo, StoreError>> {
-        self.inner.describe(within)
     }
 }

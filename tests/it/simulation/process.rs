@@ -13,8 +13,9 @@ use snowflake::{ClockMode, Generator};
 use super::{
     ledger::{Holder, Ledger},
     minter::SimMinter,
-    mutants::{self, Mutant, MutantStore},
+    mutants::Mutant,
 };
+use crate::swapped_store::{self, SwappedStore};
 
 pub(super) const TTL: Duration = Duration::from_secs(3);
 const HEARTBEAT: Duration = Duration::from_millis(300);
@@ -87,7 +88,7 @@ impl Process {
         let store = embedded.client();
         let gate = Gate::default();
         let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
-        let mutant_store = MutantStore::new(store.clone(), mutant, Arc::clone(&shared_clock));
+        let mutant_store = SwappedStore::new(store.clone(), mutant, Arc::clone(&shared_clock));
         let acknowledged = mutant_store.acknowledged();
         let raus = Raus::with_store(Arc::new(mutant_store), "sim", 0..=slots - 1)
             .ttl(TTL)
@@ -183,7 +184,7 @@ impl Process {
         let (machine_id, _) = held.as_ref()?;
         let is_held = if mutant == Mutant::DeadlineFromReply {
             let ttl = TTL - TTL / 100 - Duration::from_millis(2);
-            self.clock.now() < mutants::instant(&self.acknowledged) + ttl
+            self.clock.now() < swapped_store::instant(&self.acknowledged) + ttl
         } else {
             machine_id.is_held()
         };

@@ -8,6 +8,12 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// The options contradict each other or this build.
+    #[error("connection options: {problem}")]
+    Misconfigured {
+        /// What contradicts what, and how to mend it.
+        problem: String,
+    },
     /// No connection could be made.
     #[error("{operation}: no connection to {address}")]
     Connect {

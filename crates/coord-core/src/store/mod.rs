@@ -37,6 +37,29 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         within: Duration,
     ) -> BoxFuture<'a, Vec<Result<Reply, StoreError>>>;
 
+    /// Runs `write` and then waits until `replicas` replicas have acknowledged it, and with it everything that the
+    /// server executed before. Returns the reply to `write` and how many did; fewer where the time was over. Uses a
+    /// connection that nothing else does.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where `write` failed or nobody answered `within` the time.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`pipeline`](Self::pipeline).
+    fn confirm<'a>(
+        &'a self,
+        write: &'a Command,
+        replicas: u32,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>>;
+
+    /// Whether [`confirm`](Self::confirm) has a connection of its own to wait on. Without one nothing is confirmed.
+    fn can_confirm(&self) -> bool {
+        true
+    }
+
     /// Subscribes to `channel`.
     ///
     /// # Errors

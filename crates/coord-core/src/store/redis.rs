@@ -1,176 +1,117 @@
-//! A standalone Redis server, through supervised connections.
+//! Redis and Valkey, in every shape that they are deployed in.
 //!
-//! None of the client types heals by itself: a multiplexed connection to a server that stopped answering stays in
-//! place for as long as the kernel keeps the socket. So every operation has a deadline of ours, and whatever suggests
-//! that the connection is not worth keeping (a timeout, an IO error, a server that cannot serve) drops it; the next
-//! operation resolves the address anew.
+//! | URL | what is behind it |
+//! | --- | --- |
+//! | `redis://`, `rediss://`, `redis+unix://` | one server |
+//! | `rediscluster://`, `redisscluster://` | a cluster: the node that serves the hash slot of each key |
+//! | `redis+sentinel://`, `rediss+sentinel://` | the master that sentinels name |
+//!
+//! All of them keep a few connections of their own to each server that they use, drop them on the first suspicion and
+//! find the server anew.
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod describe;
+mod dial;
+mod exchange;
 mod lanes;
+mod node;
 mod reply;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 mod subscription;
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-
-use self::lanes::{Lane, Lanes};
+#[cfg(feature = "cluster")]
+pub(crate) use self::cluster::hash_slot;
+use self::{
+    dial::{Dial, Place},
+    node::Node,
+};
 use super::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription};
-use crate::endpoint::Endpoint;
+use crate::{
+    endpoint::{Endpoint, Kind},
+    tls::Tls,
+};
+
+/// The store at `endpoint`. Connects when first used. `tls` counts where the endpoint is encrypted.
+///
+/// # Errors
+///
+/// [`StoreError`] where the options contradict each other, the client rejects them, or this build lacks a feature.
+pub fn open(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Arc<dyn Store>, StoreError> {
+    if tls.is_some() && !endpoint.is_tls() {
+        return Err(StoreError::Misconfigured {
+            problem: format!(
+                "TLS options for {endpoint}, which is not encrypted; use rediss://, redisscluster:// or \
+                 rediss+sentinel://, or remove them"
+            ),
+        });
+    }
+    let tls = endpoint.is_tls().then(|| tls.cloned().unwrap_or_default());
+    let dial = |credentials: &crate::endpoint::Credentials, database| Dial {
+        credentials: credentials.clone(),
+        database,
+        protocol: endpoint.protocol(),
+        tls: tls.clone(),
+    };
+    match endpoint.kind() {
+        Kind::Tcp {
+            address,
+            database,
+            credentials,
+            ..
+        } => {
+            let place = Place::Tcp(address.clone());
+            RedisStore::open(endpoint, place, dial(credentials, *database))
+        }
+        Kind::Unix {
+            path,
+            database,
+            credentials,
+        } => {
+            let place = Place::Unix(path.clone());
+            RedisStore::open(endpoint, place, dial(credentials, *database))
+        }
+        #[cfg(feature = "cluster")]
+        Kind::Cluster {
+            seeds, credentials, ..
+        } => Ok(Arc::new(cluster::ClusterStore::new(
+            endpoint.to_string(),
+            seeds.clone(),
+            dial(credentials, 0),
+        ))),
+        #[cfg(feature = "sentinel")]
+        Kind::Sentinel(kind) => Ok(Arc::new(sentinel::SentinelStore::new(
+            endpoint.to_string(),
+            kind,
+            dial(&kind.credentials, kind.database),
+            dial(&kind.sentinel_credentials, 0),
+        )?)),
+        _ => Err(StoreError::Misconfigured {
+            problem: format!(
+                "this build cannot serve {endpoint}; turn on the feature that it needs"
+            ),
+        }),
+    }
+}
 
 /// A [`Store`] on one Redis server.
-pub struct RedisStore {
-    address: String,
-    client: redis::Client,
-    lanes: Lanes,
+struct RedisStore {
+    node: Node,
 }
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client's own Debug shows the password.
-        write!(f, "RedisStore({})", self.address)
+        write!(f, "RedisStore({})", self.node.address())
     }
 }
 
 impl RedisStore {
-    /// How long making a connection may take, the handshake and authentication included.
-    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-    /// How many connections carry commands; each is multiplexed, the second keeps one slow reply from delaying all.
-    pub const CONNECTIONS: usize = 2;
-
-    /// A store on the server at `endpoint`. Connects when first used.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Connect`] where `endpoint` is no server's or the client rejects it.
-    pub fn new(endpoint: &Endpoint) -> Result<Self, StoreError> {
-        let address = endpoint.to_string();
-        let failed = |source| StoreError::Connect {
-            operation: "configure",
-            address: address.clone(),
-            source,
-        };
-        let info =
-            lanes::connection_info(endpoint).map_err(|error| failed(reply::source(error)))?;
-        let client =
-            redis::Client::open(info.clone()).map_err(|error| failed(reply::source(error)))?;
-        let lanes = Lanes::new(info, Self::CONNECTIONS, Self::CONNECT_TIMEOUT).map_err(failed)?;
-        Ok(Self {
-            address,
-            client,
-            lanes,
-        })
-    }
-
-    async fn execute(
-        &self,
-        commands: &[Command],
-        within: Duration,
-    ) -> Vec<Result<Reply, StoreError>> {
-        let operation = commands.first().map_or("pipeline", Command::name);
-        let lane = match self.lanes.get(operation, &self.address).await {
-            Ok(lane) => lane,
-            Err(error) => return vec![Err(error); commands.len()],
-        };
-        let mut connection = lane.connection();
-        let outcome = self
-            .bounded(operation, within, self.exchange(&mut connection, commands))
-            .await;
-        match outcome {
-            Ok(replies) => {
-                if replies.iter().any(reply::condemns_connection) {
-                    self.lanes.discard(&lane);
-                }
-                replies
-            }
-            Err(error) => {
-                tracing::debug!(address = %self.address, %error, "connection dropped");
-                self.lanes.discard(&lane);
-                vec![Err(error); commands.len()]
-            }
-        }
-    }
-
-    /// EVALSHA for all; where the server does not know a script, one EVAL each and EVALSHA for the rest.
-    async fn exchange(
-        &self,
-        connection: &mut MultiplexedConnection,
-        commands: &[Command],
-    ) -> Result<Vec<Result<Reply, StoreError>>, StoreError> {
-        let all: Vec<&Command> = commands.iter().collect();
-        let mut replies = self.send(connection, &all, false).await?;
-        let unknown: Vec<usize> = (0..replies.len())
-            .filter(|&index| reply::is_unknown_script(&replies[index]))
-            .collect();
-        if unknown.is_empty() {
-            return Ok(replies);
-        }
-        let again: Vec<&Command> = unknown.iter().map(|&index| &commands[index]).collect();
-        for (index, reply) in unknown
-            .into_iter()
-            .zip(self.send(connection, &again, true).await?)
-        {
-            replies[index] = reply;
-        }
-        Ok(replies)
-    }
-
-    async fn send(
-        &self,
-        connection: &mut MultiplexedConnection,
-        commands: &[&Command],
-        with_source: bool,
-    ) -> Result<Vec<Result<Reply, StoreError>>, StoreError> {
-        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-        let mut sent_sources: Vec<&str> = Vec::new();
-        for command in commands {
-            let packed = match command {
-                Command::Eval { script, keys, args } => {
-                    let by_source = with_source && !sent_sources.contains(&script.sha());
-                    let mut packed = if by_source {
-                        sent_sources.push(script.sha());
-                        redis::cmd("EVAL").arg(script.source()).to_owned()
-                    } else {
-                        redis::cmd("EVALSHA").arg(script.sha()).to_owned()
-                    };
-                    packed.arg(keys.len()).arg(keys).arg(args);
-                    packed
-                }
-                Command::Publish { channel, payload } => {
-                    redis::cmd("PUBLISH").arg(channel).arg(payload).to_owned()
-                }
-            };
-            pipeline.add_command(packed);
-        }
-        let operation = commands
-            .first()
-            .map_or("pipeline", |command| command.name());
-        let values = connection
-            .req_packed_commands(&pipeline, 0, commands.len())
-            .await
-            .map_err(|error| reply::classify(operation, &self.address, error))?;
-        Ok(commands
-            .iter()
-            .zip(values)
-            .map(|(command, value)| reply::convert(command.name(), &self.address, value))
-            .collect())
-    }
-
-    async fn bounded<T>(
-        &self,
-        operation: &'static str,
-        within: Duration,
-        work: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        tokio::time::timeout(within, work)
-            .await
-            .unwrap_or_else(|_| {
-                Err(StoreError::Timeout {
-                    operation,
-                    address: self.address.clone(),
-                    within,
-                })
-            })
+    fn open(endpoint: &Endpoint, place: Place, dial: Dial) -> Result<Arc<dyn Store>, StoreError> {
+        let node = Node::new(endpoint.to_string(), place, dial)?;
+        Ok(Arc::new(Self { node }))
     }
 }
 
@@ -180,7 +121,21 @@ impl Store for RedisStore {
         commands: &'a [Command],
         within: Duration,
     ) -> BoxFuture<'a, Vec<Result<Reply, StoreError>>> {
-        Box::pin(self.execute(commands, within))
+        Box::pin(async move {
+            let commands: Vec<&Command> = commands.iter().collect();
+            self.node
+                .pipeline(&commands, false, Dial::CONNECT_TIMEOUT, within)
+                .await
+        })
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        write: &'a Command,
+        replicas: u32,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
+        Box::pin(self.node.confirm(write, replicas, within))
     }
 
     fn subscribe<'a>(
@@ -188,27 +143,10 @@ impl Store for RedisStore {
         channel: &'a str,
         within: Duration,
     ) -> BoxFuture<'a, Result<Subscription, StoreError>> {
-        Box::pin(async move {
-            let subscribing = subscription::subscribe(&self.client, &self.address, channel);
-            self.bounded("subscribe", within, subscribing).await
-        })
+        Box::pin(self.node.subscribe(channel, within))
     }
 
     fn describe(&self, within: Duration) -> BoxFuture<'_, Result<ServerInfo, StoreError>> {
-        Box::pin(async move {
-            let lane: Lane = self.lanes.get("describe", &self.address).await?;
-            let mut connection = lane.connection();
-            let described = self
-                .bounded(
-                    "describe",
-                    within,
-                    describe::describe(&mut connection, &self.address),
-                )
-                .await;
-            if described.as_ref().is_err_and(StoreError::is_transient) {
-                self.lanes.discard(&lane);
-            }
-            described
-        })
+        Box::pin(self.node.describe(within))
     }
 }

@@ -117,6 +117,17 @@ impl Store for EmbeddedStore {
         })
     }
 
+    fn confirm<'a>(
+        &'a self,
+        write: &'a Command,
+        _replicas: u32,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
+        let owned = write.clone();
+        let job = move |engine: &mut Engine, now| engine.confirm(now, &owned);
+        Box::pin(self.request("confirm", within, job))
+    }
+
     fn subscribe<'a>(
         &'a self,
         channel: &'a str,
@@ -124,7 +135,7 @@ impl Store for EmbeddedStore {
     ) -> BoxFuture<'a, Result<Subscription, StoreError>> {
         Box::pin(async move {
             let (owned, faults) = (channel.to_owned(), self.faults.clone());
-            let job = move |engine: &mut Engine, _| engine.subscribe(&owned, faults);
+            let job = move |engine: &mut Engine, _: Duration| engine.subscribe(&owned, faults);
             self.request("subscribe", within, job).await
         })
     }

@@ -27,6 +27,17 @@ pub(super) struct Engine {
     available: bool,
     paused: Option<VecDeque<Job>>,
     counts: BTreeMap<&'static str, u64>,
+    replication: Replication,
+}
+
+/// What replicas have, as far as somebody asked them to confirm it.
+#[derive(Default)]
+struct Replication {
+    /// Whether they receive nothing.
+    held_back: bool,
+    /// The keyspace at the last confirmation, and how many there were.
+    confirmed: Option<HashMap<Vec<u8>, Entry>>,
+    confirmations: u64,
 }
 
 impl Engine {
@@ -41,6 +52,7 @@ impl Engine {
             available: true,
             paused: None,
             counts: BTreeMap::new(),
+            replication: Replication::default(),
         }
     }
 
@@ -94,6 +106,44 @@ impl Engine {
         .map_err(|error| self.refusal(operation, &error))
     }
 
+    /// Runs `write` and says how many replicas have it: all that are connected, unless they are held back.
+    pub(super) fn confirm(
+        &mut self,
+        now: Duration,
+        write: &Command,
+    ) -> Result<(Reply, u32), StoreError> {
+        let reply = self.execute(now, write)?;
+        self.count("confirm");
+        let replicas = self.db().server.replicas;
+        if replicas == 0 || self.replication.held_back {
+            return Ok((reply, 0));
+        }
+        self.replication.confirmed = Some(self.entries());
+        self.replication.confirmations += 1;
+        Ok((reply, replicas))
+    }
+
+    pub(super) fn set_replicas(&mut self, replicas: u32, held_back: bool) {
+        self.db().server.replicas = replicas;
+        self.replication.held_back = held_back;
+    }
+
+    pub(super) const fn confirmations(&self) -> u64 {
+        self.replication.confirmations
+    }
+
+    /// What a replica has that had `entries` after `confirmations`: at least what it confirmed since.
+    pub(super) fn promoted(
+        &self,
+        entries: &HashMap<Vec<u8>, Entry>,
+        confirmations: u64,
+    ) -> HashMap<Vec<u8>, Entry> {
+        match &self.replication.confirmed {
+            Some(confirmed) if confirmations < self.replication.confirmations => confirmed.clone(),
+            _ => entries.clone(),
+        }
+    }
+
     /// One command outside a script.
     pub(super) fn raw(&mut self, now: Duration, args: &[&[u8]]) -> Result<Reply, StoreError> {
         self.db().begin(now);
@@ -124,11 +174,11 @@ impl Engine {
             version: Server::VERSION.to_owned(),
             run_id: self.run_id(),
             role: "master".to_owned(),
-            connected_replicas: 0,
+            connected_replicas: self.db().server.replicas,
             maxmemory_policy: "noeviction".to_owned(),
             maxmemory: 0,
             min_replicas_to_write: Some(0),
-            unchecked: Vec::new(),
+            ..ServerInfo::default()
         })
     }
 
@@ -161,7 +211,9 @@ impl Engine {
         self.paused = None;
         let mut db = self.db();
         db.channels.end_all();
+        let replicas = db.server.replicas;
         db.server = Server::new(&mut db.rng.fork());
+        db.server.replicas = replicas;
     }
 
     pub(super) fn keys(&mut self, now: Duration) -> Vec<Vec<u8>> {

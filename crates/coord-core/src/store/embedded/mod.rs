@@ -110,17 +110,26 @@ impl Embedded {
     /// Copies the keyspace.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        let engine = self.shared.engine();
         Snapshot {
-            entries: self.shared.engine().entries(),
+            entries: engine.entries(),
+            confirmations: engine.confirmations(),
         }
     }
 
-    /// Fails over to a replica that had received nothing since `snapshot`: the keyspace is as it was then, the run
-    /// id is new, subscriptions end, what waited for a paused engine is lost.
+    /// Fails over to a replica that had received nothing since `snapshot`, but for what replicas confirmed: the
+    /// keyspace is as it was then, the run id is new, subscriptions end, what waited for a paused engine is lost.
     pub fn rollback(&self, snapshot: &Snapshot) {
         let mut engine = self.shared.engine();
-        engine.replace_entries(snapshot.entries.clone());
+        let promoted = engine.promoted(&snapshot.entries, snapshot.confirmations);
+        engine.replace_entries(promoted);
         engine.new_process();
+    }
+
+    /// How many replicas are connected, and whether they are held back: they receive and confirm nothing until they are
+    /// not. Defaults to none.
+    pub fn set_replicas(&self, replicas: u32, held_back: bool) {
+        self.shared.engine().set_replicas(replicas, held_back);
     }
 
     /// Restarts with all data: the run id is new, subscriptions end, what waited for a paused engine is lost.
@@ -218,6 +227,7 @@ impl fmt::Debug for Embedded {
 #[derive(Clone)]
 pub struct Snapshot {
     entries: HashMap<Vec<u8>, Entry>,
+    confirmations: u64,
 }
 
 impl fmt::Debug for Snapshot {

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 pub(super) struct Server {
     run_id: String,
     replication_id: String,
+    /// How many replicas are connected.
+    pub(super) replicas: u32,
 }
 
 impl Server {
@@ -17,6 +19,7 @@ impl Server {
         Self {
             run_id: identity(rng),
             replication_id: identity(rng),
+            replicas: 0,
         }
     }
 
@@ -58,10 +61,18 @@ impl Server {
     }
 
     fn replication_section(&self) -> String {
+        let mut replicas = String::new();
+        for index in 0..self.replicas {
+            write!(
+                replicas,
+                "slave{index}:ip=127.0.0.1,port=0,state=online,offset=0,lag=0\r\n"
+            )
+            .expect("writing to a String cannot fail");
+        }
         format!(
-            "# Replication\r\nrole:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n\
+            "# Replication\r\nrole:master\r\nconnected_slaves:{}\r\n{replicas}master_failover_state:no-failover\r\n\
              master_replid:{}\r\nmaster_replid2:{:040}\r\nmaster_repl_offset:0\r\nsecond_repl_offset:-1\r\n",
-            self.replication_id, 0
+            self.replicas, self.replication_id, 0
         )
     }
 }

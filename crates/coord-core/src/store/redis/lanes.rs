@@ -13,17 +13,15 @@ use std::{
     time::Duration,
 };
 
-use deadpool_redis::{Manager, Pool, PoolError, Runtime, Timeouts};
-use redis::{
-    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo,
-    RedisError, aio::MultiplexedConnection, io::tcp::TcpSettings,
+use deadpool_redis::{Manager, Pool, PoolError, Runtime, TimeoutType, Timeouts};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
 };
+use redis::{AsyncConnectionConfig, ConnectionInfo, aio::MultiplexedConnection};
 
 use super::reply;
-use crate::{
-    endpoint::{Credentials, Endpoint, Kind},
-    store::StoreError,
-};
+use crate::store::StoreError;
 
 type Cause = Arc<dyn StdError + Send + Sync>;
 
@@ -43,19 +41,21 @@ impl Lane {
 pub(super) struct Lanes {
     pool: Pool,
     connect: Duration,
-    slots: Vec<tokio::sync::Mutex<()>>,
     open: Vec<Mutex<Option<Lane>>>,
+    opening: Vec<Mutex<Option<Opening>>>,
     next: AtomicUsize,
 }
 
+/// A connection being made, for all who wait for it.
+type Opening = Shared<BoxFuture<'static, Result<Lane, StoreError>>>;
+
 impl Lanes {
-    pub(super) fn new(info: ConnectionInfo, size: usize, connect: Duration) -> Result<Self, Cause> {
-        // Responses are bounded by each operation's own deadline. A heartbeat of a thousand leases leaves in one write
-        // (the client's default cuts at 8 KiB).
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(connect))
-            .set_response_timeout(None)
-            .set_write_backpressure_boundary(Self::WRITE_BUFFER);
+    pub(super) fn new(
+        info: ConnectionInfo,
+        config: AsyncConnectionConfig,
+        size: usize,
+        connect: Duration,
+    ) -> Result<Self, Cause> {
         let manager = Manager::new_with_config(info, config).map_err(reply::source)?;
         let pool = Pool::builder(manager)
             .max_size(size)
@@ -70,51 +70,82 @@ impl Lanes {
         Ok(Self {
             pool,
             connect,
-            slots: (0..size).map(|_| tokio::sync::Mutex::new(())).collect(),
             open: (0..size).map(|_| Mutex::new(None)).collect(),
+            opening: (0..size).map(|_| Mutex::new(None)).collect(),
             next: AtomicUsize::new(0),
         })
     }
 
-    /// An open connection, made if need be, within the connect timeout.
+    /// An open connection, made if need be. Waits `within` for it; making it goes on afterwards, up to the connect
+    /// timeout, so that a slow network is not too slow for ever.
     pub(super) async fn get(
         &self,
         operation: &'static str,
         address: &str,
+        within: Duration,
     ) -> Result<Lane, StoreError> {
-        // Over all of it: many callers of one closed lane must not each wait out the attempts of those before them.
-        tokio::time::timeout(self.connect, self.open(operation, address))
-            .await
-            .unwrap_or_else(|_| {
-                Err(StoreError::Connect {
-                    operation,
-                    address: address.to_owned(),
-                    source: Arc::new(std::io::Error::from(std::io::ErrorKind::TimedOut)),
-                })
+        let index = self.next.fetch_add(1, Ordering::Relaxed) % self.open.len();
+        if let Some(lane) = lock(&self.open[index]).clone() {
+            return Ok(lane);
+        }
+        let opening = self.opening(index, operation, address);
+        let outcome = tokio::time::timeout(within.min(self.connect), opening.clone()).await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            Err(StoreError::Connect {
+                operation,
+                address: address.to_owned(),
+                source: Arc::new(std::io::Error::from(std::io::ErrorKind::TimedOut)),
             })
+        });
+        let mut current = lock(&self.opening[index]);
+        // Whoever sees the outcome first puts it in place.
+        if opening.peek().is_some() && current.as_ref().is_some_and(|it| it.ptr_eq(&opening)) {
+            *current = None;
+            if let Ok(lane) = &outcome {
+                *lock(&self.open[index]) = Some(lane.clone());
+            }
+        }
+        outcome
     }
 
-    /// Callers of one lane that find it closed wait for the first of them.
-    async fn open(&self, operation: &'static str, address: &str) -> Result<Lane, StoreError> {
-        let index = self.next.fetch_add(1, Ordering::Relaxed) % self.open.len();
-        if let Some(lane) = self.current(index) {
-            return Ok(lane);
+    fn opening(&self, index: usize, operation: &'static str, address: &str) -> Opening {
+        let mut current = lock(&self.opening[index]);
+        // One that failed while nobody waited says nothing about now.
+        let usable = |opening: &&Opening| !matches!(opening.peek(), Some(Err(_)));
+        if let Some(opening) = current.as_ref().filter(usable) {
+            return opening.clone();
         }
-        let _connecting = self.slots[index].lock().await;
-        if let Some(lane) = self.current(index) {
-            return Ok(lane);
-        }
-        let guard = self
-            .pool
-            .get()
-            .await
-            .map_err(|error| connect_error(operation, address, error))?;
-        let lane = Lane {
-            connection: MultiplexedConnection::clone(&guard),
-            guard: Arc::new(Mutex::new(Some(guard))),
-        };
-        *lock(&self.open[index]) = Some(lane.clone());
-        Ok(lane)
+        let (pool, connect, address) = (self.pool.clone(), self.connect, address.to_owned());
+        let work = tokio::spawn(async move {
+            let outcome = tokio::time::timeout(connect, pool.get()).await;
+            let guard = match outcome {
+                Ok(Ok(guard)) => guard,
+                Ok(Err(error)) => return Err(pool_error(operation, &address, error)),
+                Err(_elapsed) => {
+                    let error = PoolError::Timeout(TimeoutType::Create);
+                    return Err(pool_error(operation, &address, error));
+                }
+            };
+            Ok(Lane {
+                connection: MultiplexedConnection::clone(&guard),
+                guard: Arc::new(Mutex::new(Some(guard))),
+            })
+        });
+        let opening = work
+            .map(move |joined| {
+                // A task ends without an outcome where its runtime is shut down.
+                joined.unwrap_or_else(|error| {
+                    Err(StoreError::Connect {
+                        operation,
+                        address: "a runtime that was shut down".to_owned(),
+                        source: Arc::new(error),
+                    })
+                })
+            })
+            .boxed()
+            .shared();
+        *current = Some(opening.clone());
+        opening
     }
 
     /// Takes `lane` out of use, unless somebody has already replaced it.
@@ -132,12 +163,6 @@ impl Lanes {
             drop(deadpool_redis::Connection::take(guard));
         }
     }
-
-    fn current(&self, index: usize) -> Option<Lane> {
-        lock(&self.open[index]).clone()
-    }
-
-    const WRITE_BUFFER: usize = 1 << 20;
 }
 
 /// What is guarded is replaced as a whole, so a panic elsewhere leaves it valid.
@@ -145,63 +170,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn connect_error(operation: &'static str, address: &str, error: PoolError) -> StoreError {
+fn pool_error(operation: &'static str, address: &str, error: PoolError) -> StoreError {
     match error {
-        PoolError::Backend(error) => match reply::credentials_code(&error) {
-            Some(code) => StoreError::Credentials {
-                operation,
-                address: address.to_owned(),
-                code,
-            },
-            None => StoreError::Connect {
-                operation,
-                address: address.to_owned(),
-                source: reply::source(error),
-            },
-        },
+        PoolError::Backend(error) => reply::connect_error(operation, address, error),
         other => StoreError::Connect {
             operation,
             address: address.to_owned(),
             source: Arc::new(other),
         },
     }
-}
-
-/// What the client needs to know to connect to `endpoint`.
-pub(super) fn connection_info(endpoint: &Endpoint) -> Result<ConnectionInfo, RedisError> {
-    let (address, database, credentials) = match endpoint.kind() {
-        Kind::Tcp {
-            host,
-            port,
-            database,
-            credentials,
-        } => (
-            ConnectionAddr::Tcp(host.clone(), *port),
-            *database,
-            credentials,
-        ),
-        Kind::Unix {
-            path,
-            database,
-            credentials,
-        } => (ConnectionAddr::Unix(path.into()), *database, credentials),
-        Kind::Memory { .. } => {
-            return Err(RedisError::from((
-                redis::ErrorKind::InvalidClientConfig,
-                "the embedded store has no server to connect to",
-            )));
-        }
-    };
-    let Credentials { user, password } = credentials;
-    let mut settings = RedisConnectionInfo::default().set_db(i64::from(database));
-    if let Some(user) = user {
-        settings = settings.set_username(user);
-    }
-    if let Some(password) = password {
-        settings = settings.set_password(password);
-    }
-    Ok(address
-        .into_connection_info()?
-        .set_redis_settings(settings)
-        .set_tcp_settings(TcpSettings::default().set_nodelay(true)))
 }

@@ -130,7 +130,7 @@ pub(super) fn condemns_connection(reply: &Result<Reply, StoreError>) -> bool {
 }
 
 /// The code of an error that says the credentials are wrong.
-pub(super) fn credentials_code(error: &RedisError) -> Option<String> {
+fn credentials_code(error: &RedisError) -> Option<String> {
     if error.kind() == redis::ErrorKind::AuthenticationFailed {
         return Some(error.code().unwrap_or("WRONGPASS").to_owned());
     }
@@ -138,6 +138,26 @@ pub(super) fn credentials_code(error: &RedisError) -> Option<String> {
         .code()
         .filter(|code| CREDENTIALS.contains(code))
         .map(str::to_owned)
+}
+
+/// Why no connection was made.
+pub(super) fn connect_error(
+    operation: &'static str,
+    address: &str,
+    error: RedisError,
+) -> StoreError {
+    match credentials_code(&error) {
+        Some(code) => StoreError::Credentials {
+            operation,
+            address: address.to_owned(),
+            code,
+        },
+        None => StoreError::Connect {
+            operation,
+            address: address.to_owned(),
+            source: source(error),
+        },
+    }
 }
 
 pub(super) fn source(error: RedisError) -> Arc<dyn StdError + Send + Sync> {

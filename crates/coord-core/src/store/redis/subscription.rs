@@ -1,43 +1,118 @@
 //! A subscription on a connection of its own.
 
-use std::{future::poll_fn, pin::pin};
+use std::{future::poll_fn, pin::pin, time::Duration};
 
 use futures_core::Stream;
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, aio::PubSub};
 use tokio::sync::mpsc;
 
 use super::reply;
 use crate::store::{StoreError, Subscription};
 
+/// How often a quiet subscription is asked whether it still lives, and how long it has to answer.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Subscribes through `client`. `config` is for connections that need one (a certificate's name that is not the
+/// host's): the client takes it for RESP3 alone, where messages are pushed between the replies.
 pub(super) async fn subscribe(
+    client: &redis::Client,
+    config: Option<AsyncConnectionConfig>,
+    address: &str,
+    channel: &str,
+) -> Result<Subscription, StoreError> {
+    match config {
+        None => subscribe_alone(client, address, channel).await,
+        Some(config) => subscribe_pushed(client, config, address, channel).await,
+    }
+}
+
+async fn subscribe_alone(
     client: &redis::Client,
     address: &str,
     channel: &str,
 ) -> Result<Subscription, StoreError> {
-    let failed = |error| reply::classify("subscribe", address, error);
-    let mut connection = client.get_async_pubsub().await.map_err(|error| {
-        if error.code().is_some() {
-            return failed(error);
-        }
-        StoreError::Connect {
-            operation: "subscribe",
-            address: address.to_owned(),
-            source: reply::source(error),
-        }
-    })?;
-    connection.subscribe(channel).await.map_err(failed)?;
+    let mut connection = client
+        .get_async_pubsub()
+        .await
+        .map_err(|error| reply::connect_error("subscribe", address, error))?;
+    connection
+        .subscribe(channel)
+        .await
+        .map_err(|error| reply::classify("subscribe", address, error))?;
     let (messages, receiver) = mpsc::channel(Subscription::CAPACITY);
+    tokio::spawn(forward(connection, messages));
+    Ok(Subscription::new(receiver))
+}
+
+/// Passes messages on until nobody listens any more, or the server does not answer: the connection goes with this task.
+async fn forward(connection: PubSub, messages: mpsc::Sender<Vec<u8>>) {
+    let (mut sink, stream) = connection.split();
+    let mut stream = pin!(stream);
+    let mut pings = tokio::time::interval(PING_INTERVAL);
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = poll_fn(|context| stream.as_mut().poll_next(context)) => message,
+            () = messages.closed() => return,
+            // A server that was stopped, or a network that was cut, ends no connection.
+            _ = pings.tick() => {
+                match tokio::time::timeout(PING_TIMEOUT, sink.ping::<redis::Value>()).await {
+                    Ok(Ok(_)) => continue,
+                    Ok(Err(_)) | Err(_) => return,
+                }
+            }
+        };
+        let Some(message) = message else { return };
+        // A full buffer drops the message, as a hint may be; a closed one ends the loop above.
+        let _ = messages.try_send(message.get_payload_bytes().to_vec());
+    }
+}
+
+async fn subscribe_pushed(
+    client: &redis::Client,
+    config: AsyncConnectionConfig,
+    address: &str,
+    channel: &str,
+) -> Result<Subscription, StoreError> {
+    let (messages, receiver) = mpsc::channel(Subscription::CAPACITY);
+    let sender = messages.clone();
+    let config = config.set_push_sender(move |push: PushInfo| {
+        if push.kind == PushKind::Message
+            && let Some(redis::Value::BulkString(payload)) = push.data.into_iter().nth(1)
+        {
+            let _ = sender.try_send(payload);
+        }
+        Ok::<_, std::convert::Infallible>(())
+    });
+    let info = client.get_connection_info().clone();
+    let settings = info
+        .redis_settings()
+        .clone()
+        .set_protocol(redis::ProtocolVersion::RESP3);
+    let mut connection = redis::Client::open(info.set_redis_settings(settings))
+        .map_err(|error| reply::connect_error("subscribe", address, error))?
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+        .map_err(|error| reply::connect_error("subscribe", address, error))?;
+    connection
+        .subscribe(channel)
+        .await
+        .map_err(|error| reply::classify("subscribe", address, error))?;
     tokio::spawn(async move {
-        let mut stream = pin!(connection.into_on_message());
+        // The sender inside the connection lives as long as this task keeps it.
+        let mut pings = tokio::time::interval(PING_INTERVAL);
         loop {
-            let message = tokio::select! {
-                biased;
-                message = poll_fn(|context| stream.as_mut().poll_next(context)) => message,
-                // Nobody listens any more: the connection goes with this task.
+            tokio::select! {
                 () = messages.closed() => return,
-            };
-            let Some(message) = message else { return };
-            // A full buffer drops the message, as a hint may be; a closed one ends the loop above.
-            let _ = messages.try_send(message.get_payload_bytes().to_vec());
+                _ = pings.tick() => {
+                    let ping = redis::cmd("PING");
+                    let answer = ping.query_async::<redis::Value>(&mut connection);
+                    if !matches!(tokio::time::timeout(PING_TIMEOUT, answer).await, Ok(Ok(_))) {
+                        return;
+                    }
+                }
+            }
         }
     });
     Ok(Subscription::new(receiver))

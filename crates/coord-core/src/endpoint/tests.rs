@@ -1,0 +1,187 @@
+use super::*;
+
+#[track_caller]
+fn check(url: &str, expected: &str) {
+    let actual = match Endpoint::parse(url) {
+        Ok(endpoint) => endpoint.to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(actual, expected, "{url}");
+}
+
+#[test]
+fn every_form_is_understood() {
+    check("redis://localhost", "redis://localhost:6379/0");
+    check(
+        "redis://localhost:7000/3?ns=prod",
+        "redis://localhost:7000/3",
+    );
+    check("redis://user:secret@[::1]:7000", "redis://[::1]:7000/0");
+    check("redis://[fe80::1]", "redis://[fe80::1]:6379/0");
+    check("redis://h/?protocol=resp3", "redis://h:6379/0");
+    check(
+        "redis+unix:///run/redis.sock?db=2",
+        "redis+unix:///run/redis.sock?db=2",
+    );
+    check("memory://demo", "memory://demo");
+    check("memory://", "memory://");
+}
+
+#[cfg(all(feature = "cluster", feature = "sentinel", feature = "tls"))]
+#[test]
+fn every_form_of_a_deployment_is_understood() {
+    check("rediss://h:6380/1", "rediss://h:6380/1");
+    check(
+        "rediscluster://u:p@a,b:7001,[::1]:7002?ns=x",
+        "rediscluster://a:6379,b:7001,[::1]:7002",
+    );
+    check("redisscluster://a/", "redisscluster://a:6379");
+    check(
+        "redis+sentinel://a,b:5000/mymaster",
+        "redis+sentinel://a:26379,b:5000/mymaster/0",
+    );
+    check(
+        "rediss+sentinel://u:p@a/my%20master/3?sentinel_user=s&sentinel_password=t",
+        "rediss+sentinel://a:26379/my master/3",
+    );
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    check(
+        "localhost:6379",
+        "connection URL has no scheme; write redis://host:port",
+    );
+    check(
+        "http://x",
+        "unknown scheme \"http\"; use redis://, rediss://, redis+unix://, rediscluster://, redisscluster://, \
+         redis+sentinel://, rediss+sentinel:// or memory://",
+    );
+    check("redis://", "connection URL names no host");
+    check("redis://:6379", "connection URL names no host");
+    check("redis+unix://", "connection URL names no socket path");
+    check(
+        "redis+unix://run/redis.sock",
+        "what stands before the socket path (three slashes are meant: redis+unix:///path) is not a host name or \
+         address; an IPv6 address stands in brackets, as in redis://[::1]:6379",
+    );
+    check(
+        "redis://h:0",
+        "port 0 is not a number from 1 to 65535; user and password end with an @",
+    );
+    check(
+        "redis://h:65536",
+        "port 65536 is not a number from 1 to 65535; user and password end with an @",
+    );
+    check(
+        "redis://h:+1",
+        "port (not shown, it may be a password) is not a number from 1 to 65535; user and password end with an @",
+    );
+    check(
+        "redis://user:secret",
+        "port (not shown, it may be a password) is not a number from 1 to 65535; user and password end with an @",
+    );
+    check(
+        "redis://[::1",
+        "an address that begins with [ and has no ] is not a host name or address; an IPv6 address stands in \
+         brackets, as in redis://[::1]:6379",
+    );
+    check(
+        "redis://[h]:1",
+        "what stands in brackets is not a host name or address; an IPv6 address stands in brackets, as in \
+         redis://[::1]:6379",
+    );
+    check(
+        "redis://h/one",
+        "database \"one\" is not a number from 0 to 4294967295",
+    );
+    check(
+        "redis://a,b",
+        "\"redis\" names one server, not several; use rediscluster:// or redis+sentinel:// for many",
+    );
+    check(
+        "redis://h#x",
+        "connection URL contains a #; write it as %23 where it is part of a name or password",
+    );
+    check(
+        "rediscluster://h1,h2/1",
+        "database \"1\" in a cluster URL; a cluster has only database 0, separate by ?ns= instead",
+    );
+    check(
+        "rediscluster://h1?db=1",
+        "database \"1\" in a cluster URL; a cluster has only database 0, separate by ?ns= instead",
+    );
+    check("rediscluster://h1,,h2", "connection URL names no host");
+    check(
+        "rediscluster://h1,h1:6379",
+        "address h1:6379 is given twice",
+    );
+    check(
+        &format!("rediscluster://{}", vec!["h"; 257].join(",")),
+        "connection URL names 257 addresses; the limit is 256",
+    );
+    check(
+        "redis+sentinel://h1,h2",
+        "connection URL names no master name (redis+sentinel://sentinel:26379/master-name)",
+    );
+    check("redis+sentinel:///m", "connection URL names no host");
+    check(
+        "redis+sentinel://h/m/0/x",
+        "connection URL goes on after its database; remove the rest",
+    );
+    check(
+        "redis+sentinel://h/m/x",
+        "database \"x\" is not a number from 0 to 4294967295",
+    );
+    check(
+        "redis://h?nx=1",
+        "unknown query key \"nx\"; known here are ns, protocol",
+    );
+    check(
+        "redis://h?sentinel_user=x",
+        "unknown query key \"sentinel_user\"; known here are ns, protocol",
+    );
+    check(
+        "redis://h?db=1",
+        "unknown query key \"db\"; known here are ns, protocol",
+    );
+    check(
+        "memory://x?protocol=resp3",
+        "unknown query key \"protocol\"; known here are ns",
+    );
+    check(
+        "redis://h?protocol=4",
+        "protocol \"4\" is unknown; use resp2 or resp3",
+    );
+    check("redis://h?ns=a&ns=b", "query key \"ns\" is given twice");
+    check("redis://h?ns=", "query key \"ns\" is not usable");
+    check("redis://h?ns=a%20b", "query key \"ns\" is not usable");
+    check(
+        "redis://%ff@h",
+        "the user of the connection URL is not valid percent-encoded UTF-8",
+    );
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn a_missing_feature_is_named() {
+    check(
+        "rediss://h",
+        "scheme \"rediss\" needs the feature \"tls\", which this build lacks; turn it on in Cargo.toml",
+    );
+}
+
+#[test]
+fn credentials_are_decoded_and_never_shown() {
+    let endpoint = Endpoint::parse("redis://us%40er:p%3Ass@host").expect("valid");
+    let Kind::Tcp { credentials, .. } = endpoint.kind() else {
+        panic!("a TCP endpoint");
+    };
+    assert_eq!(credentials.user.as_deref(), Some("us@er"));
+    assert_eq!(credentials.password.as_deref(), Some("p:ss"));
+    let shown = format!("{endpoint} {endpoint:?}");
+    assert!(
+        !shown.contains("us@er") && !shown.contains("ss@") && !shown.contains("p:ss"),
+        "{shown}"
+    );
+}

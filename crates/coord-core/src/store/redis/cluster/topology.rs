@@ -1,0 +1,223 @@
+//! Who serves which hash slot, as the nodes say it.
+
+use crate::endpoint::Address;
+
+const SLOTS: usize = 16_384;
+
+/// The owners of the hash slots.
+#[derive(Debug, Default)]
+pub(super) struct Topology {
+    masters: Vec<Address>,
+    /// Every other node that was named; it may be a master tomorrow.
+    others: Vec<Address>,
+    /// By slot: the configuration epoch of its owner and the owner's place among the masters, plus one.
+    owners: Vec<(u64, u16)>,
+}
+
+/// `MOVED 3999 127.0.0.1:6381` or `ASK …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Redirection {
+    pub(super) slot: u16,
+    pub(super) address: Address,
+    /// `MOVED`, not `ASK`.
+    pub(super) for_good: bool,
+}
+
+impl Redirection {
+    /// `None` where the server did not say where to go, as it may (`MOVED 3999 :0`).
+    pub(super) fn parse(code: &str, detail: &str) -> Option<Self> {
+        let (slot, address) = detail.split_once(' ')?;
+        Some(Self {
+            slot: slot
+                .parse()
+                .ok()
+                .filter(|&slot| usize::from(slot) < SLOTS)?,
+            address: parse_address(address, None)?,
+            for_good: code == "MOVED",
+        })
+    }
+}
+
+impl Topology {
+    pub(super) fn is_empty(&self) -> bool {
+        self.masters.is_empty()
+    }
+
+    /// All nodes that are known, masters first.
+    pub(super) fn addresses(&self) -> Vec<Address> {
+        self.masters.iter().chain(&self.others).cloned().collect()
+    }
+
+    pub(super) fn master_of(&self, slot: u16) -> Option<Address> {
+        let &(_, owner) = self.owners.get(usize::from(slot))?;
+        self.masters
+            .get(usize::from(owner).checked_sub(1)?)
+            .cloned()
+    }
+
+    /// A master that serves something.
+    pub(super) fn any_master(&self) -> Option<Address> {
+        let &(_, owner) = self.owners.iter().find(|&&(_, owner)| owner != 0)?;
+        self.masters.get(usize::from(owner) - 1).cloned()
+    }
+
+    /// A node said that `slot` is served by another.
+    pub(super) fn moved(&mut self, slot: u16, address: Address) {
+        let owner = self.master(address);
+        self.owners.resize(SLOTS, (0, 0));
+        if let Some(entry) = self.owners.get_mut(usize::from(slot)) {
+            entry.1 = owner;
+        }
+    }
+
+    /// What this node served is unknown now.
+    pub(super) fn forget(&mut self, address: &Address) {
+        let Some(index) = self.masters.iter().position(|known| known == address) else {
+            return;
+        };
+        for entry in &mut self.owners {
+            if usize::from(entry.1) == index + 1 {
+                entry.1 = 0;
+            }
+        }
+    }
+
+    /// Takes in what the node at `asked` answered to `CLUSTER NODES`. The higher configuration epoch wins: a master
+    /// that was succeeded and does not know it yet has a lower one.
+    pub(super) fn merge(&mut self, asked: &Address, text: &str) {
+        self.owners.resize(SLOTS, (0, 0));
+        for line in text.lines() {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let [_, address, flags, _, _, _, epoch, _, slots @ ..] = fields.as_slice() else {
+                continue;
+            };
+            let has = |name: &str| flags.split(',').any(|flag| flag == name);
+            if has("noaddr") || has("handshake") {
+                continue;
+            }
+            let own_host = has("myself").then_some(asked.host.as_str());
+            let (Some(address), Ok(epoch)) =
+                (parse_address(address, own_host), epoch.parse::<u64>())
+            else {
+                continue;
+            };
+            if has("fail") || !has("master") || slots.is_empty() {
+                if !self.others.contains(&address) && !self.masters.contains(&address) {
+                    self.others.push(address);
+                }
+                continue;
+            }
+            let owner = self.master(address);
+            for (first, last) in slots.iter().filter_map(|text| parse_range(text)) {
+                for entry in &mut self.owners[first..=last] {
+                    // Epochs begin at 0; an unowned slot takes any.
+                    if entry.1 == 0 || entry.0 < epoch {
+                        *entry = (epoch, owner);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The place of `address` among the masters, plus one.
+    fn master(&mut self, address: Address) -> u16 {
+        self.others.retain(|known| *known != address);
+        let index = self.masters.iter().position(|known| *known == address);
+        let index = index.unwrap_or_else(|| {
+            self.masters.push(address);
+            self.masters.len() - 1
+        });
+        u16::try_from(index + 1).unwrap_or(0)
+    }
+}
+
+/// `127.0.0.1:6381@16381,host`, `::1:6381`, `host:6381`; `own_host` stands in for an address that a node does not know
+/// of itself.
+fn parse_address(text: &str, own_host: Option<&str>) -> Option<Address> {
+    let (text, _) = text.split_once(['@', ',']).unwrap_or((text, ""));
+    let (host, port) = text.rsplit_once(':')?;
+    let host = if host.is_empty() || host == "?" {
+        own_host?
+    } else {
+        host
+    };
+    Some(Address {
+        host: host.to_owned(),
+        port: port.parse().ok().filter(|&port| port != 0)?,
+    })
+}
+
+/// `5461-10922` or `93`; `[93-<-…]` is a slot under way and owned by another.
+fn parse_range(text: &str) -> Option<(usize, usize)> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last && last < SLOTS).then_some((first, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        parse_address(text, None).expect("an address")
+    }
+
+    const ANSWER: &str = "\
+a1 10.0.0.1:7000@17000,node1 myself,master - 0 1 3 connected 0-5460 [93-<-b2]
+b2 10.0.0.2:7000@17000 master - 0 1 2 connected 5461-10922
+c3 10.0.0.3:7000@17000 master,fail - 0 1 1 disconnected 10923-16383
+d4 10.0.0.4:7000@17000 slave c3 0 1 1 connected
+";
+
+    #[test]
+    fn an_answer_says_who_serves_what() {
+        let mut topology = Topology::default();
+        topology.merge(&address("10.0.0.1:7000"), ANSWER);
+        assert_eq!(topology.master_of(93), Some(address("10.0.0.1:7000")));
+        assert_eq!(topology.master_of(5_461), Some(address("10.0.0.2:7000")));
+        assert_eq!(topology.master_of(16_383), None);
+        assert_eq!(topology.addresses().len(), 4);
+    }
+
+    #[test]
+    fn a_master_that_was_succeeded_is_not_believed() {
+        let newer = "d4 10.0.0.4:7000@17000 myself,master - 0 1 9 connected 0-5460\n";
+        for order in [[ANSWER, newer], [newer, ANSWER]] {
+            let mut topology = Topology::default();
+            for text in order {
+                topology.merge(&address("10.0.0.1:7000"), text);
+            }
+            assert_eq!(topology.master_of(0), Some(address("10.0.0.4:7000")));
+        }
+    }
+
+    #[test]
+    fn a_node_that_does_not_know_its_address_has_the_one_it_was_asked_at() {
+        let mut topology = Topology::default();
+        topology.merge(
+            &address("h:7000"),
+            "a1 :7000@17000 myself,master - 0 0 0 connected 0-16383\n",
+        );
+        assert_eq!(topology.master_of(7), Some(address("h:7000")));
+    }
+
+    #[test]
+    fn redirections_are_understood() {
+        let found = Redirection::parse("MOVED", "3999 127.0.0.1:6381").expect("a redirection");
+        assert_eq!((found.slot, found.for_good), (3_999, true));
+        assert_eq!(Redirection::parse("ASK", "3999 :0"), None);
+        assert_eq!(Redirection::parse("MOVED", "99999 h:1"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_ignored(text in "[ -~\n]{0,400}") {
+            let mut topology = Topology::default();
+            topology.merge(&address("h:1"), &text);
+            let _ = topology.any_master();
+            let _ = Redirection::parse("MOVED", &text);
+        }
+    }
+}

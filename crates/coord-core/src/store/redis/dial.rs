@@ -1,0 +1,126 @@
+//! How servers of one deployment are reached, but for their addresses.
+
+use std::{net::SocketAddr, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+    RedisConnectionInfo, RedisError, RedisFuture,
+    io::{AsyncDNSResolver, tcp::TcpSettings},
+};
+
+use crate::{
+    endpoint::{Address, Credentials, Protocol},
+    tls::Tls,
+};
+
+/// Where one server listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    Tcp(Address),
+    Unix(String),
+}
+
+#[derive(Clone)]
+pub(super) struct Dial {
+    pub(super) credentials: Credentials,
+    pub(super) database: u32,
+    pub(super) protocol: Protocol,
+    /// `None` for connections in the clear.
+    pub(super) tls: Option<Tls>,
+}
+
+impl Dial {
+    /// How long making a connection may take, the handshake and authentication included.
+    pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+    const WRITE_BUFFER: usize = 1 << 20;
+
+    /// What the client needs to know to connect to `place`.
+    pub(super) fn info(&self, place: &Place) -> Result<ConnectionInfo, RedisError> {
+        let Credentials { user, password } = &self.credentials;
+        let mut settings = RedisConnectionInfo::default().set_db(i64::from(self.database));
+        if let Some(user) = user {
+            settings = settings.set_username(user);
+        }
+        if let Some(password) = password {
+            settings = settings.set_password(password);
+        }
+        if self.protocol == Protocol::Resp3 {
+            settings = settings.set_protocol(ProtocolVersion::RESP3);
+        }
+        let address = match (place, &self.tls) {
+            (Place::Unix(path), _) => ConnectionAddr::Unix(path.into()),
+            (Place::Tcp(Address { host, port }), None) => ConnectionAddr::Tcp(host.clone(), *port),
+            (Place::Tcp(Address { host, port }), Some(tls)) => encrypted(host, *port, tls)?,
+        };
+        Ok(address
+            .into_connection_info()?
+            .set_redis_settings(settings)
+            .set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+    }
+
+    /// Responses are bounded by each operation's own deadline. A heartbeat of a thousand leases leaves in one write
+    /// (the client's default cuts at 8 KiB).
+    pub(super) fn config(&self, place: &Place) -> AsyncConnectionConfig {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(Self::CONNECT_TIMEOUT))
+            .set_response_timeout(None)
+            .set_write_backpressure_boundary(Self::WRITE_BUFFER);
+        match (place, self.server_name()) {
+            (Place::Tcp(address), Some(_)) => config.set_dns_resolver(Elsewhere(address.clone())),
+            _ => config,
+        }
+    }
+
+    /// The name on the certificate, where it is not the host that is connected to.
+    pub(super) fn server_name(&self) -> Option<&str> {
+        self.tls.as_ref()?.server_name.as_deref()
+    }
+}
+
+#[cfg(feature = "tls")]
+fn encrypted(host: &str, port: u16, tls: &Tls) -> Result<ConnectionAddr, RedisError> {
+    use redis::{ClientTlsConfig, TlsCertificates};
+
+    // rustls takes the provider of the process, which belongs to whoever came first: perhaps the user.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let host = tls.server_name.as_deref().unwrap_or(host);
+    let address = ConnectionAddr::TcpTls {
+        host: host.to_owned(),
+        port,
+        insecure: false,
+        tls_params: None,
+    };
+    let certificates = TlsCertificates {
+        client_tls: tls.client.as_ref().map(|(chain, key)| ClientTlsConfig {
+            client_cert: chain.clone(),
+            client_key: key.clone(),
+        }),
+        root_cert: tls.roots.clone(),
+    };
+    let client = redis::Client::build_with_tls(address.into_connection_info()?, certificates)?;
+    Ok(client.get_connection_info().addr().clone())
+}
+
+#[cfg(not(feature = "tls"))]
+fn encrypted(_host: &str, _port: u16, _tls: &Tls) -> Result<ConnectionAddr, RedisError> {
+    Err(RedisError::from((
+        redis::ErrorKind::InvalidClientConfig,
+        "this build lacks the feature \"tls\"",
+    )))
+}
+
+/// Resolves every name to one address: the name is the certificate's, the address the server's.
+struct Elsewhere(Address);
+
+impl AsyncDNSResolver for Elsewhere {
+    fn resolve<'a, 'b: 'a>(
+        &'a self,
+        _host: &'b str,
+        _port: u16,
+    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((self.0.host.as_str(), self.0.port)).await?;
+            Ok(Box::new(found) as Box<_>)
+        })
+    }
+}

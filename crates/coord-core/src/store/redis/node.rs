@@ -1,0 +1,221 @@
+//! One server, by supervised connections.
+//!
+//! None of the client types heals by itself: a multiplexed connection to a server that stopped answering stays in
+//! place for as long as the kernel keeps the socket. So every operation has a deadline of ours, and whatever suggests
+//! that the connection is not worth keeping (a timeout, an IO error, a server that cannot serve) drops it; the next
+//! operation resolves the address anew.
+
+use std::{fmt, future::Future, time::Duration};
+
+use redis::aio::MultiplexedConnection;
+
+use super::{
+    describe,
+    dial::{Dial, Place},
+    exchange::{self, Outcome, exchange},
+    lanes::Lanes,
+    reply, subscription,
+};
+use crate::store::{Command, Reply, ServerInfo, StoreError, Subscription};
+
+pub(super) struct Node {
+    address: String,
+    place: Place,
+    dial: Dial,
+    client: redis::Client,
+    lanes: Lanes,
+    /// A connection that nothing else uses: WAIT blocks it, and covers what was written before on it.
+    waiting: tokio::sync::Mutex<Option<MultiplexedConnection>>,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client's own Debug shows the password.
+        write!(f, "Node({})", self.address)
+    }
+}
+
+impl Node {
+    /// How many connections carry commands; each is multiplexed, the second keeps one slow reply from delaying all.
+    pub(super) const CONNECTIONS: usize = 2;
+
+    /// Connects when first used. `address` is what errors say.
+    pub(super) fn new(address: String, place: Place, dial: Dial) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::Connect {
+            operation: "configure",
+            address: address.clone(),
+            source,
+        };
+        let info = dial
+            .info(&place)
+            .map_err(|error| failed(reply::source(error)))?;
+        let client =
+            redis::Client::open(info.clone()).map_err(|error| failed(reply::source(error)))?;
+        let config = dial.config(&place);
+        let lanes =
+            Lanes::new(info, config, Self::CONNECTIONS, Dial::CONNECT_TIMEOUT).map_err(failed)?;
+        Ok(Self {
+            address,
+            place,
+            dial,
+            client,
+            lanes,
+            waiting: tokio::sync::Mutex::new(None),
+        })
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Waits `connect` for a connection and `within` for the answer.
+    pub(super) async fn pipeline(
+        &self,
+        commands: &[&Command],
+        asking: bool,
+        connect: Duration,
+        within: Duration,
+    ) -> Vec<Outcome> {
+        let operation = exchange::operation(commands);
+        let lane = match self.lanes.get(operation, &self.address, connect).await {
+            Ok(lane) => lane,
+            Err(error) => return vec![Err(error); commands.len()],
+        };
+        let mut connection = lane.connection();
+        let work = exchange(&mut connection, &self.address, commands, asking);
+        match self.bounded(operation, within, work).await {
+            Ok(outcomes) => {
+                if outcomes.iter().any(reply::condemns_connection) {
+                    self.lanes.discard(&lane);
+                }
+                outcomes
+            }
+            Err(error) => {
+                tracing::debug!(address = %self.address, %error, "connection dropped");
+                self.lanes.discard(&lane);
+                vec![Err(error); commands.len()]
+            }
+        }
+    }
+
+    /// Runs `write` and waits until `replicas` have acknowledged it and all that the server executed before.
+    pub(super) async fn confirm(
+        &self,
+        write: &Command,
+        replicas: u32,
+        within: Duration,
+    ) -> Result<(Reply, u32), StoreError> {
+        let operation = write.name();
+        let lock = async { Ok(self.waiting.lock().await) };
+        let mut waiting = self.bounded(operation, within, lock).await?;
+        // Taken out while it is used: a dropped or failed attempt leaves none behind, as its replies may still come.
+        let mut connection = match waiting.take() {
+            Some(connection) => connection,
+            None => self.connect(operation).await?,
+        };
+        let started = tokio::time::Instant::now();
+        let work = exchange(
+            &mut connection,
+            &self.address,
+            std::slice::from_ref(&write),
+            false,
+        );
+        let outcome = self.bounded(operation, within, work).await?.pop();
+        let answer =
+            outcome.unwrap_or_else(|| Err(StoreError::unexpected(operation, &Reply::Nil)))?;
+        // The server gives up a little before the connection would have to be dropped.
+        let left = within.saturating_sub(started.elapsed()).mul_f64(0.8);
+        let patience = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
+        let mut command = redis::cmd("WAIT");
+        command.arg(replicas).arg(patience);
+        let work = async {
+            command
+                .query_async::<u32>(&mut connection)
+                .await
+                .map_err(|error| reply::classify(operation, &self.address, error))
+        };
+        let acknowledged = self.bounded(operation, within, work).await?;
+        *waiting = Some(connection);
+        Ok((answer, acknowledged))
+    }
+
+    async fn connect(&self, operation: &'static str) -> Result<MultiplexedConnection, StoreError> {
+        let config = self.dial.config(&self.place);
+        let work = async {
+            self.client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await
+                .map_err(|error| reply::connect_error(operation, &self.address, error))
+        };
+        self.bounded(operation, Dial::CONNECT_TIMEOUT, work).await
+    }
+
+    pub(super) async fn subscribe(
+        &self,
+        channel: &str,
+        within: Duration,
+    ) -> Result<Subscription, StoreError> {
+        let config = self
+            .dial
+            .server_name()
+            .map(|_| self.dial.config(&self.place));
+        let subscribing = subscription::subscribe(&self.client, config, &self.address, channel);
+        self.bounded("subscribe", within, subscribing).await
+    }
+
+    pub(super) async fn describe(&self, within: Duration) -> Result<ServerInfo, StoreError> {
+        let lane = self
+            .lanes
+            .get("describe", &self.address, Dial::CONNECT_TIMEOUT)
+            .await?;
+        let mut connection = lane.connection();
+        let described = self
+            .bounded(
+                "describe",
+                within,
+                describe::describe(&mut connection, &self.address),
+            )
+            .await;
+        if described.as_ref().is_err_and(StoreError::is_transient) {
+            self.lanes.discard(&lane);
+        }
+        described
+    }
+
+    /// One plain command, for what a deployment says of itself.
+    pub(super) async fn ask(
+        &self,
+        operation: &'static str,
+        command: &redis::Cmd,
+        within: Duration,
+    ) -> Result<redis::Value, StoreError> {
+        let lane = self.lanes.get(operation, &self.address, within).await?;
+        let mut connection = lane.connection();
+        let work = async {
+            let value = command.query_async::<redis::Value>(&mut connection).await;
+            value.map_err(|error| reply::classify(operation, &self.address, error))
+        };
+        let answer = self.bounded(operation, within, work).await;
+        if answer.as_ref().is_err_and(StoreError::is_transient) {
+            self.lanes.discard(&lane);
+        }
+        answer
+    }
+
+    async fn bounded<T>(
+        &self,
+        operation: &'static str,
+        within: Duration,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        tokio::time::timeout(within, work)
+            .await
+            .unwrap_or_else(|_| {
+                Err(StoreError::Timeout {
+                    operation,
+                    address: self.address.clone(),
+                    within,
+                })
+            })
+    }
+}

@@ -55,6 +55,7 @@
 //! ours and we none of theirs. They bring no horizon, so against them IDs are as unique as theirs were before.
 
 mod acquire;
+mod builder;
 mod error;
 mod event;
 mod keys;
@@ -81,9 +82,10 @@ pub use coord_core::{
 pub use coord_core::tls::Tls;
 
 pub use crate::{
+    builder::Builder,
     error::{AcquireError, AttachError, ConfigError, ReleaseError},
     event::{Event, Events, Loss, LossCause},
     machine_id::MachineId,
     minter::{Grant, Minter},
-    raus::{Builder, Raus},
+    raus::Raus,
 };

@@ -79,6 +79,7 @@
 //! [`instance_id`](Builder::instance_id) a restart that takes less than the grace moves nothing.
 
 mod assignment;
+mod builder;
 mod error;
 mod event;
 mod glance;
@@ -113,11 +114,12 @@ pub use coord_core::tls::Tls;
 
 pub use crate::{
     assignment::Assignment,
+    builder::Builder,
     error::{ConfigError, JoinError, LeaveError},
     event::{Event, Events, LossCause},
     guard::{Bucket, BucketGuard},
     instance::{BucketState, Instance},
     owned::Owned,
-    redbuckets::{Builder, Redbuckets},
+    redbuckets::Redbuckets,
     run_each::TaskOutcome,
 };

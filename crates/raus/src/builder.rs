@@ -1,0 +1,248 @@
+//! The options of a [`Raus`].
+
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+
+#[cfg(feature = "tls")]
+use coord_core::tls::Tls;
+use coord_core::{
+    clock::Clock,
+    connect::{self, Connector},
+    endpoint::Endpoint,
+    lease::Timing,
+    namespace::Namespace,
+    spawn::Placement,
+    store::Store,
+};
+
+use crate::{
+    error::ConfigError,
+    keys::Keys,
+    raus::{Raus, Shared},
+    supervisor::{OwnSlots, Settings},
+};
+
+/// Where slots are leased from.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Uri(String),
+    Store(Arc<dyn Store>, String),
+}
+
+/// Options of a [`Raus`]. From [`Raus::builder`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Builder {
+    source: Source,
+    range: RangeInclusive<u32>,
+    ttl: Duration,
+    heartbeat: Duration,
+    discovery: Duration,
+    max_candidates: usize,
+    release_timeout: Duration,
+    max_clock_skew: Duration,
+    label: String,
+    reacquire: bool,
+    settings: connect::Settings,
+}
+
+impl Builder {
+    /// The largest range, in slots.
+    pub const MAX_RANGE: u64 = 1 << 20;
+    /// The longest label, in bytes.
+    pub const MAX_LABEL: usize = 128;
+
+    pub(crate) fn new(source: Source, range: RangeInclusive<u32>) -> Self {
+        Self {
+            source,
+            range,
+            ttl: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(1),
+            discovery: Duration::from_secs(3),
+            max_candidates: 64,
+            release_timeout: Duration::from_secs(30),
+            max_clock_skew: Duration::from_secs(10),
+            label: String::new(),
+            reacquire: false,
+            settings: connect::Settings::default(),
+        }
+    }
+
+    /// How long a slot stays reserved for a silent holder: 30 ms to 1 h, at least three heartbeats. Defaults to 60 s.
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// How often leases are renewed: 10 ms or more. Defaults to 1 s.
+    pub const fn heartbeat(mut self, heartbeat: Duration) -> Self {
+        self.heartbeat = heartbeat;
+        self
+    }
+
+    /// How long a namespace without a record is listened to before its first use: up to 60 s, and longer than the
+    /// heartbeats of its holders; zero turns listening off. Defaults to 3 s.
+    pub const fn discovery(mut self, discovery: Duration) -> Self {
+        self.discovery = discovery;
+        self
+    }
+
+    /// How many slots the first call offers: 1 to 1,024. Defaults to 64.
+    pub const fn max_candidates(mut self, max_candidates: usize) -> Self {
+        self.max_candidates = max_candidates;
+        self
+    }
+
+    /// How long a release may take: up to 10 min. Defaults to 30 s.
+    pub const fn release_timeout(mut self, release_timeout: Duration) -> Self {
+        self.release_timeout = release_timeout;
+        self
+    }
+
+    /// How far the local wall clock may be from the server's: 1 ms to 1 h. Also how far timestamps may run ahead of
+    /// the server's clock when a slot is taken over. Defaults to 10 s.
+    pub const fn max_clock_skew(mut self, max_clock_skew: Duration) -> Self {
+        self.max_clock_skew = max_clock_skew;
+        self
+    }
+
+    /// A name for the holder, up to 128 bytes without control characters: operators see it, and a process with the
+    /// same label gets the same slot again where it is free. Defaults to none.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Whether another slot is leased by itself after a loss. Defaults to off;
+    /// see [`MachineId::set_reacquire`].
+    pub const fn reacquire(mut self, reacquire: bool) -> Self {
+        self.reacquire = reacquire;
+        self
+    }
+
+    /// Where heartbeats run. Defaults to a thread of their own.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.settings.placement = placement;
+        self
+    }
+
+    /// The clock that everything is timed by. Defaults to the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.settings.clock = Some(clock);
+        self
+    }
+
+    /// Determines holders, candidates and jitter, so that a simulation replays; two processes with one seed would
+    /// claim to be the same holder. Defaults to the system's randomness.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = Some(seed);
+        self
+    }
+
+    /// What is trusted and shown on the encrypted connections of `rediss://`, `redisscluster://` and
+    /// `rediss+sentinel://`. Defaults to the system's roots and no client certificate.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.settings.tls = Some(tls);
+        self
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], naming the value and the limit. Nothing is connected yet.
+    pub fn build(self) -> Result<Raus, ConfigError> {
+        check_range(&self.range)?;
+        let timing = Timing::new(self.ttl, self.heartbeat).map_err(ConfigError::Timing)?;
+        if !(1..=1_024).contains(&self.max_candidates) {
+            return Err(ConfigError::MaxCandidates {
+                value: self.max_candidates,
+            });
+        }
+        let minute = Duration::from_secs(60);
+        check_duration("discovery", self.discovery, Duration::ZERO, minute)?;
+        check_duration(
+            "release_timeout",
+            self.release_timeout,
+            Duration::ZERO,
+            10 * minute,
+        )?;
+        check_duration(
+            "max_clock_skew",
+            self.max_clock_skew,
+            Duration::from_millis(1),
+            60 * minute,
+        )?;
+        if Self::MAX_LABEL < self.label.len() || self.label.contains(char::is_control) {
+            return Err(ConfigError::Label { label: self.label });
+        }
+        let settings = self.settings;
+        let (connector, keys) = match self.source {
+            Source::Uri(uri) => {
+                let endpoint = Endpoint::parse(&uri).map_err(ConfigError::Endpoint)?;
+                let namespace = endpoint
+                    .namespace()
+                    .cloned()
+                    .map_or_else(|| Namespace::new(Raus::DEFAULT_NAMESPACE), Ok)
+                    .map_err(ConfigError::Namespace)?;
+                let keys = Keys::new(&namespace, endpoint.is_cluster());
+                let connector = Connector::to_endpoint(&endpoint, &keys.slots(), settings)
+                    .map_err(ConfigError::Store)?;
+                (connector, keys)
+            }
+            Source::Store(store, namespace) => {
+                let namespace = Namespace::new(namespace).map_err(ConfigError::Namespace)?;
+                let keys = Keys::new(&namespace, false);
+                (Connector::to_store(store, settings), keys)
+            }
+        };
+        Ok(Raus::from_parts(Shared {
+            connector,
+            keys,
+            label: self.label,
+            timing,
+            max_clock_skew: self.max_clock_skew,
+            reacquire: self.reacquire,
+            settings: Settings {
+                range: self.range,
+                discovery: self.discovery,
+                max_candidates: self.max_candidates,
+                release_timeout: self.release_timeout,
+                own: OwnSlots::default(),
+            },
+        }))
+    }
+}
+
+fn check_range(range: &RangeInclusive<u32>) -> Result<(), ConfigError> {
+    if range.is_empty() {
+        return Err(ConfigError::EmptyRange {
+            range: range.clone(),
+        });
+    }
+    let size = u64::from(*range.end()) - u64::from(*range.start()) + 1;
+    if Builder::MAX_RANGE < size {
+        return Err(ConfigError::RangeTooLarge {
+            range: range.clone(),
+            size,
+        });
+    }
+    Ok(())
+}
+
+fn check_duration(
+    option: &'static str,
+    value: Duration,
+    min: Duration,
+    max: Duration,
+) -> Result<(), ConfigError> {
+    if value < min || max < value {
+        return Err(ConfigError::Duration {
+            option,
+            value,
+            min,
+            max,
+        });
+    }
+    Ok(())
+}

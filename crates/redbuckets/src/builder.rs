@@ -1,0 +1,285 @@
+//! The options of a [`Redbuckets`].
+
+mod checks;
+
+use std::{sync::Arc, time::Duration};
+
+#[cfg(feature = "tls")]
+use coord_core::tls::Tls;
+use coord_core::{
+    clock::Clock,
+    connect::{self, Connector},
+    endpoint::Endpoint,
+    lease::Timing,
+    spawn::Placement,
+    store::Store,
+};
+
+use crate::{
+    assignment::Assignment,
+    error::ConfigError,
+    keys::Keys,
+    membership::{Limits, Load},
+    redbuckets::{Inner, Redbuckets},
+};
+
+/// Where the group is.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Uri(String),
+    Store(Arc<dyn Store>),
+}
+
+/// Options of a [`Redbuckets`]. From [`Redbuckets::builder`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Builder {
+    source: Source,
+    group: String,
+    prefix: String,
+    id: Option<String>,
+    buckets: u32,
+    weight: u32,
+    ttl: Duration,
+    period: Duration,
+    grace: Duration,
+    settle: Duration,
+    discovery: Option<Duration>,
+    register_timeout: Duration,
+    leave_timeout: Duration,
+    drain_timeout: Duration,
+    forced: bool,
+    max_moves: u32,
+    chunk: u32,
+    assignment: Assignment,
+    load: Option<LoadReporter>,
+    settings: connect::Settings,
+}
+
+#[derive(Clone)]
+struct LoadReporter(Load);
+
+impl std::fmt::Debug for LoadReporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LoadReporter")
+    }
+}
+
+impl Builder {
+    pub(crate) fn new(source: Source, group: &str) -> Self {
+        Self {
+            source,
+            group: group.to_owned(),
+            prefix: Redbuckets::DEFAULT_PREFIX.to_owned(),
+            id: None,
+            buckets: 1_024,
+            weight: 1,
+            ttl: Duration::from_secs(10),
+            period: Duration::from_secs(1),
+            grace: Duration::ZERO,
+            settle: Duration::from_secs(1),
+            discovery: None,
+            register_timeout: Duration::from_secs(3),
+            leave_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(10),
+            forced: false,
+            max_moves: 256,
+            chunk: 64,
+            assignment: Assignment::default(),
+            load: None,
+            settings: connect::Settings::default(),
+        }
+    }
+
+    /// How many buckets the group has: 1 to 1,048,576, the same for every instance. Defaults to 1,024.
+    pub const fn buckets(mut self, buckets: u32) -> Self {
+        self.buckets = buckets;
+        self
+    }
+
+    /// The instance's id, unique in the group, 1 to 128 bytes without white space. One that stays the same over restarts
+    /// lets `rejoin_grace` keep buckets. Defaults to a random UUID.
+    pub fn instance_id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// How large this instance's share is in relation to the others': 1 to 1,000. Defaults to 1.
+    pub const fn weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// How long the buckets of a silent instance stay its own: 30 ms to 1 h, at least three periods. Defaults to 10 s.
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// How often an instance registers when nothing happens: 10 ms or more. Defaults to 1 s.
+    pub const fn period(mut self, period: Duration) -> Self {
+        self.period = period;
+        self
+    }
+
+    /// How long a store that fails is given when joining: up to 10 min. Defaults to 3 s.
+    pub const fn register_timeout(mut self, register_timeout: Duration) -> Self {
+        self.register_timeout = register_timeout;
+        self
+    }
+
+    /// How long leaving and draining may take: up to 10 min. Defaults to 10 s.
+    pub const fn leave_timeout(mut self, leave_timeout: Duration) -> Self {
+        self.leave_timeout = leave_timeout;
+        self
+    }
+
+    /// What all keys begin with. Joined with the group's name so that two groups never share a key. Defaults to
+    /// `red-buckets`.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// How long membership has to be quiet before buckets move for balance: up to 10 s, which also bounds the wait in a
+    /// restless group. What nobody owns is granted at once. Defaults to 1 s.
+    pub const fn settle(mut self, settle: Duration) -> Self {
+        self.settle = settle;
+        self
+    }
+
+    /// How long a group that the store knows nothing of grants nothing, so that members whose store was emptied can say
+    /// so: up to 1 h. Members that the store cannot reach for longer than this are not waited for; a ttl covers them
+    /// too. Defaults to `settle` or `period`, whichever is longer, and 20 ms.
+    pub const fn discovery(mut self, discovery: Duration) -> Self {
+        self.discovery = Some(discovery);
+        self
+    }
+
+    /// After how long a bucket that is to be given away, but is still worked in, is reported overdue: up to 1 h.
+    /// Defaults to 10 s.
+    pub const fn drain_timeout(mut self, drain_timeout: Duration) -> Self {
+        self.drain_timeout = drain_timeout;
+        self
+    }
+
+    /// Whether a bucket is handed over at `drain_timeout` although it is still worked in. Two instances may then work on
+    /// it at a time, and only the epoch tells them apart. Defaults to no.
+    pub const fn force_handover(mut self, forced: bool) -> Self {
+        self.forced = forced;
+        self
+    }
+
+    /// For how long after its lease an instance's buckets are kept for a process with the same instance id: up to 1 h.
+    /// Then a rolling restart moves nothing, and a crashed instance that does not come back is replaced that much later.
+    /// Defaults to zero.
+    pub const fn rejoin_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// How many buckets an instance gives away at a time: 1 to 1,048,576. Defaults to 256.
+    pub const fn max_moves(mut self, max_moves: u32) -> Self {
+        self.max_moves = max_moves;
+        self
+    }
+
+    /// How many buckets one call of a script grants or takes: 1 to 1,024. Larger chunks finish earlier and keep the
+    /// server busy for longer at a time. Defaults to 64.
+    pub const fn chunk(mut self, chunk: u32) -> Self {
+        self.chunk = chunk;
+        self
+    }
+
+    /// How buckets are chosen. Defaults to [`Assignment::Sticky`].
+    pub const fn assignment(mut self, assignment: Assignment) -> Self {
+        self.assignment = assignment;
+        self
+    }
+
+    /// Says how loaded a bucket is: those with the highest load are given away first, where a sticky group balances
+    /// itself. Called on the heartbeat, so it must not block, nor call the instance. Defaults to none: what keeps the
+    /// fewest ranges goes first.
+    pub fn load_reporter(mut self, load: impl Fn(u32) -> u64 + Send + Sync + 'static) -> Self {
+        self.load = Some(LoadReporter(Arc::new(load)));
+        self
+    }
+
+    /// Where heartbeats run. Defaults to a thread of their own.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.settings.placement = placement;
+        self
+    }
+
+    /// The clock that everything is timed by. Defaults to the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.settings.clock = Some(clock);
+        self
+    }
+
+    /// Determines incarnations and jitter, so that a simulation replays; two processes with one seed would claim to be
+    /// the same. Defaults to the system's randomness.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = Some(seed);
+        self
+    }
+
+    /// What is trusted and shown on the encrypted connections of `rediss://`, `redisscluster://` and
+    /// `rediss+sentinel://`. Defaults to the system's roots and no client certificate.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.settings.tls = Some(tls);
+        self
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], naming the value and the limit. Nothing is connected yet.
+    pub fn build(self) -> Result<Redbuckets, ConfigError> {
+        self.check_numbers()?;
+        self.check_durations()?;
+        let timing = Timing::new(self.ttl, self.period).map_err(ConfigError::Timing)?;
+        let named = |what| move |source| ConfigError::Name { what, source };
+        if let Some(id) = &self.id {
+            coord_core::namespace::Namespace::new(id.as_str()).map_err(named("instance id"))?;
+        }
+        let keys = Keys::new(&self.prefix, &self.group).map_err(named("group or key prefix"))?;
+        let connector = match &self.source {
+            Source::Uri(uri) => {
+                let endpoint = Endpoint::parse(uri).map_err(ConfigError::Endpoint)?;
+                Connector::to_endpoint(&endpoint, &keys.group(), self.settings)
+                    .map_err(ConfigError::Store)?
+            }
+            Source::Store(store) => Connector::to_store(Arc::clone(store), self.settings),
+        };
+        let discovery = self
+            .discovery
+            .unwrap_or_else(|| self.settle.max(self.period) + Self::DISCOVERY_MARGIN);
+        Ok(Redbuckets::from_parts(Inner {
+            connector,
+            keys,
+            id: self.id,
+            buckets: self.buckets,
+            weight: self.weight,
+            timing,
+            grace: self.grace,
+            settle: self.settle,
+            discovery,
+            register_timeout: self.register_timeout,
+            leave_timeout: self.leave_timeout,
+            limits: Limits {
+                chunk: self.chunk,
+                max_moves: self.max_moves as usize,
+                drain_timeout: self.drain_timeout,
+                forced: self.forced,
+                assignment: self.assignment,
+                load: self.load.map(|LoadReporter(load)| load),
+            },
+        }))
+    }
+
+    /// A member registers once a period; its answer to an emptied store must arrive within the discovery.
+    const DISCOVERY_MARGIN: Duration = Duration::from_millis(20);
+}

@@ -1,7 +1,13 @@
 -- Shared by every script that grants. A store can only grant safely if it can vouch for its own past: one record per
--- namespace or group, "<run_id> <until> <ttl> <floor>", says which server wrote last (run_id), until when new grants
--- must wait (until, server ms), the longest ttl ever granted (ttl, ms), and the timestamp below which forgotten
--- holders may have minted (floor, ms).
+-- namespace or group, "<run_id> <until> <ttl> <floor> <acked> <vouched> <alone>", says which server wrote last (run_id),
+-- until when new grants must wait (until, server ms), the longest ttl ever granted (ttl, ms), the timestamp below which
+-- forgotten holders may have minted (floor, ms), whether replicas acknowledge every grant before it takes effect (acked,
+-- 0 or 1), whether the wait is only for what the record shows as held (vouched, 0 or 1), and since when no replica is
+-- connected although there was one (alone, server ms, 0 while there is).
+--
+-- Why acked can be trusted after a failover: what replicas have is always a prefix of what the master wrote. Where that
+-- prefix holds the mark, it holds everything before it, and everything that took effect after it was acknowledged; who
+-- takes the mark away has that acknowledged before his own grant takes effect.
 
 local function server_now()
   local time = redis.call('TIME')
@@ -21,60 +27,118 @@ end
 local function history_read(key)
   local text = redis.call('HGET', key, 'history')
   if not text then return nil end
-  local run, till, ttl, floor = string.match(text, '^(%S+) (%d+) (%d+) (%d+)$')
+  local run, till, ttl, floor, acked, vouched, alone =
+    string.match(text, '^(%S+) (%d+) (%d+) (%d+) ([01]) ([01]) (%d+)$')
   if not run then return nil end
-  return { run = run, till = tonumber(till), ttl = tonumber(ttl), floor = tonumber(floor) }
+  return {
+    run = run, till = tonumber(till), ttl = tonumber(ttl), floor = tonumber(floor),
+    acked = acked == '1', vouched = vouched == '1', alone = tonumber(alone),
+  }
 end
 
 local function history_write(key, past)
-  redis.call('HSET', key, 'history', past.run .. ' ' .. digits(past.till) .. ' ' .. digits(past.ttl) .. ' ' .. digits(past.floor))
+  redis.call('HSET', key, 'history', past.run .. ' ' .. digits(past.till) .. ' ' .. digits(past.ttl) .. ' '
+    .. digits(past.floor) .. (past.acked and ' 1' or ' 0') .. (past.vouched and ' 1 ' or ' 0 ') .. digits(past.alone))
 end
 
--- Marks the past as doubtful from now on: nothing new is granted for one ttl, the longest that was ever granted, and
--- what is granted afterwards mints above everything that a forgotten holder may still be minting.
-local function history_doubt(key, past, run, now, ttl, skew)
+-- Marks the past as doubtful from now on: for one ttl, the longest that was ever granted, nothing new is granted, or
+-- where `vouched` only what the record shows as never granted or given back. What is granted afterwards mints above
+-- everything that a forgotten holder may still be minting.
+local function history_doubt(key, past, run, now, ttl, skew, vouched)
   local longest = math.max(ttl, past and past.ttl or 0)
-  local till = now + longest
-  local floor = math.max(till + skew, past and past.floor or 0)
-  history_write(key, { run = run, till = till, ttl = longest, floor = floor })
-  return till
+  local doubtful = {
+    run = run, till = now + longest, ttl = longest, alone = 0,
+    floor = math.max(now + longest + skew, past and past.floor or 0),
+    acked = vouched and past.acked or false, vouched = vouched or false,
+  }
+  history_write(key, doubtful)
+  return doubtful
 end
 
--- Says whether a grant is safe now: 'known' and the floor; 'suspect', the ms to wait and whether the server's
--- identity was found changed just now; or 'absent' and a token.
+-- How many replicas are connected, in step, and were heard of within 10 s (the default of min-replicas-max-lag).
+local function good_replicas()
+  local info = redis.pcall('INFO', 'replication')
+  local good = 0
+  if type(info) == 'string' then
+    for lag in string.gmatch(info, 'slave%d+:[^\r\n]*state=online[^\r\n]*lag=(%d+)') do
+      if tonumber(lag) <= 10 then good = good + 1 end
+    end
+  end
+  return good
+end
+
+-- How many replicas must acknowledge a grant before it takes effect: 'all' that are good, a number, or 'never' any.
+-- nil where there is nothing to be granted now: how many there are, how many are wanted, and the ms to wait where that
+-- helps. A server that has just lost every replica may itself have been succeeded: it waits for one ttl.
+local function history_acknowledgements(key, past, acks, now)
+  local before, since = past.acked, past.alone
+  local good = (acks ~= 'never' or past.acked) and good_replicas() or 0
+  local need = acks == 'all' and good or tonumber(acks) or 0
+  if acks == 'never' then
+    need, past.acked, past.alone = before and good or 0, false, 0
+  elseif good < need then
+    return nil, good, need
+  elseif need == 0 and before then
+    if past.alone == 0 then past.alone = now end
+    local wait = past.alone + past.ttl - now
+    if 0 < wait then
+      if since == 0 then history_write(key, past) end
+      return nil, 0, 1, wait
+    end
+    past.acked, past.alone = false, 0
+  else
+    past.acked, past.alone = 0 < need, 0
+  end
+  if past.acked ~= before or past.alone ~= since then history_write(key, past) end
+  return need
+end
+
+-- Says whether a grant is safe now, in `standing`:
+--   'known'    with floor and need, how many replicas must acknowledge it first
+--   'vouched'  as known, but only for what the record shows as never granted or given back; for the rest: wait, ms
+--   'suspect'  wait, ms; changed where the server's identity was found changed just now
+--   'few'      good, need: too few replicas
+--   'absent'   token
 -- mode: 'ask' (nothing is known of an absent past), 'first:<token>' (silence was heard since the token was given: this
 -- is the first use) or 'voice' (somebody was heard: an absent past was lost). The token makes a late 'first' harmless:
 -- it went with everything else if the store has forgotten its past since, and then nobody has listened yet.
-local function history_admit(key, now, mode, ttl, skew)
-  local past, run = history_read(key), run_id()
+-- acks: see history_acknowledgements.
+local function history_admit(key, now, mode, ttl, skew, acks)
+  local past, run, changed = history_read(key), run_id(), false
   if not past then
-    if mode == 'voice' then return 'suspect', history_doubt(key, nil, run, now, ttl, skew) - now end
+    if mode == 'voice' then
+      history_doubt(key, nil, run, now, ttl, skew)
+      return { standing = 'suspect', wait = ttl }
+    end
     local token = redis.call('HGET', key, 'discovery')
     if not token or string.sub(token, 1, #run + 1) ~= run .. '@' then
       token = run .. '@' .. digits(now)
       redis.call('HSET', key, 'discovery', token)
-      return 'absent', token
+      return { standing = 'absent', token = token }
     end
-    if mode ~= 'first:' .. token then return 'absent', token end
+    if mode ~= 'first:' .. token then return { standing = 'absent', token = token } end
     redis.call('HDEL', key, 'discovery')
-    history_write(key, { run = run, till = 0, ttl = ttl, floor = 0 })
-    return 'known', 0
-  end
-  if run ~= '?' and past.run ~= '?' and past.run ~= run then
-    return 'suspect', history_doubt(key, past, run, now, ttl, skew) - now, true
-  end
-  if now < past.till then
+    past = { run = run, till = 0, ttl = ttl, floor = 0, acked = false, vouched = false, alone = 0 }
+    history_write(key, past)
+  elseif run ~= '?' and past.run ~= '?' and past.run ~= run then
+    -- A doubt that nobody vouched for lasts until its end.
+    local vouched = past.acked and (past.till <= now or past.vouched)
+    past, changed = history_doubt(key, past, run, now, ttl, skew, vouched), true
+  elseif past.till > now + past.ttl then
     -- A clock that was set back must not prolong the wait beyond one ttl.
-    if past.till > now + past.ttl then
-      past.till = now + past.ttl
-      history_write(key, past)
-    end
-    return 'suspect', past.till - now
+    past.till = now + past.ttl
+    history_write(key, past)
   end
+  local wait = math.max(0, past.till - now)
+  if 0 < wait and not past.vouched then return { standing = 'suspect', wait = wait, changed = changed } end
+  local need, good, wanted, alone = history_acknowledgements(key, past, acks, now)
+  if alone then return { standing = 'suspect', wait = math.max(wait, alone), changed = changed } end
+  if not need then return { standing = 'few', good = good, need = wanted } end
   if past.ttl < ttl or (past.run == '?' and run ~= '?') then
     past.ttl = math.max(past.ttl, ttl)
     if run ~= '?' then past.run = run end
     history_write(key, past)
   end
-  return 'known', past.floor
+  if 0 < wait then return { standing = 'vouched', floor = 0, need = need, wait = wait, changed = changed } end
+  return { standing = 'known', floor = past.floor, need = need }
 end

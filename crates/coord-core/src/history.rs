@@ -41,6 +41,37 @@ impl Mode {
     }
 }
 
+/// Which grants take effect only when replicas have acknowledged them.
+///
+/// A master that fails takes with it what its replicas had not received. A grant that they acknowledged is not among
+/// that, so after a failover whatever the survivor shows as free is free, and nobody waits. Waiting happens on a
+/// connection of its own and costs a round trip and a replica's answer, once for each machine ID or change of buckets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Acknowledge {
+    /// Every replica that is connected and in step, where there are any. A master that has just lost all of them grants
+    /// nothing for one ttl. The default.
+    #[default]
+    All,
+    /// At least so many, always: with fewer nothing is granted. 1 to 100.
+    AtLeast(u32),
+    /// None: after a failover new grants wait for one ttl.
+    Never,
+}
+
+impl Acknowledge {
+    /// The script argument. A store that has no connection to wait on waits for nobody.
+    #[must_use]
+    pub fn as_arg(self, can_confirm: bool) -> String {
+        match self {
+            _ if !can_confirm => "never".to_owned(),
+            Self::All => "all".to_owned(),
+            Self::AtLeast(count) => count.to_string(),
+            Self::Never => "never".to_owned(),
+        }
+    }
+}
+
 /// What listening found.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     error::AcquireError,
-    protocol::{self, Identity, Slot},
+    protocol::{self, Identity, RenewReply, Slot},
     search::{Progress, Search, Step},
 };
 
@@ -87,6 +87,7 @@ impl Acquisition {
                     search = new_search(&mut self.rng);
                     deadline
                 }
+                (AcquireError::TooFewReplicas { .. }, Patience::Until(deadline)) => deadline,
                 _ => return Err(error),
             };
             if give_up_at <= now + pause {
@@ -116,20 +117,21 @@ impl Acquisition {
             } => {
                 let sent = self.clock.now();
                 let wall_ms = self.clock.wall_ms();
-                let command = self
-                    .identity
-                    .acquire(holder, &slots, wall_ms, &mode, lenient);
+                let command = self.identity.acquire(
+                    holder,
+                    &slots,
+                    wall_ms,
+                    &mode,
+                    lenient,
+                    self.store.can_confirm(),
+                );
                 let reply = self.ask(command).await.map_err(AcquireError::Store)?;
                 let reply =
                     protocol::parse_acquire(&reply, holder, &slots).map_err(AcquireError::Store)?;
                 match search.handle_reply(wall_ms, reply) {
-                    // Too late to be worth anything, as after a pause of the process: the same question again.
-                    Progress::Granted(_)
-                        if self.identity.timing.deadline(sent) <= self.clock.now() =>
-                    {
-                        Ok(None)
+                    Progress::Granted { slot, replicas } => {
+                        self.take_up(Granted { slot, sent }, replicas).await
                     }
-                    Progress::Granted(slot) => Ok(Some(Granted { slot, sent })),
                     Progress::Continue => Ok(None),
                     Progress::Failed(error) => Err(error),
                 }
@@ -162,6 +164,61 @@ impl Acquisition {
                 search.handle_waited();
                 Ok(None)
             }
+        }
+    }
+
+    /// The grant, once replicas have acknowledged it. `None` where it came to nothing and the question stays.
+    async fn take_up(
+        &mut self,
+        granted: Granted,
+        replicas: u32,
+    ) -> Result<Option<Granted>, AcquireError> {
+        if replicas != 0 && self.store.can_confirm() && !self.confirm(&granted, replicas).await? {
+            return Ok(None);
+        }
+        // Too late to be worth anything, as after a pause of the process: the same question again.
+        let in_time = self.clock.now() < self.identity.timing.deadline(granted.sent);
+        Ok(in_time.then_some(granted))
+    }
+
+    /// Renews the slot on a connection of its own and waits there for the replicas: a renewal says whether the server
+    /// that they replicate is still one that knows of the grant.
+    async fn confirm(&self, granted: &Granted, wanted: u32) -> Result<bool, AcquireError> {
+        let slot = &granted.slot;
+        let till_ms = slot.server_ms.saturating_add(self.identity.timing.ttl_ms());
+        let command = self
+            .identity
+            .renew(slot, self.clock.wall_ms(), slot.floor_ms, till_ms);
+        let confirmed = self
+            .store
+            .confirm(&command, wanted, Heartbeat::RESPONSE_TIMEOUT)
+            .await;
+        let outcome = confirmed.and_then(|(reply, found)| {
+            let renewed = protocol::parse_renew(&reply)?;
+            Ok((matches!(renewed, RenewReply::Renewed { .. }), found))
+        });
+        match outcome {
+            Ok((true, found)) if wanted <= found => Ok(true),
+            // Another server answers now, or the slot is another's: the search goes on.
+            Ok((false, _)) => {
+                self.give_back(slot).await;
+                Ok(false)
+            }
+            Ok((true, found)) => {
+                self.give_back(slot).await;
+                Err(AcquireError::TooFewReplicas { found, wanted })
+            }
+            Err(error) => {
+                self.give_back(slot).await;
+                Err(AcquireError::Store(error))
+            }
+        }
+    }
+
+    /// Frees what did not take effect. Where that fails its ttl does.
+    async fn give_back(&self, slot: &Slot) {
+        if let Err(error) = self.ask(self.identity.release(slot, slot.floor_ms)).await {
+            tracing::debug!(id = slot.number, %error, "an unacknowledged grant was not given back");
         }
     }
 

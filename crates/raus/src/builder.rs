@@ -8,6 +8,7 @@ use coord_core::{
     clock::Clock,
     connect::{self, Connector},
     endpoint::Endpoint,
+    history::Acknowledge,
     lease::Timing,
     namespace::Namespace,
     spawn::Placement,
@@ -40,6 +41,7 @@ pub struct Builder {
     max_candidates: usize,
     release_timeout: Duration,
     max_clock_skew: Duration,
+    acknowledge: Acknowledge,
     label: String,
     reacquire: bool,
     settings: connect::Settings,
@@ -61,6 +63,7 @@ impl Builder {
             max_candidates: 64,
             release_timeout: Duration::from_secs(30),
             max_clock_skew: Duration::from_secs(10),
+            acknowledge: Acknowledge::default(),
             label: String::new(),
             reacquire: false,
             settings: connect::Settings::default(),
@@ -102,6 +105,13 @@ impl Builder {
     /// the server's clock when a slot is taken over. Defaults to 10 s.
     pub const fn max_clock_skew(mut self, max_clock_skew: Duration) -> Self {
         self.max_clock_skew = max_clock_skew;
+        self
+    }
+
+    /// Which replicas have to acknowledge a grant before it takes effect. Defaults to all that are connected, where
+    /// there are any.
+    pub const fn acknowledge(mut self, acknowledge: Acknowledge) -> Self {
+        self.acknowledge = acknowledge;
         self
     }
 
@@ -159,6 +169,11 @@ impl Builder {
                 value: self.max_candidates,
             });
         }
+        if let Acknowledge::AtLeast(replicas) = self.acknowledge
+            && !(1..=100).contains(&replicas)
+        {
+            return Err(ConfigError::Replicas { value: replicas });
+        }
         let minute = Duration::from_secs(60);
         check_duration("discovery", self.discovery, Duration::ZERO, minute)?;
         check_duration(
@@ -202,6 +217,7 @@ impl Builder {
             label: self.label,
             timing,
             max_clock_skew: self.max_clock_skew,
+            acknowledge: self.acknowledge,
             reacquire: self.reacquire,
             settings: Settings {
                 range: self.range,

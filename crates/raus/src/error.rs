@@ -42,6 +42,12 @@ pub enum ConfigError {
         /// The rejected value.
         value: usize,
     },
+    /// The number of replicas that must acknowledge.
+    #[error("acknowledge of at least {value} replicas is out of bounds; choose between 1 and 100")]
+    Replicas {
+        /// The rejected value.
+        value: u32,
+    },
     /// A duration is out of bounds.
     #[error("{option} of {value:?} is out of bounds; choose between {min:?} and {max:?}")]
     Duration {
@@ -94,6 +100,17 @@ pub enum AcquireError {
         wait: Duration,
         /// What was left of the caller's time.
         limit: Duration,
+    },
+    /// Too few replicas would acknowledge the grant, or did in time; it was given back.
+    #[error(
+        "{found} of {wanted} replicas acknowledged the grant, which was given back; mend replication, or choose another \
+         Acknowledge (see Builder::acknowledge)"
+    )]
+    TooFewReplicas {
+        /// How many did.
+        found: u32,
+        /// How many were wanted.
+        wanted: u32,
     },
     /// Something else lives under a key that this crate needs.
     #[error(

@@ -72,6 +72,7 @@ mod tenure;
 pub use coord_core::{
     clock::{Clock, Instant, SystemClock, TokioClock},
     endpoint::EndpointError,
+    history::Acknowledge,
     lease::TimingError,
     namespace::NamespaceError,
     spawn::{Placement, Spawn},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coord_core::{
-    history::Mode,
+    history::{Acknowledge, Mode},
     lease::Timing,
     store::{Command, Reply, StoreError},
 };
@@ -18,6 +18,7 @@ pub(crate) struct Identity {
     pub(crate) label: String,
     pub(crate) timing: Timing,
     pub(crate) max_clock_skew: Duration,
+    pub(crate) acknowledge: Acknowledge,
 }
 
 /// What the store keeps of one grant.
@@ -33,12 +34,34 @@ pub(crate) struct Slot {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AcquireReply {
-    Granted(Slot),
-    Taken { held: u64, ahead: u64 },
-    Suspect { wait: Duration },
-    Absent { token: String },
-    Skew { server_ms: u64 },
-    WrongType { key: String, found: String },
+    /// Where `replicas` is not 0, the grant takes effect once so many have acknowledged it.
+    Granted {
+        slot: Slot,
+        replicas: u32,
+    },
+    Taken {
+        held: u64,
+        ahead: u64,
+    },
+    /// `spares`: slots that were never granted, or given back, would be granted now.
+    Suspect {
+        wait: Duration,
+        spares: bool,
+    },
+    TooFewReplicas {
+        found: u32,
+        wanted: u32,
+    },
+    Absent {
+        token: String,
+    },
+    Skew {
+        server_ms: u64,
+    },
+    WrongType {
+        key: String,
+        found: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +83,7 @@ impl Identity {
         wall_ms: u64,
         mode: &Mode,
         lenient: bool,
+        can_confirm: bool,
     ) -> Command {
         let keys = std::iter::once(self.keys.slots())
             .chain(slots.iter().map(|&slot| self.keys.lock(slot)))
@@ -72,6 +96,7 @@ impl Identity {
             self.label.clone(),
             mode.as_arg(),
             u8::from(lenient).to_string(),
+            self.acknowledge.as_arg(can_confirm),
         ];
         args.extend(slots.iter().map(u32::to_string));
         Command::Eval {
@@ -135,7 +160,7 @@ pub(crate) fn parse_acquire(
     let parsed = || -> Option<AcquireReply> {
         let items = reply.as_array()?;
         Some(match (items.first()?.as_str()?, &items[1..]) {
-            ("granted", [number, fence, floor, horizon, server]) => {
+            ("granted", [number, fence, floor, horizon, server, replicas]) => {
                 let slot = Slot {
                     number: u32::try_from(number.as_u64()?).ok()?,
                     holder,
@@ -150,14 +175,22 @@ pub(crate) fn parse_acquire(
                 {
                     return None;
                 }
-                AcquireReply::Granted(slot)
+                AcquireReply::Granted {
+                    slot,
+                    replicas: u32::try_from(replicas.as_u64()?).ok()?,
+                }
             }
             ("taken", [held, ahead]) => AcquireReply::Taken {
                 held: held.as_u64()?,
                 ahead: ahead.as_u64()?,
             },
-            ("suspect", [wait]) => AcquireReply::Suspect {
+            ("suspect", [wait, spares]) => AcquireReply::Suspect {
                 wait: Duration::from_millis(wait.as_u64()?).min(Timing::MAX_TTL),
+                spares: spares.as_u64()? == 1,
+            },
+            ("few", [found, wanted]) => AcquireReply::TooFewReplicas {
+                found: u32::try_from(found.as_u64()?).ok()?,
+                wanted: u32::try_from(wanted.as_u64()?).ok()?,
             },
             ("absent", [token]) => AcquireReply::Absent {
                 token: token.as_str()?.to_owned(),

@@ -2,7 +2,9 @@
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
-use coord_core::{connect::Connector, heartbeat::Heartbeat, lease::Timing, store::Store};
+use coord_core::{
+    connect::Connector, heartbeat::Heartbeat, history::Acknowledge, lease::Timing, store::Store,
+};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -31,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) label: String,
     pub(crate) timing: Timing,
     pub(crate) max_clock_skew: Duration,
+    pub(crate) acknowledge: Acknowledge,
     pub(crate) reacquire: bool,
     pub(crate) settings: Settings,
 }
@@ -150,6 +153,7 @@ impl Shared {
             label: self.label.clone(),
             timing: self.timing,
             max_clock_skew: self.max_clock_skew,
+            acknowledge: self.acknowledge,
         };
         let mut acquisition = Acquisition {
             store: Arc::clone(heartbeat.store()),

@@ -28,7 +28,11 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) enum Progress {
     Continue,
-    Granted(Slot),
+    /// Takes effect once so many replicas have acknowledged it.
+    Granted {
+        slot: Slot,
+        replicas: u32,
+    },
     Failed(AcquireError),
 }
 
@@ -89,11 +93,14 @@ impl Search {
         // What was heard counts for one call: the next absence, if any, is another one.
         self.mode = Mode::Ask;
         match reply {
-            AcquireReply::Granted(slot) => Progress::Granted(slot),
+            AcquireReply::Granted { slot, replicas } => Progress::Granted { slot, replicas },
             AcquireReply::Taken { held, ahead } => self.handle_taken(held, ahead),
-            AcquireReply::Suspect { wait } => {
-                self.pending = Some(Step::Wait(wait));
+            AcquireReply::Suspect { wait, spares } => {
+                self.handle_suspect(wait, spares);
                 Progress::Continue
+            }
+            AcquireReply::TooFewReplicas { found, wanted } => {
+                Progress::Failed(AcquireError::TooFewReplicas { found, wanted })
             }
             AcquireReply::Absent { token } => {
                 self.pending = Some(Step::Listen { token });
@@ -118,6 +125,23 @@ impl Search {
     /// [`Step::Wait`] is over.
     pub(crate) fn handle_waited(&mut self) {
         self.pending = None;
+    }
+
+    /// Where spare slots would be granted, the rest of the range is asked for one before there is nothing left but to
+    /// wait. Then everything is asked for anew.
+    fn handle_suspect(&mut self, wait: Duration, spares: bool) {
+        if spares {
+            self.offer = self.walk.chunk(Self::CHUNK);
+            if !self.offer.is_empty() {
+                return;
+            }
+        }
+        self.pending = Some(Step::Wait(wait));
+        if spares {
+            (self.held, self.ahead) = (0, 0);
+            self.walk = self.fresh_walk.clone();
+            self.offer = self.walk.chunk(Self::CHUNK);
+        }
     }
 
     fn handle_taken(&mut self, held: u64, ahead: u64) -> Progress {
@@ -246,6 +270,7 @@ mod tests {
             0,
             AcquireReply::Suspect {
                 wait: Duration::from_secs(1),
+                spares: false,
             },
         );
         assert_eq!(search.step(), Step::Wait(Duration::from_secs(1)));
@@ -257,6 +282,23 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    #[test]
+    fn the_whole_range_is_asked_for_a_spare_slot_before_a_wait() {
+        let mut search = search(2_000, 64, 3);
+        let suspect = || AcquireReply::Suspect {
+            wait: Duration::from_secs(1),
+            spares: true,
+        };
+        let mut offers = 0;
+        while matches!(search.step(), Step::Offer { .. }) {
+            offers += 1;
+            search.handle_reply(0, suspect());
+        }
+        assert_eq!(offers, 3);
+        search.handle_waited();
+        assert_eq!(offered(&search).len(), 1_024);
     }
 
     #[test]

@@ -37,8 +37,8 @@ impl Mistake for Mutant {
                 ),
             ],
             (Self::HorizonIgnored, "acquire") => &[(
-                "local floor = math.max(old.horizon, detail)",
-                "local floor = detail",
+                "local floor = math.max(old.horizon, past.floor)",
+                "local floor = past.floor",
             )],
             (Self::ReleaseWithoutOwnerCheck, "release") => &[
                 (

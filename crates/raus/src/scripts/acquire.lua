@@ -9,27 +9,39 @@
 -- ARGV[5]   label of the holder, may be empty; a free slot last held under it is taken first
 -- ARGV[6]   what the holder knows of an absent past: 'ask', 'first:<token>' or 'voice' (see history_admit)
 -- ARGV[7]   '1' to accept a slot whose horizon lies further ahead than ARGV[4], else '0'
--- ARGV[8..] slot numbers of KEYS[2..]
+-- ARGV[8]   how many replicas the holder will have acknowledge the grant: 'all', a number or 'never'
+-- ARGV[9..] slot numbers of KEYS[2..]
 --
--- Reply     {'granted', slot, fence, floor, horizon, server ms}; the numbers from fence on as strings
+-- Reply     {'granted', slot, fence, floor, horizon, server ms, need}; the numbers from fence to server ms as strings;
+--           where need is not 0, the grant takes effect once so many replicas have acknowledged it (see renew.lua)
 --           {'taken', how many are held, how many are free but too far ahead}
---           {'suspect', ms to wait} | {'absent', token} | {'skew', server ms as a string} | {'wrongtype', key, type}
+--           {'suspect', ms to wait, '1' where slots that were never granted or given back would be granted, else '0'}
+--           {'few', replicas, how many are wanted}
+--           {'absent', token} | {'skew', server ms as a string} | {'wrongtype', key, type}
 --
 -- Guarantees: a slot is granted only where its lock key does not exist and the lease on record is over, so never while
--- any holder's ttl runs (a lock that was evicted or deleted frees nothing), and never where the past is in doubt. The fence is above every fence granted for the slot before, the floor at or above
--- every horizon acknowledged before. The same holder asking again for a slot that it has gets the same grant with
+-- any holder's ttl runs (a lock that was evicted or deleted frees nothing), and never where the past is in doubt. After a
+-- failover that replicas vouch for, what the record shows as held is not granted for one ttl, because its renewals may
+-- be lost. The fence is above every fence granted for the slot before, the floor at or above every horizon acknowledged
+-- before. The same holder asking again for a slot that it has gets the same grant with
 -- the ttl started anew. Nothing is written unless the slot is granted or the past is put on record.
 
 local slots = KEYS[1]
 local holder, ttl, wall, skew = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local label, mode, lenient = ARGV[5], ARGV[6], ARGV[7] == '1'
-local FIRST = 7
+local label, mode, lenient, acks = ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8]
+local FIRST = 8
 
 local refused = wrong_type(slots)
 if refused then return refused end
 
 local now, now_us = server_now()
 if math.abs(wall - now) > skew then return { 'skew', digits(now) } end
+
+local function granted(slot, record, need)
+  return {
+    'granted', tonumber(slot), digits(record.fence), digits(record.floor), digits(record.horizon), digits(now), need,
+  }
+end
 
 local count = #KEYS - 1
 local values = redis.call('MGET', unpack(KEYS, 2))
@@ -44,7 +56,7 @@ for i = 1, count do
       record.till = now + ttl
       redis.call('HSET', slots, slot, record_text(record))
       redis.call('PEXPIRE', KEYS[1 + i], ttl)
-      return { 'granted', tonumber(slot), digits(record.fence), digits(record.floor), digits(record.horizon), digits(now) }
+      return granted(slot, record, tonumber(acks) or good_replicas())
     end
     held = held + 1
   elseif values[i] or redis.call('EXISTS', KEYS[1 + i]) == 1 then
@@ -68,34 +80,42 @@ local function record_of(i)
   records[i] = records[i] or record_parse(redis.call('HGET', slots, ARGV[FIRST + i])) or NONE
   return records[i]
 end
-local chosen, ahead = nil, 0
+-- The best one, and the best one of those that nobody ever held or that were given back.
+local chosen, spare, ahead = nil, nil, 0
 if label ~= '' then
   for _, i in ipairs(free) do
     local record = records[i]
-    if not chosen and record.label == label and record.till <= now and record.horizon <= now + skew then chosen = i end
+    if not chosen and record.label == label and record.till <= now and record.horizon <= now + skew then
+      chosen, spare = i, record.till == 0 and i or nil
+    end
   end
 end
-if not chosen then
+local function search(only_spare)
   for _, i in ipairs(free) do
     local record = record_of(i)
     if record.till > now then
       held = held + 1
-    elseif lenient or record.horizon <= now + skew then
-      chosen = i
-      break
-    else
+    elseif not lenient and record.horizon > now + skew then
       ahead = ahead + 1
+    elseif record.till == 0 or not only_spare then
+      return i
     end
   end
 end
+chosen = chosen or search(false)
 if not chosen then return { 'taken', held, ahead } end
 
-local standing, detail = history_admit(slots, now, mode, ttl, skew)
-if standing == 'absent' then return { 'absent', detail } end
-if standing == 'suspect' then return { 'suspect', detail } end
+local past = history_admit(slots, now, mode, ttl, skew, acks)
+if past.standing == 'absent' then return { 'absent', past.token } end
+if past.standing == 'suspect' then return { 'suspect', past.wait, '0' } end
+if past.standing == 'few' then return { 'few', past.good, past.need } end
+if past.standing == 'vouched' then
+  chosen = spare or search(true)
+  if not chosen then return { 'suspect', past.wait, '1' } end
+end
 
 local old = records[chosen]
-local floor = math.max(old.horizon, detail)
+local floor = math.max(old.horizon, past.floor)
 local record = {
   fence = math.max(old.fence + 1, now_us),
   horizon = next_horizon(now, wall, skew, floor, ttl),
@@ -106,6 +126,4 @@ local record = {
 -- The record first: were the lock refused (memory full), a raised horizon would cost a wait and nothing else.
 redis.call('HSET', slots, ARGV[FIRST + chosen], record_text(record))
 redis.call('SET', KEYS[1 + chosen], holder, 'NX', 'PX', ttl)
-return {
-  'granted', tonumber(ARGV[FIRST + chosen]), digits(record.fence), digits(record.floor), digits(record.horizon), digits(now),
-}
+return granted(ARGV[FIRST + chosen], record, past.need)

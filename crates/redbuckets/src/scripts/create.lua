@@ -45,7 +45,9 @@ local function create(buckets, assignment, ttl, discovery, lost)
   if past or lost then
     doubt(ttl)
   else
-    history_write(KEYS[1], { run = run_id(), till = now + discovery, ttl = ttl, floor = 0 })
+    history_write(KEYS[1], {
+      run = run_id(), till = now + discovery, ttl = ttl, floor = 0, acked = false, vouched = false, alone = 0,
+    })
   end
   ring_reset(ring_free())
 end

@@ -24,14 +24,14 @@ end
 -- 'known', or 'suspect' and the ms to wait. The floor that history keeps is for timestamps; epochs do without, because
 -- whatever was granted and forgotten was granted before the wait began, by a clock that is not a ttl ahead.
 local function admit(ttl)
-  local standing, detail, changed = history_admit(KEYS[1], now, 'ask', ttl, 0)
-  if changed then
+  local past = history_admit(KEYS[1], now, 'ask', ttl, 0, 'never')
+  if past.changed then
     new_generation()
     group.doubted = true
-  elseif standing == 'known' and group.doubted then
+  elseif past.standing == 'known' and group.doubted then
     group.doubted, group.dirty = false, true
   end
-  return standing, detail
+  return past.standing, past.wait
 end
 
 -- The nodes of the table -----------------------------------------------------------------------------------------

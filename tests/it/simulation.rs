@@ -171,3 +171,16 @@ fn a_release_without_owner_check_is_caught() {
         &[TWO_HOLDERS, TWICE, FALLING, ROBBED, CHANGED],
     );
 }
+
+#[test]
+fn a_grant_before_its_acknowledgement_is_caught() {
+    must_be_caught(
+        Mutant::GrantBeforeAcknowledgement,
+        &[TWO_HOLDERS, TWICE, FALLING],
+    );
+}
+
+#[test]
+fn ignoring_lost_renewals_is_caught() {
+    must_be_caught(Mutant::LostRenewalsIgnored, &[TWO_HOLDERS, TWICE, FALLING]);
+}

@@ -15,6 +15,10 @@ pub(super) enum Mutant {
     DeadlineFromReply,
     /// A release deletes whatever key it finds, as the original's DEL does.
     ReleaseWithoutOwnerCheck,
+    /// A grant takes effect before the replicas have it.
+    GrantBeforeAcknowledgement,
+    /// After a failover that replicas vouch for, what looks expired is granted at once.
+    LostRenewalsIgnored,
 }
 
 impl Mistake for Mutant {
@@ -40,6 +44,12 @@ impl Mistake for Mutant {
                 "local floor = math.max(old.horizon, past.floor)",
                 "local floor = past.floor",
             )],
+            (Self::GrantBeforeAcknowledgement, "acquire") => {
+                &[("digits(now), need,", "digits(now), 0,")]
+            }
+            (Self::LostRenewalsIgnored, "acquire") => {
+                &[("elseif record.till == 0 or not only_spare then", "else")]
+            }
             (Self::ReleaseWithoutOwnerCheck, "release") => &[
                 (
                     "if found ~= false and found ~= holder then return { 'not_held' } end",

@@ -7,7 +7,7 @@ use std::{
 
 use coord_core::store::embedded::{Embedded, EmbeddedStore};
 use coord_tests::gate::Gate;
-use raus::{Clock, MachineId, Placement, Raus, TokioClock};
+use raus::{Acknowledge, Clock, MachineId, Placement, Raus, TokioClock};
 use snowflake::{ClockMode, Generator};
 
 use super::{
@@ -98,6 +98,11 @@ impl Process {
             .clock(shared_clock)
             .placement(Placement::Custom(Arc::new(gate.clone())))
             .seed(seed)
+            .acknowledge(if seed % 8 == 0 {
+                Acknowledge::Never
+            } else {
+                Acknowledge::All
+            })
             .reacquire(true)
             .build()
             .expect("valid");

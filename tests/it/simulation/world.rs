@@ -1,5 +1,7 @@
 //! One run: a store, some processes, faults drawn from a seed, and the checks after every step.
 
+mod replicas;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
@@ -7,9 +9,10 @@ use std::{
 
 use coord_core::{
     clock::{Clock, Instant, TokioClock},
-    store::embedded::{Embedded, Snapshot},
+    store::embedded::Embedded,
 };
 
+use self::replicas::Replicas;
 use super::{
     ledger::{Holder, Ledger},
     mutants::Mutant,
@@ -41,7 +44,7 @@ pub(super) struct World {
     server_share: f64,
     processes: Vec<Process>,
     next_number: usize,
-    snapshots: Vec<Snapshot>,
+    replicas: Replicas,
     peer: Option<Peer>,
     /// What ends when: a pause, a partition, an outage.
     repairs: Vec<(Instant, Repair)>,
@@ -67,6 +70,7 @@ impl World {
         let mut rng = fastrand::Rng::with_seed(seed);
         let clock = TokioClock::new(Duration::from_secs(1_800_000_000));
         let embedded = Embedded::with_seed(Arc::new(clock.clone()), rng.u64(..));
+        let replicated = rng.u8(0..3) == 0;
         Self {
             slots: rng.u32(2..=5),
             fault_rate: 0.01 + 0.11 * rng.f64(),
@@ -79,10 +83,10 @@ impl World {
             mutant,
             ledger: Arc::new(Mutex::new(Ledger::new(clock.clone()))),
             clock,
+            replicas: Replicas::new(replicated, &embedded),
             embedded,
             processes: Vec::new(),
             next_number: 0,
-            snapshots: Vec::new(),
             peer: None,
             repairs: Vec::new(),
             calm: None,
@@ -93,7 +97,15 @@ impl World {
 
     pub(super) async fn run(mut self) -> Outcome {
         let processes = self.rng.usize(3..=8);
-        self.log(&format!("{} slots, {processes} processes", self.slots));
+        let replicas = if self.replicas.are_wanted() {
+            "with"
+        } else {
+            "no"
+        };
+        self.log(&format!(
+            "{} slots, {processes} processes, {replicas} replicas",
+            self.slots
+        ));
         for _ in 0..processes {
             self.start_process();
         }
@@ -124,9 +136,7 @@ impl World {
         self.step_peer();
         self.check();
         if self.calm.is_none() && self.rng.f64() < 0.05 && self.ledger().grants > 0 {
-            self.snapshots.push(self.embedded.snapshot());
-            let excess = self.snapshots.len().saturating_sub(3);
-            self.snapshots.drain(..excess);
+            self.replicas.remember(&self.embedded);
         }
     }
 
@@ -277,7 +287,8 @@ impl World {
 
     fn break_server(&mut self) {
         let rng = &mut self.rng;
-        let what = match rng.u32(0..25) {
+        let kinds = if self.replicas.are_wanted() { 32 } else { 25 };
+        let what = match rng.u32(0..kinds) {
             0..5 => {
                 self.embedded.set_available(false);
                 let until = self.clock.now() + Duration::from_millis(rng.u64(100..=5_000));
@@ -295,7 +306,7 @@ impl World {
                 "restarts with its data"
             }
             14..19 => {
-                if let Some(snapshot) = rng.choice(&self.snapshots) {
+                if let Some(snapshot) = self.replicas.promotable(self.clock.now(), rng) {
                     self.embedded.rollback(snapshot);
                     self.peer = None;
                     self.ledger.lock().expect("not poisoned").excuse(4 * TTL);
@@ -308,7 +319,8 @@ impl World {
                 self.embedded.expire_evict(&format!("sim:id:{slot}"));
                 "evicts a lock"
             }
-            _ => return self.forget_everything(),
+            22..25 => return self.forget_everything(),
+            _ => self.replicas.change(self.clock.now(), &self.embedded, rng),
         };
         self.log(&format!("the server {what}"));
     }
@@ -327,7 +339,7 @@ impl World {
         self.repairs
             .retain(|(_, repair)| !matches!(repair, Repair::Available | Repair::Continue));
         self.calm = Some((self.clock.now() + TTL, number));
-        self.snapshots.clear();
+        self.replicas.forget();
         self.peer = None;
         self.ledger().excuse(4 * TTL);
         if self.rng.bool() {
@@ -364,6 +376,10 @@ impl World {
         }
         self.embedded.set_available(true);
         self.embedded.resume();
+        // A replica that is held back for ever lets nobody in, and says so; that is no fault that ends by itself.
+        if self.replicas.are_wanted() {
+            self.embedded.set_replicas(self.rng.u32(0..=2), false);
+        }
         let true_ms = self.clock.wall_ms();
         while self.processes.len() > self.slots as usize {
             self.processes.remove(0).kill();

@@ -4,3 +4,5 @@ mod checkers;
 mod processes;
 mod proxies;
 mod servers;
+mod tls;
+mod versions;

@@ -186,6 +186,7 @@ fn link(target: &Path, place: &Path) -> Result<()> {
 /// Where the tests' harness looks too.
 fn folder() -> PathBuf {
     let root = cargo::root();
+    let root = root.canonicalize().unwrap_or(root);
     match (
         env::var_os(FOLDER_VARIABLE),
         env::var_os("CARGO_TARGET_DIR"),

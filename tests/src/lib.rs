@@ -6,6 +6,7 @@
 
 pub mod buckets;
 pub mod clock;
+pub mod cluster;
 mod examples;
 pub mod gate;
 pub mod history;

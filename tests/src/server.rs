@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use self::builder::Role;
 
+pub(crate) use self::builder::quoted;
 pub use self::{binary::find_redis_server, builder::ServerBuilder, version::Version};
 use crate::{clock::FakeClock, port::Port, process::Process, wait};
 

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use redis::{FromRedisValue, Value};
 
 use super::RedisServer;
+use crate::wait;
 
 impl RedisServer {
     /// A connection as the `default` user that gives up after 1 s of connecting or 5 s of waiting for a reply.
@@ -54,6 +55,30 @@ impl RedisServer {
         Ok(fields
             .map(|(field, value)| (field.to_owned(), value.to_owned()))
             .collect())
+    }
+
+    /// Waits until this replica of `master` has everything that was written there before this call.
+    ///
+    /// # Errors
+    ///
+    /// When it has not within `within`, or `master` does not answer.
+    pub fn wait_caught_up(&self, master: &Self, within: Duration) -> Result<()> {
+        let written = master.info("replication")?;
+        let written = written
+            .get("master_repl_offset")
+            .context("a master without an offset")?;
+        let written: u64 = written.parse()?;
+        let caught_up = wait::until(within, || {
+            let info = self.info("replication").ok()?;
+            let received: u64 = info.get("slave_repl_offset")?.parse().ok()?;
+            (info.get("master_link_status")? == "up" && written <= received).then_some(())
+        });
+        caught_up.with_context(|| {
+            let (own, other) = (self.port(), master.port());
+            format!(
+                "the replica on port {own} lags behind its master on port {other} after {within:?}"
+            )
+        })
     }
 
     /// How often each command was called since the server started or [`RedisServer::reset_stats`], in lower case.

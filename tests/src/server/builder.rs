@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::Result;
@@ -142,6 +143,16 @@ impl ServerBuilder {
     #[must_use]
     pub fn replica_through(self, master: &RedisServer, proxy: &Proxy) -> Self {
         self.replica_at(master, proxy.port())
+    }
+
+    /// Makes it a cluster's node, on a port whose bus port is free too.
+    pub(crate) fn cluster_node(mut self, timeout: Duration) -> Self {
+        self.is_cluster_node = true;
+        let timeout_ms = timeout.as_millis();
+        // Its own address is told to it, so that it knows it before another node does.
+        self.config_line("cluster-enabled yes")
+            .config_line("cluster-announce-ip 127.0.0.1")
+            .config_line(format!("cluster-node-timeout {timeout_ms}"))
     }
 
     fn replica_at(mut self, master: &RedisServer, port: u16) -> Self {

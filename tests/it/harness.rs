@@ -4,6 +4,7 @@ mod checkers;
 mod clusters;
 mod processes;
 mod proxies;
+mod sentinels;
 mod servers;
 mod tls;
 mod versions;

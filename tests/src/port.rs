@@ -18,6 +18,7 @@ use anyhow::{Context, Result};
 pub struct Port {
     // The UDP port of the same number is the claim: exclusive, and gone with the process however that ends.
     claim: UdpSocket,
+    _bus: Option<UdpSocket>,
 }
 
 impl Port {
@@ -27,16 +28,31 @@ impl Port {
     ///
     /// When 1,000 tries found none.
     pub fn claim() -> Result<Self> {
-        static USED: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-        let mut used = USED.lock().expect("no holder of this lock panics");
-        (0..TRIES)
-            .map(|_| fastrand::u16(PORTS))
-            .filter(|port| used.insert(*port))
-            .find_map(|port| {
-                let claim = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
-                TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
-                Some(Self { claim })
+        Self::claim_if(|port| {
+            Some(Self {
+                claim: claimed(port)?,
+                _bus: None,
             })
+        })
+    }
+
+    /// [`Port::claim`] together with the port that a cluster node on it uses as its bus.
+    ///
+    /// # Errors
+    ///
+    /// When 1,000 tries found none.
+    pub fn claim_with_bus() -> Result<Self> {
+        Self::claim_if(|port| {
+            Some(Self {
+                claim: claimed(port)?,
+                _bus: Some(claimed(port + BUS_OFFSET)?),
+            })
+        })
+    }
+
+    fn claim_if(claim: impl Fn(u16) -> Option<Self>) -> Result<Self> {
+        (0..TRIES)
+            .find_map(|_| claim(fastrand::u16(PORTS)))
             .with_context(|| {
                 format!("no free port among {TRIES} tries in {PORTS:?}; stop what listens there")
             })
@@ -57,5 +73,21 @@ impl Port {
     }
 }
 
+/// The claim, where neither this process had the port before nor anybody has it now.
+fn claimed(port: u16) -> Option<UdpSocket> {
+    static USED: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let is_new = USED
+        .lock()
+        .expect("no holder of this lock panics")
+        .insert(port);
+    if !is_new {
+        return None;
+    }
+    let claim = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+    Some(claim)
+}
+
+const BUS_OFFSET: u16 = 10_000;
 const PORTS: Range<u16> = 10_000..22_000;
 const TRIES: usize = 1_000;

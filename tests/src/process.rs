@@ -1,8 +1,11 @@
 //! One child process: signals, a bounded wait, and an end that is never forgotten.
 
 use std::{
-    process::{Child, ExitStatus},
-    sync::{Mutex, MutexGuard},
+    ffi::OsStr,
+    io,
+    process::{Child, Command, ExitStatus},
+    sync::{LazyLock, Mutex, MutexGuard, mpsc},
+    thread,
     time::Duration,
 };
 
@@ -33,6 +36,47 @@ impl Process {
             pid: child.id(),
             child: Mutex::new(child),
         }
+    }
+
+    /// A call of `program` for [`Process::spawn`] that ends with this process, even where that is killed.
+    ///
+    /// Where `setpriv` (of util-linux) is not there, only dropping the [`Process`] ends it.
+    #[must_use]
+    pub fn command(program: impl AsRef<OsStr>) -> Command {
+        static HAS_SETPRIV: LazyLock<bool> = LazyLock::new(|| {
+            let tried = Command::new("setpriv").args(ON_DEATH).arg("true").output();
+            tried.is_ok_and(|output| output.status.success())
+        });
+        if !*HAS_SETPRIV {
+            return Command::new(program);
+        }
+        // It replaces itself by the program, so that the process number is the program's.
+        let mut command = Command::new("setpriv");
+        command.args(ON_DEATH).arg(program);
+        command
+    }
+
+    /// Starts a [`Process::command`].
+    ///
+    /// # Errors
+    ///
+    /// When the operating system refuses.
+    pub fn spawn(command: Command) -> io::Result<Child> {
+        // "This process" means the thread that starts a child, so one that never ends starts them all.
+        static SPAWNER: LazyLock<mpsc::Sender<SpawnRequest>> = LazyLock::new(|| {
+            let (requests, inbox) = mpsc::channel::<SpawnRequest>();
+            thread::spawn(move || {
+                for (mut command, reply) in inbox {
+                    // Whoever asked waits for the answer.
+                    let _ = reply.send(command.spawn());
+                }
+            });
+            requests
+        });
+        let (reply, answer) = mpsc::channel();
+        let sent = SPAWNER.send((command, reply));
+        sent.map_err(io::Error::other)?;
+        answer.recv().map_err(io::Error::other)?
     }
 
     /// What errors call this process.
@@ -137,3 +181,7 @@ impl Drop for Process {
         let _ = self.kill();
     }
 }
+
+type SpawnRequest = (Command, mpsc::Sender<io::Result<Child>>);
+
+const ON_DEATH: [&str; 2] = ["--pdeathsig", "KILL"];

@@ -7,7 +7,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader, BufWriter, Write},
     path::PathBuf,
-    process::{ChildStdout, Command, ExitStatus, Stdio},
+    process::{ChildStdout, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard},
     thread::JoinHandle,
     time::Duration,
@@ -110,7 +110,7 @@ impl Program {
     /// When it cannot be started.
     pub fn spawn(self) -> Result<Running> {
         let dir = tempfile::tempdir().context("creating a program's directory")?;
-        let mut command = Command::new(&self.path);
+        let mut command = Process::command(&self.path);
         command
             .args(&self.arguments)
             .envs(self.environment)
@@ -120,9 +120,8 @@ impl Program {
         if let Some(clock) = &self.clock {
             clock.apply(&mut command);
         }
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("starting {}", self.path.display()))?;
+        let mut child =
+            Process::spawn(command).with_context(|| format!("starting {}", self.path.display()))?;
         let stdout = child.stdout.take().expect("it was asked for just above");
         let process = Process::new(self.name, child);
         let file = File::create(dir.path().join(STDOUT))?;

@@ -1,8 +1,10 @@
 //! A proxy in front of a server that breaks connections in the ways that networks do.
 
+mod pump;
+mod relay;
+
 use std::{
     net::SocketAddr,
-    os::fd::AsRawFd,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,18 +15,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use nix::sys::socket::{self, Shutdown};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    sync::{mpsc, watch},
-    task::JoinSet,
-    time::Instant,
-};
+use tokio::sync::mpsc;
 
+use self::relay::{COMMANDS_WAITING, Command, Relay, Request};
 use crate::{port::Port, server::RedisServer};
 
 /// The way that bytes go.
@@ -77,14 +70,7 @@ impl Proxy {
             .enable_all()
             .build()
             .context("building a proxy's runtime")?;
-        let relay = Relay {
-            listen: port.addr(),
-            upstream,
-            accepted: Arc::clone(&accepted),
-            faults: watch::Sender::default(),
-            listener: None,
-            connections: JoinSet::new(),
-        };
+        let relay = Relay::new(port.addr(), upstream, Arc::clone(&accepted));
         let thread = std::thread::Builder::new()
             .name(format!("proxy-{}", port.number()))
             .spawn(move || runtime.block_on(relay.run(inbox)))
@@ -104,6 +90,12 @@ impl Proxy {
     #[must_use]
     pub fn url(&self) -> String {
         self.url.clone()
+    }
+
+    /// The address that clients connect to.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.port.addr()
     }
 
     /// The port that clients connect to.
@@ -127,7 +119,16 @@ impl Proxy {
         self.send(Command::Cut)
     }
 
-    /// Closes every connection; new ones work.
+    /// Refuses new connections; those that exist go on.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy has failed.
+    pub fn refuse(&self) -> Result<()> {
+        self.send(Command::Refuse)
+    }
+
+    /// Closes every connection; new ones work. What was held back or under way is lost.
     ///
     /// # Errors
     ///
@@ -138,7 +139,8 @@ impl Proxy {
 
     /// Holds back every byte in `direction`, on present and new connections, which still open: a partition.
     ///
-    /// What is held back arrives after [`Proxy::resume`], as packets that are sent again do.
+    /// What is held back arrives after [`Proxy::resume`], as packets that are sent again do; with
+    /// [`Proxy::disconnect`] or [`Proxy::cut`] in between it never arrives.
     ///
     /// # Errors
     ///
@@ -174,6 +176,17 @@ impl Proxy {
         })
     }
 
+    /// Leads new connections to `server`, as an address that moves in a failover does; the others stay where they are.
+    ///
+    /// [`Proxy::resume`] does not lead them back.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy has failed.
+    pub fn redirect(&self, server: &RedisServer) -> Result<()> {
+        self.send(Command::Redirect(server.addr()))
+    }
+
     /// Ends every fault: accepts connections, delivers what was held back, delays nothing.
     ///
     /// # Errors
@@ -207,199 +220,4 @@ impl Drop for Proxy {
     }
 }
 
-/// A command and the way to say that it was obeyed.
-type Request = (Command, std_mpsc::Sender<Result<()>>);
-
-enum Command {
-    Cut,
-    Disconnect,
-    Hold {
-        direction: Direction,
-        new_too: bool,
-    },
-    Delay {
-        to_server: Duration,
-        to_client: Duration,
-    },
-    Resume,
-}
-
-/// What every connection obeys; index 0 is for requests, 1 for replies.
-#[derive(Debug, Clone, Copy, Default)]
-struct Faults {
-    /// Connections with a lower number are held.
-    held_below: [u64; 2],
-    delay: [Duration; 2],
-}
-
-/// The proxy's only owner of state.
-struct Relay {
-    listen: SocketAddr,
-    upstream: SocketAddr,
-    accepted: Arc<AtomicU64>,
-    faults: watch::Sender<Faults>,
-    listener: Option<TcpListener>,
-    connections: JoinSet<()>,
-}
-
-impl Relay {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Request>) {
-        loop {
-            tokio::select! {
-                // What a test asked for comes before what clients do.
-                biased;
-                command = inbox.recv() => {
-                    let Some((command, done)) = command else { return };
-                    // A caller that gave up waiting needs no answer.
-                    let _ = done.send(self.obey(command).await);
-                }
-                client = accept(self.listener.as_ref()) => self.connect(client),
-                Some(_) = self.connections.join_next() => {}
-            }
-        }
-    }
-
-    async fn obey(&mut self, command: Command) -> Result<()> {
-        match command {
-            Command::Cut => {
-                if let Some(listener) = self.listener.take() {
-                    // Closing is not enough: a process that is being forked off elsewhere shares the socket until it
-                    // executes its program, and the kernel would go on accepting.
-                    socket::shutdown(listener.as_raw_fd(), Shutdown::Both)
-                        .context("ending a proxy's listener")?;
-                }
-                self.connections.shutdown().await;
-            }
-            Command::Disconnect => self.connections.shutdown().await,
-            Command::Hold { direction, new_too } => {
-                let below = if new_too {
-                    u64::MAX
-                } else {
-                    self.accepted.load(Ordering::SeqCst)
-                };
-                self.faults.send_modify(|faults| {
-                    for way in ways(direction) {
-                        faults.held_below[*way] = below;
-                    }
-                });
-            }
-            Command::Delay {
-                to_server,
-                to_client,
-            } => self
-                .faults
-                .send_modify(|faults| faults.delay = [to_server, to_client]),
-            Command::Resume => {
-                self.faults.send_replace(Faults::default());
-                if self.listener.is_none() {
-                    let listener = TcpListener::bind(self.listen).await;
-                    self.listener =
-                        Some(listener.with_context(|| format!("listening on {}", self.listen))?);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn connect(&mut self, client: TcpStream) {
-        let number = self.accepted.fetch_add(1, Ordering::SeqCst);
-        let upstream = self.upstream;
-        let faults = self.faults.subscribe();
-        self.connections.spawn(async move {
-            // A server that is down shows as a connection that closes at once.
-            let Ok(server) = TcpStream::connect(upstream).await else {
-                return;
-            };
-            let _ = (client.set_nodelay(true), server.set_nodelay(true));
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
-            tokio::join!(
-                pump(from_client, to_server, Pipe::new(&faults, number, 0)),
-                pump(from_server, to_client, Pipe::new(&faults, number, 1)),
-            );
-        });
-    }
-}
-
-/// One direction of one connection.
-struct Pipe {
-    faults: watch::Receiver<Faults>,
-    number: u64,
-    way: usize,
-}
-
-impl Pipe {
-    fn new(faults: &watch::Receiver<Faults>, number: u64, way: usize) -> Self {
-        Self {
-            faults: faults.clone(),
-            number,
-            way,
-        }
-    }
-
-    fn due(&self) -> Instant {
-        Instant::now() + self.faults.borrow().delay[self.way]
-    }
-
-    async fn until_free(&mut self) {
-        let (number, way) = (self.number, self.way);
-        let free = |faults: &Faults| faults.held_below[way] <= number;
-        // An error means that the proxy is being dropped, which ends this task anyway.
-        let _ = self.faults.wait_for(free).await;
-    }
-}
-
-/// Copies bytes, each chunk when it is due, until one side closes; passes the end on like a chunk.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut pipe: Pipe) {
-    let (chunks, mut due_chunks) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_IN_FLIGHT);
-    let due_pipe = Pipe::new(&pipe.faults, pipe.number, pipe.way);
-    let read = async move {
-        let mut buffer = vec![0; CHUNK];
-        loop {
-            let length = from.read(&mut buffer).await.unwrap_or(0);
-            let chunk = (due_pipe.due(), buffer[..length].to_vec());
-            if chunks.send(chunk).await.is_err() || length == 0 {
-                return;
-            }
-        }
-    };
-    let write = async move {
-        while let Some((due, chunk)) = due_chunks.recv().await {
-            tokio::time::sleep_until(due).await;
-            pipe.until_free().await;
-            if chunk.is_empty() || to.write_all(&chunk).await.is_err() {
-                break;
-            }
-        }
-        // Dropping the half closes it; the peer has nothing to learn if that fails.
-        let _ = to.shutdown().await;
-    };
-    tokio::join!(read, write);
-}
-
-async fn accept(listener: Option<&TcpListener>) -> TcpStream {
-    let Some(listener) = listener else {
-        return std::future::pending().await;
-    };
-    loop {
-        match listener.accept().await {
-            Ok((client, _)) => return client,
-            // Out of file descriptors, or a client that was gone at once: neither is helped by asking in a hot loop.
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-        }
-    }
-}
-
-const fn ways(direction: Direction) -> &'static [usize] {
-    match direction {
-        Direction::ToServer => &[0],
-        Direction::ToClient => &[1],
-        Direction::Both => &[0, 1],
-    }
-}
-
-const CHUNK: usize = 16 * 1024;
-const CHUNKS_IN_FLIGHT: usize = 256;
 const COMMAND_LIMIT: Duration = Duration::from_secs(5);
-const COMMANDS_WAITING: usize = 16;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);

@@ -1,23 +1,26 @@
 //! A real Redis server of a test's own.
 
+mod asking;
 mod binary;
 mod builder;
+mod version;
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow};
-use redis::{FromRedisValue, Value};
 use tempfile::TempDir;
 
-pub use self::{binary::find_redis_server, builder::ServerBuilder};
+use self::builder::Role;
+
+pub(crate) use self::builder::quoted;
+pub use self::{binary::find_redis_server, builder::ServerBuilder, version::Version};
 use crate::{clock::FakeClock, port::Port, process::Process, wait};
 
 /// A `redis-server` process on a loopback port of its own, in a directory of its own; killed when dropped.
@@ -28,9 +31,10 @@ pub struct RedisServer {
     dir: TempDir,
     binary: PathBuf,
     port: Port,
+    tls_port: Option<Port>,
     password: Option<String>,
     clock: Option<FakeClock>,
-    is_replica: bool,
+    role: Role,
 }
 
 impl RedisServer {
@@ -62,6 +66,42 @@ impl RedisServer {
             Some(password) => format!("redis://:{password}@127.0.0.1:{port}"),
             None => format!("redis://127.0.0.1:{port}"),
         }
+    }
+
+    /// The URL over TLS, with `localhost` as the server's name.
+    ///
+    /// # Panics
+    ///
+    /// When the server was built without [`ServerBuilder::tls`].
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        let plain = self.url_at(self.tls_addr().port());
+        plain
+            .replacen("redis://", "rediss://", 1)
+            .replacen("127.0.0.1", "localhost", 1)
+    }
+
+    /// The address that speaks TLS.
+    ///
+    /// # Panics
+    ///
+    /// As [`RedisServer::tls_url`].
+    #[must_use]
+    pub fn tls_addr(&self) -> SocketAddr {
+        let port = self.tls_port.as_ref();
+        port.expect("the server was built with tls()").addr()
+    }
+
+    /// The URL over IPv6; it answers where the server was built with [`ServerBuilder::ipv6`].
+    #[must_use]
+    pub fn ipv6_url(&self) -> String {
+        self.url().replacen("127.0.0.1", "[::1]", 1)
+    }
+
+    /// The path of its socket; there is one where the server was built with [`ServerBuilder::unix_socket`].
+    #[must_use]
+    pub fn socket_path(&self) -> PathBuf {
+        self.dir.path().join(SOCKET)
     }
 
     /// The URL for the ACL user `name`.
@@ -124,6 +164,12 @@ impl RedisServer {
         self.process().stop()
     }
 
+    /// Whether the process runs or is stopped: it was not killed and did not end by itself.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.process().ended().is_none()
+    }
+
     /// Lets a stopped server go on (`SIGCONT`).
     ///
     /// # Errors
@@ -140,8 +186,17 @@ impl RedisServer {
     /// As [`ServerBuilder::start`].
     pub fn restart(&self) -> Result<()> {
         self.kill()?;
-        *self.process() = spawn(&self.binary, self.dir.path(), self.clock.as_ref())?;
+        *self.process() = self.spawn()?;
         self.wait_ready(START_LIMIT)
+    }
+
+    /// Makes a replica a master (`REPLICAOF NO ONE`): what it has not received yet is lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisServer::cli`].
+    pub fn promote(&self) -> Result<()> {
+        self.query(&["REPLICAOF", "NO", "ONE"])
     }
 
     /// [`RedisServer::restart`] after its data has been deleted: an empty server on the same port.
@@ -162,92 +217,6 @@ impl RedisServer {
         self.restart()
     }
 
-    /// A connection as the `default` user that gives up after 1 s of connecting or 5 s of waiting for a reply.
-    ///
-    /// # Errors
-    ///
-    /// When the server does not answer in that time.
-    pub fn connection(&self) -> Result<redis::Connection> {
-        let client = redis::Client::open(self.url())?;
-        let connection = client.get_connection_with_timeout(CONNECT_LIMIT)?;
-        connection.set_read_timeout(Some(REPLY_LIMIT))?;
-        connection.set_write_timeout(Some(REPLY_LIMIT))?;
-        Ok(connection)
-    }
-
-    /// Sends one command over a connection of its own and returns the reply.
-    ///
-    /// # Errors
-    ///
-    /// When the server refuses the command or does not answer.
-    pub fn cli(&self, command: &[&str]) -> Result<Value> {
-        self.query(command)
-    }
-
-    /// [`RedisServer::cli`] with the reply converted.
-    ///
-    /// # Errors
-    ///
-    /// When the server refuses the command or does not answer, or the reply does not convert.
-    pub fn query<T: FromRedisValue>(&self, command: &[&str]) -> Result<T> {
-        let (name, arguments) = command.split_first().context("an empty command")?;
-        redis::cmd(name)
-            .arg(arguments)
-            .query(&mut self.connection()?)
-            .with_context(|| format!("`{}` on port {}", command.join(" "), self.port()))
-    }
-
-    /// One section of `INFO` as a map.
-    ///
-    /// # Errors
-    ///
-    /// As [`RedisServer::cli`].
-    pub fn info(&self, section: &str) -> Result<BTreeMap<String, String>> {
-        let text: String = self.query(&["INFO", section])?;
-        let fields = text.lines().filter_map(|line| line.split_once(':'));
-        Ok(fields
-            .map(|(field, value)| (field.to_owned(), value.to_owned()))
-            .collect())
-    }
-
-    /// How often each command was called since the server started or [`RedisServer::reset_stats`], in lower case.
-    ///
-    /// Calls that scripts make count too. Every call of this harness adds what a connection takes: `info`,
-    /// `client|setinfo` and, with a password, `auth`.
-    ///
-    /// # Errors
-    ///
-    /// As [`RedisServer::cli`], or when the reply is not as expected.
-    pub fn commandstats(&self) -> Result<BTreeMap<String, u64>> {
-        let calls = |(field, value): (String, String)| {
-            let calls = value
-                .split(',')
-                .find_map(|part| part.strip_prefix("calls="));
-            let calls = calls.with_context(|| format!("no calls in {field}:{value}"))?;
-            let command = field.strip_prefix("cmdstat_").unwrap_or(&field);
-            Ok((command.to_lowercase(), calls.parse()?))
-        };
-        self.info("commandstats")?.into_iter().map(calls).collect()
-    }
-
-    /// Sets [`RedisServer::commandstats`] back to nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`RedisServer::cli`].
-    pub fn reset_stats(&self) -> Result<()> {
-        self.query(&["CONFIG", "RESETSTAT"])
-    }
-
-    /// Deletes every key.
-    ///
-    /// # Errors
-    ///
-    /// As [`RedisServer::cli`].
-    pub fn flush_all(&self) -> Result<()> {
-        self.query(&["FLUSHALL"])
-    }
-
     /// Everything the server has logged since it was last wiped.
     #[must_use]
     pub fn log(&self) -> String {
@@ -259,26 +228,38 @@ impl RedisServer {
     }
 
     fn launch(builder: &ServerBuilder) -> Result<Self> {
-        let binary = match &builder.binary {
-            Some(path) => path.clone(),
-            None => find_redis_server()?,
-        };
+        let binary = builder.program()?;
         let dir = tempfile::tempdir().context("creating a server's directory")?;
-        let port = Port::claim()?;
-        fs::write(
-            dir.path().join(CONFIG),
-            builder.configuration(port.number(), dir.path()),
-        )
-        .context("writing a server's configuration")?;
+        let port = if builder.is_cluster_node {
+            Port::claim_with_bus()?
+        } else {
+            Port::claim()?
+        };
+        let tls_port = builder.tls.as_ref().map(|_| Port::claim()).transpose()?;
+        let tls = tls_port.as_ref().map(Port::number);
+        let configuration = builder.configuration(port.number(), tls, dir.path());
+        fs::write(dir.path().join(CONFIG), configuration)
+            .context("writing a server's configuration")?;
+        let process = spawn(&binary, dir.path(), builder.role, builder.clock.as_ref())?;
         Ok(Self {
-            process: Mutex::new(spawn(&binary, dir.path(), builder.clock.as_ref())?),
+            process: Mutex::new(process),
             dir,
             binary,
             port,
+            tls_port,
             password: builder.password.clone(),
             clock: builder.clock.clone(),
-            is_replica: builder.is_replica,
+            role: builder.role,
         })
+    }
+
+    fn spawn(&self) -> Result<Process> {
+        spawn(
+            &self.binary,
+            self.dir.path(),
+            self.role,
+            self.clock.as_ref(),
+        )
     }
 
     fn is_ready(&self) -> bool {
@@ -287,9 +268,18 @@ impl RedisServer {
             info.is_ok_and(|info| info.get(field).is_some_and(|value| value == expected))
         };
         // The process number tells our server from a stranger's on the same port.
-        field_is("server", "process_id", &self.pid().to_string())
-            && field_is("persistence", "loading", "0")
-            && (!self.is_replica || field_is("replication", "master_link_status", "up"))
+        if !field_is("server", "process_id", &self.pid().to_string()) {
+            return false;
+        }
+        match self.role {
+            Role::Sentinel => true,
+            Role::Master => field_is("persistence", "loading", "0"),
+            Role::Replica => {
+                field_is("persistence", "loading", "0")
+                    && (field_is("replication", "master_link_status", "up")
+                        || field_is("replication", "role", "master"))
+            }
+        }
     }
 
     fn log_end(&self) -> String {
@@ -303,29 +293,30 @@ impl RedisServer {
     }
 }
 
-fn spawn(binary: &Path, dir: &Path, clock: Option<&FakeClock>) -> Result<Process> {
+fn spawn(binary: &Path, dir: &Path, role: Role, clock: Option<&FakeClock>) -> Result<Process> {
     // What goes wrong before the log file is open is said here.
     let stdio = File::create(dir.join(STDIO)).context("creating a server's output file")?;
-    let mut command = Command::new(binary);
+    let mut command = Process::command(binary);
     command
         .arg(dir.join(CONFIG))
         .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(stdio.try_clone()?)
         .stderr(stdio);
+    if role == Role::Sentinel {
+        command.arg("--sentinel");
+    }
     if let Some(clock) = clock {
         clock.apply(&mut command);
     }
-    let child = command
-        .spawn()
-        .with_context(|| format!("starting {}", binary.display()))?;
+    let child =
+        Process::spawn(command).with_context(|| format!("starting {}", binary.display()))?;
     Ok(Process::new("redis-server", child))
 }
 
 const CONFIG: &str = "redis.conf";
 const LOG: &str = "redis.log";
+const SOCKET: &str = "redis.sock";
 const STDIO: &str = "stdio.log";
 const LOG_END_LINES: usize = 15;
 const START_LIMIT: Duration = Duration::from_secs(20);
-const CONNECT_LIMIT: Duration = Duration::from_secs(1);
-const REPLY_LIMIT: Duration = Duration::from_secs(5);

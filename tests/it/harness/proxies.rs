@@ -96,6 +96,38 @@ fn a_disconnect_leaves_new_connections_alone() {
 }
 
 #[test]
+fn refusing_leaves_present_connections_alone() {
+    let (_server, proxy) = both();
+    let mut old = connect(&proxy);
+    ask(&mut old, "PING\r\n");
+    assert_eq!(answer(&mut old), "+PONG");
+    proxy.refuse().unwrap();
+    assert!(TcpStream::connect(proxy.addr()).is_err());
+    ask(&mut old, "PING\r\n");
+    assert_eq!(answer(&mut old), "+PONG");
+    proxy.resume().unwrap();
+    let mut new = connect(&proxy);
+    ask(&mut new, "PING\r\n");
+    assert_eq!(answer(&mut new), "+PONG");
+}
+
+#[test]
+fn held_requests_never_arrive_when_their_connection_is_closed() {
+    let (server, proxy) = both();
+    let mut stream = connect(&proxy);
+    proxy.hold(Direction::ToServer).unwrap();
+    ask(&mut stream, "SET a 1\r\n");
+    assert_silent(&mut stream);
+    proxy.disconnect().unwrap();
+    proxy.resume().unwrap();
+    assert_closed(&mut stream);
+    let mut later = connect(&proxy);
+    ask(&mut later, "PING\r\n");
+    assert_eq!(answer(&mut later), "+PONG");
+    assert_eq!(server.query::<u64>(&["EXISTS", "a"]).unwrap(), 0);
+}
+
+#[test]
 fn held_requests_reach_the_server_after_the_partition() {
     let (server, proxy) = both();
     let mut stream = connect(&proxy);

@@ -1,9 +1,20 @@
 //! Servers start, stop, forget and remember as asked.
 
-use std::{net::TcpStream, time::Duration};
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpStream},
+    thread,
+    time::Duration,
+};
 
 use coord_core::clock::{Clock, SystemClock};
-use coord_tests::{clock::FakeClock, server::RedisServer};
+use coord_tests::{
+    clock::FakeClock,
+    program::Program,
+    proxy::{Direction, Proxy},
+    server::RedisServer,
+    wait,
+};
 use redis::Value;
 
 #[test]
@@ -20,8 +31,34 @@ fn a_server_answers_on_its_own_port_and_is_gone_when_dropped() {
 }
 
 #[test]
+fn a_server_outlives_the_thread_that_started_it_and_ends_with_a_killed_test_program() {
+    const PORT_FILE: &str = "COORD_TESTS_PORT_FILE";
+    // This test is both programs: the one that is killed finds the variable.
+    if let Some(path) = std::env::var_os(PORT_FILE) {
+        let started = thread::spawn(|| RedisServer::start().unwrap());
+        let server = started.join().unwrap();
+        fs::write(path, server.port().to_string()).unwrap();
+        thread::sleep(LIMIT);
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("port");
+    let name = thread::current().name().unwrap().to_owned();
+    let mut program = Program::at(std::env::current_exe().unwrap())
+        .args(["--exact", &name])
+        .env(PORT_FILE, &file)
+        .spawn()
+        .unwrap();
+    let port = wait::until(LIMIT, || fs::read_to_string(&file).ok()?.parse().ok());
+    let address = (Ipv4Addr::LOCALHOST, port.unwrap());
+    TcpStream::connect(address).unwrap();
+    program.kill().unwrap();
+    wait::until(LIMIT, || TcpStream::connect(address).err()).unwrap();
+}
+
+#[test]
 fn servers_started_at_once_do_not_meet() {
-    let start = || std::thread::spawn(|| RedisServer::start().unwrap());
+    let start = || thread::spawn(|| RedisServer::start().unwrap());
     let starting: Vec<_> = (0..6).map(|_| start()).collect();
     let servers: Vec<RedisServer> = starting
         .into_iter()
@@ -131,6 +168,37 @@ fn a_replica_has_its_masters_data_and_refuses_writes() {
 }
 
 #[test]
+fn a_promoted_replica_lacks_what_was_held_back_on_its_way() {
+    let master = RedisServer::start().unwrap();
+    let link = Proxy::to(master.addr()).unwrap();
+    let replica = RedisServer::builder()
+        .replica_through(&master, &link)
+        .start()
+        .unwrap();
+    let front = Proxy::in_front_of(&master).unwrap();
+    let ask = |command: &[&str]| {
+        let client = redis::Client::open(front.url()).unwrap();
+        let mut connection = client.get_connection_with_timeout(LIMIT).unwrap();
+        let (name, arguments) = command.split_first().unwrap();
+        redis::cmd(name)
+            .arg(arguments)
+            .query::<Value>(&mut connection)
+            .unwrap()
+    };
+    ask(&["SET", "kept", "1"]);
+    let kept = || replica.query::<u64>(&["EXISTS", "kept"]).unwrap();
+    wait::until(LIMIT, || (kept() == 1).then_some(())).unwrap();
+    link.hold(Direction::ToClient).unwrap();
+    ask(&["SET", "lost", "1"]);
+    replica.promote().unwrap();
+    master.kill().unwrap();
+    front.redirect(&replica).unwrap();
+    assert_eq!(ask(&["EXISTS", "kept"]), Value::Int(1));
+    assert_eq!(ask(&["EXISTS", "lost"]), Value::Int(0));
+    ask(&["SET", "lost", "2"]);
+}
+
+#[test]
 fn commands_are_counted_since_the_last_reset() {
     let server = RedisServer::start().unwrap();
     server.cli(&["SET", "a", "1"]).unwrap();
@@ -176,3 +244,5 @@ fn assert_offset(server: &RedisServer, expected_s: i64) {
         "{offset_s} s, not {expected_s} s"
     );
 }
+
+const LIMIT: Duration = Duration::from_secs(20);

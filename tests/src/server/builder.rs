@@ -3,28 +3,57 @@
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::Result;
 
-use super::{LOG, RedisServer, START_LIMIT};
-use crate::clock::FakeClock;
+use super::{LOG, RedisServer, SOCKET, START_LIMIT, Version, find_redis_server};
+use crate::{
+    clock::FakeClock,
+    proxy::Proxy,
+    tls::{Ca, Identity},
+};
 
 /// What a [`RedisServer`] is to be like; see [`RedisServer::builder`].
 #[derive(Debug, Clone, Default)]
 pub struct ServerBuilder {
-    pub(super) binary: Option<PathBuf>,
+    binary: Option<PathBuf>,
+    version: Option<Version>,
     persistent: bool,
+    ipv6: bool,
+    unix_socket: bool,
+    pub(super) tls: Option<Identity>,
+    tls_clients: Option<PathBuf>,
     pub(super) password: Option<String>,
     config: Vec<String>,
     pub(super) clock: Option<FakeClock>,
-    pub(super) is_replica: bool,
+    pub(super) role: Role,
+    pub(super) is_cluster_node: bool,
+}
+
+/// What the process starts as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Role {
+    #[default]
+    Master,
+    Replica,
+    Sentinel,
 }
 
 impl ServerBuilder {
-    /// The server program, for a test that is about one version.
+    /// The server's version, for a test that is about it.
     ///
-    /// Defaults to what [`find_redis_server`](super::find_redis_server) finds.
+    /// Defaults to Redis 7.0 with [`ServerBuilder::tls`], else to what [`find_redis_server`] finds.
+    #[must_use]
+    pub const fn version(mut self, version: Version) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// The server program, whatever its version.
+    ///
+    /// Defaults to that of [`ServerBuilder::version`].
     #[must_use]
     pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
         self.binary = Some(path.into());
@@ -49,6 +78,42 @@ impl ServerBuilder {
         self
     }
 
+    /// Speaks TLS as `identity` on a second port, [`RedisServer::tls_addr`]; the harness itself stays on the first.
+    ///
+    /// Defaults to none.
+    #[must_use]
+    pub fn tls(mut self, identity: &Identity) -> Self {
+        self.tls = Some(identity.clone());
+        self
+    }
+
+    /// Lets in only TLS clients with a certificate of `ca`.
+    ///
+    /// Defaults to TLS clients without a certificate.
+    #[must_use]
+    pub fn tls_clients(mut self, ca: &Ca) -> Self {
+        self.tls_clients = Some(ca.certificate());
+        self
+    }
+
+    /// Listens on `::1` too.
+    ///
+    /// Defaults to 127.0.0.1 alone.
+    #[must_use]
+    pub const fn ipv6(mut self) -> Self {
+        self.ipv6 = true;
+        self
+    }
+
+    /// Listens on [`RedisServer::socket_path`] too.
+    ///
+    /// Defaults to no socket.
+    #[must_use]
+    pub const fn unix_socket(mut self) -> Self {
+        self.unix_socket = true;
+        self
+    }
+
     /// Adds an ACL user with `rules` such as `on >secret ~ns:* +@all`. The harness itself stays `default`.
     ///
     /// Defaults to no further users.
@@ -70,12 +135,38 @@ impl ServerBuilder {
     ///
     /// Defaults to a master.
     #[must_use]
-    pub fn replica_of(mut self, master: &RedisServer) -> Self {
-        self.is_replica = true;
+    pub fn replica_of(self, master: &RedisServer) -> Self {
+        self.replica_at(master, master.port())
+    }
+
+    /// [`ServerBuilder::replica_of`] `master` as reached through `proxy`, which can hold what is replicated.
+    #[must_use]
+    pub fn replica_through(self, master: &RedisServer, proxy: &Proxy) -> Self {
+        self.replica_at(master, proxy.port())
+    }
+
+    /// Makes it a cluster's node, on a port whose bus port is free too.
+    pub(crate) fn cluster_node(mut self, timeout: Duration) -> Self {
+        self.is_cluster_node = true;
+        let timeout_ms = timeout.as_millis();
+        // Its own address is told to it, so that it knows it before another node does.
+        self.config_line("cluster-enabled yes")
+            .config_line("cluster-announce-ip 127.0.0.1")
+            .config_line(format!("cluster-node-timeout {timeout_ms}"))
+    }
+
+    /// Makes it a sentinel, which holds no data.
+    pub(crate) const fn sentinel(mut self) -> Self {
+        self.role = Role::Sentinel;
+        self
+    }
+
+    fn replica_at(mut self, master: &RedisServer, port: u16) -> Self {
+        self.role = Role::Replica;
         if let Some(password) = &master.password {
             self = self.config_line(format!("masterauth {}", quoted(password)));
         }
-        self.config_line(format!("replicaof 127.0.0.1 {}", master.port()))
+        self.config_line(format!("replicaof 127.0.0.1 {port}"))
     }
 
     /// Runs the server under `clock`.
@@ -109,13 +200,36 @@ impl ServerBuilder {
         }
     }
 
-    pub(super) fn configuration(&self, port: u16, dir: &Path) -> String {
-        let dir = quoted(&dir.display().to_string());
+    pub(super) fn program(&self) -> Result<PathBuf> {
+        match (&self.binary, self.version, &self.tls) {
+            (Some(path), _, _) => Ok(path.clone()),
+            (None, Some(version), _) => version.find(),
+            // The only build among them that speaks TLS.
+            (None, None, Some(_)) => Version::Redis7_0.find(),
+            (None, None, None) => find_redis_server(),
+        }
+    }
+
+    pub(super) fn configuration(&self, port: u16, tls_port: Option<u16>, dir: &Path) -> String {
         let mut lines = format!(
-            "port {port}\nbind 127.0.0.1\ndir {dir}\ndaemonize no\nsave \"\"\nlogfile {LOG}\n"
+            "port {port}\nbind 127.0.0.1{}\ndir {}\ndaemonize no\nlogfile {LOG}\n",
+            if self.ipv6 { " ::1" } else { "" },
+            quoted(dir),
         );
-        let append = if self.persistent { "yes" } else { "no" };
-        let _ = writeln!(lines, "appendonly {append}\nappendfsync always");
+        if self.unix_socket {
+            let _ = writeln!(lines, "unixsocket {}", quoted(dir.join(SOCKET)));
+        }
+        if let (Some(identity), Some(port)) = (&self.tls, tls_port) {
+            lines += &self.tls_lines(identity, port);
+        }
+        if self.role != Role::Sentinel {
+            let append = if self.persistent { "yes" } else { "no" };
+            // A replica's first copy starts at once instead of waiting for others that may want one.
+            let _ = writeln!(
+                lines,
+                "save \"\"\nappendonly {append}\nappendfsync always\nrepl-diskless-sync-delay 0"
+            );
+        }
         if let Some(password) = &self.password {
             let _ = writeln!(lines, "requirepass {}", quoted(password));
         }
@@ -124,10 +238,20 @@ impl ServerBuilder {
         }
         lines
     }
+
+    fn tls_lines(&self, identity: &Identity, port: u16) -> String {
+        let (certificate, key) = (quoted(&identity.certificate), quoted(&identity.key));
+        let clients = match &self.tls_clients {
+            Some(ca) => format!("tls-auth-clients yes\ntls-ca-cert-file {}", quoted(ca)),
+            None => "tls-auth-clients no".to_owned(),
+        };
+        format!("tls-port {port}\ntls-cert-file {certificate}\ntls-key-file {key}\n{clients}\n")
+    }
 }
 
 /// `text` as the configuration file wants it.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: impl AsRef<Path>) -> String {
+    let text = text.as_ref().display().to_string();
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 

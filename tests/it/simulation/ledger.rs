@@ -16,6 +16,8 @@ pub(super) struct Ledger {
     excused: Instant,
     pub(super) ids: u64,
     pub(super) grants: u64,
+    /// Who was granted a slot last.
+    pub(super) newest: Option<usize>,
     pub(super) violation: Option<String>,
 }
 
@@ -29,6 +31,7 @@ impl Ledger {
             excused: Instant::from_boot(Duration::ZERO),
             ids: 0,
             grants: 0,
+            newest: None,
             violation: None,
         }
     }
@@ -66,6 +69,7 @@ impl Ledger {
     pub(super) fn record_grant(&mut self, process: usize, grant: &Grant) {
         let (slot, fence) = (grant.machine_id, grant.fence);
         self.grants += 1;
+        self.newest = Some(process);
         self.log(&format!(
             "process {process} gets slot {slot}, fence {fence}, from {} to {} ms",
             grant.floor_ms, grant.horizon_ms

@@ -98,7 +98,7 @@ impl Process {
             .clock(shared_clock)
             .placement(Placement::Custom(Arc::new(gate.clone())))
             .seed(seed)
-            .acknowledge(if seed % 8 == 0 {
+            .acknowledge(if seed.is_multiple_of(8) {
                 Acknowledge::Never
             } else {
                 Acknowledge::All

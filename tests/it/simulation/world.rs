@@ -1,6 +1,7 @@
 //! One run: a store, some processes, faults drawn from a seed, and the checks after every step.
 
 mod replicas;
+mod server;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -50,6 +51,8 @@ pub(super) struct World {
     repairs: Vec<(Instant, Repair)>,
     /// Until then one process is spared, and so is the server: it has forgotten everything and somebody must tell.
     calm: Option<(Instant, usize)>,
+    /// Whether anything may still break.
+    is_faulty: bool,
     faults: u64,
     losses: u64,
 }
@@ -65,6 +68,7 @@ enum Repair {
 impl World {
     const FAULTY: Duration = Duration::from_secs(40);
     const SETTLE: Duration = Duration::from_secs(40);
+    const MOST_PROCESSES: usize = 10;
 
     pub(super) fn new(seed: u64, mutant: Mutant) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -72,7 +76,8 @@ impl World {
         let embedded = Embedded::with_seed(Arc::new(clock.clone()), rng.u64(..));
         let replicated = rng.u8(0..3) == 0;
         Self {
-            slots: rng.u32(2..=5),
+            // Spare slots are what a failover that replicas vouch for grants at once.
+            slots: rng.u32(2..=if replicated { 8 } else { 5 }),
             fault_rate: 0.01 + 0.11 * rng.f64(),
             server_share: if rng.u8(0..3) == 0 {
                 0.0
@@ -90,6 +95,7 @@ impl World {
             peer: None,
             repairs: Vec::new(),
             calm: None,
+            is_faulty: true,
             faults: 0,
             losses: 0,
         }
@@ -135,6 +141,10 @@ impl World {
         }
         self.step_peer();
         self.check();
+        let critical = self.calm.is_none() && self.replicas.are_wanted() && self.is_faulty;
+        if critical && self.ledger().newest.is_some() && self.rng.f64() < 0.02 {
+            self.fail_over_after_grant();
+        }
         if self.calm.is_none() && self.rng.f64() < 0.05 && self.ledger().grants > 0 {
             self.replicas.remember(&self.embedded);
         }
@@ -285,73 +295,6 @@ impl World {
         self.log(&format!("process {number} {what}"));
     }
 
-    fn break_server(&mut self) {
-        let rng = &mut self.rng;
-        let kinds = if self.replicas.are_wanted() { 32 } else { 25 };
-        let what = match rng.u32(0..kinds) {
-            0..5 => {
-                self.embedded.set_available(false);
-                let until = self.clock.now() + Duration::from_millis(rng.u64(100..=5_000));
-                self.repairs.push((until, Repair::Available));
-                "is down"
-            }
-            5..10 => {
-                self.embedded.pause();
-                let until = self.clock.now() + Duration::from_millis(rng.u64(100..=6_000));
-                self.repairs.push((until, Repair::Continue));
-                "hangs"
-            }
-            10..14 => {
-                self.embedded.restart();
-                "restarts with its data"
-            }
-            14..19 => {
-                if let Some(snapshot) = self.replicas.promotable(self.clock.now(), rng) {
-                    self.embedded.rollback(snapshot);
-                    self.peer = None;
-                    self.ledger.lock().expect("not poisoned").excuse(4 * TTL);
-                }
-                "fails over and loses its last writes"
-            }
-            19..22 => {
-                let slot = rng.u32(0..self.slots);
-                self.peer.take_if(|peer| peer.slot() == slot);
-                self.embedded.expire_evict(&format!("sim:id:{slot}"));
-                "evicts a lock"
-            }
-            22..25 => return self.forget_everything(),
-            _ => self.replicas.change(self.clock.now(), &self.embedded, rng),
-        };
-        self.log(&format!("the server {what}"));
-    }
-
-    /// An empty restart or a flush. What is promised then rests on one living holder that is heard, so one is spared.
-    fn forget_everything(&mut self) {
-        let witness = self
-            .processes
-            .iter()
-            .find(|process| process.gate.is_running() && process.holder(Mutant::None).is_some());
-        let Some(witness) = witness else { return };
-        witness.store.faults().heal();
-        let number = witness.number;
-        self.embedded.set_available(true);
-        self.embedded.resume();
-        self.repairs
-            .retain(|(_, repair)| !matches!(repair, Repair::Available | Repair::Continue));
-        self.calm = Some((self.clock.now() + TTL, number));
-        self.replicas.forget();
-        self.peer = None;
-        self.ledger().excuse(4 * TTL);
-        if self.rng.bool() {
-            self.embedded.restart_empty();
-        } else {
-            self.embedded.flush_all();
-        }
-        self.log(&format!(
-            "the server forgets everything; process {number} is a witness"
-        ));
-    }
-
     fn start_process(&mut self) {
         let offset_us = self.rng.i64(-3_000_000..=3_000_000);
         let process = Process::start(
@@ -370,6 +313,7 @@ impl World {
     /// All faults end; as many processes as there are slots must soon hold one each and mint.
     async fn settle(&mut self) {
         self.log("all faults end");
+        self.is_faulty = false;
         self.repairs.clear();
         if let Some(peer) = self.peer.take() {
             peer.release(&self.embedded);

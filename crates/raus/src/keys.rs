@@ -13,6 +13,11 @@ impl Keys {
         Self { namespace }
     }
 
+    /// The namespace as operators know it.
+    pub(crate) fn namespace(&self) -> &str {
+        self.namespace.as_str()
+    }
+
     /// The lock key of `slot`: holds the holder's UUID as plain text, with a ttl.
     pub(crate) fn lock(&self, slot: u32) -> String {
         format!("{}:id:{slot}", self.namespace)

@@ -57,6 +57,7 @@
 mod acquire;
 mod error;
 mod event;
+pub mod inspect;
 mod keys;
 mod machine_id;
 mod minter;

@@ -1,6 +1,7 @@
 //! The entry point: which group on which server, and how.
 
 mod checks;
+mod inspect;
 
 use std::{sync::Arc, time::Duration};
 

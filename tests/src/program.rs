@@ -6,7 +6,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
     io::{BufRead, BufReader, BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard},
     thread::JoinHandle,
@@ -72,6 +72,12 @@ impl Program {
     pub fn coordctl() -> Result<Self> {
         let name = format!("coordctl{}", env::consts::EXE_SUFFIX);
         Ok(Self::at(examples::built()?.join(name)))
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What errors and checkers call the process.

@@ -77,9 +77,6 @@ pub(crate) enum Command {
     Completions(CompletionsOptions),
     /// Print the manual page, or write all of them.
     Man(ManOptions),
-    /// What `id exec` becomes in the new process before it becomes the program.
-    #[command(name = "__exec", hide = true)]
-    Child(ChildOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,8 +158,10 @@ pub(crate) struct ExecOptions {
     pub(crate) program: Vec<OsString>,
 }
 
-/// What the new process needs to know.
-#[derive(Debug, Args)]
+/// What the new process of `id exec` needs to know before it becomes the program. Not a command of users, so it is not among
+/// theirs.
+#[derive(Debug, Parser)]
+#[command(name = "coordctl")]
 pub(crate) struct ChildOptions {
     #[arg(long)]
     pub(crate) parent: i32,
@@ -340,6 +339,9 @@ pub(crate) struct ManOptions {
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
 }
+
+/// The first argument that makes a process of coordctl such a one.
+pub(crate) const CHILD: &str = "__exec";
 
 #[cfg(test)]
 mod tests {

@@ -29,11 +29,16 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::{
-    cli::{BucketsCommand, Cli, Command, IdCommand},
+    cli::{BucketsCommand, ChildOptions, Cli, Command, IdCommand},
     failure::Failure,
 };
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    if arguments.nth(1).is_some_and(|first| first == cli::CHILD) {
+        let name = std::iter::once("coordctl".into());
+        return id::exec::become_program(&ChildOptions::parse_from(name.chain(arguments)));
+    }
     let cli = Cli::parse();
     // One thread: a program that `id exec` runs is ended by the kernel together with the thread that started it.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -79,6 +84,5 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Report(options) => report::run(global, options).await,
         Command::Completions(options) => completions::completions(options),
         Command::Man(options) => completions::man(options),
-        Command::Child(options) => Ok(id::exec::become_program(options)),
     }
 }

@@ -57,6 +57,13 @@ impl Cell {
     }
 }
 
+/// `1 bucket`, `2 buckets`.
+pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
+    let number = number.into();
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
+
 /// `text` without control characters, which could move the cursor.
 pub(crate) fn plain(text: &str) -> String {
     let safe = |c: char| if c.is_control() { '\u{fffd}' } else { c };
@@ -95,6 +102,12 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<Cell>]) -> Result<(), Failure
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(count(1_u32, "bucket"), "1 bucket");
+        assert_eq!(count(0_u32, "bucket"), "0 buckets");
+    }
 
     #[test]
     fn nothing_that_others_wrote_moves_the_cursor() {

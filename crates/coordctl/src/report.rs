@@ -50,8 +50,9 @@ pub(crate) async fn run(global: &Global, options: &ReportOptions) -> Result<Exit
             "latency": Latency::of(&observed.samples).json(),
         }))?;
     } else {
-        let changes = observed.changes.len() + observed.dropped;
-        output::line(&format!("{}: {changes} changes seen", path.display()))?;
+        let changes = (observed.changes.len() + observed.dropped) as u64;
+        let seen = output::count(changes, "change");
+        output::line(&format!("{}: {seen} seen", path.display()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

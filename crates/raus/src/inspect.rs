@@ -6,13 +6,17 @@ mod reply;
 
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use coord_core::store::{Command, Reply, Script, Store, StoreError};
+use coord_core::{
+    heartbeat::Heartbeat,
+    store::{Command, Reply, Script, Store, StoreError},
+};
 
 use crate::{keys::Keys, scripts};
 
 /// Reads the slots of one range, and takes them away. From [`Raus::inspector`](crate::Raus::inspector).
 pub struct Inspector {
-    store: Arc<dyn Store>,
+    // Connections run where the heartbeat does, and end with it.
+    heartbeat: Heartbeat,
     keys: Keys,
     range: RangeInclusive<u32>,
 }
@@ -168,14 +172,18 @@ impl Inspector {
     /// How many slots one call of the script looks at.
     pub const PAGE: usize = 1_024;
 
-    pub(crate) fn new(store: Arc<dyn Store>, keys: Keys, range: RangeInclusive<u32>) -> Self {
-        Self { store, keys, range }
+    pub(crate) const fn new(heartbeat: Heartbeat, keys: Keys, range: RangeInclusive<u32>) -> Self {
+        Self {
+            heartbeat,
+            keys,
+            range,
+        }
     }
 
     /// The store that is asked.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+        self.heartbeat.store()
     }
 
     /// The range that is looked at.
@@ -302,7 +310,7 @@ impl Inspector {
         args: Vec<String>,
     ) -> Result<Reply, StoreError> {
         let command = Command::Eval { script, keys, args };
-        let mut replies = self.store.pipeline(&[command], Self::TIMEOUT).await;
+        let mut replies = self.store().pipeline(&[command], Self::TIMEOUT).await;
         replies
             .pop()
             .unwrap_or_else(|| Err(StoreError::unexpected(script.name(), &Reply::Nil)))
@@ -315,7 +323,7 @@ impl Inspector {
 impl fmt::Debug for Inspector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inspector")
-            .field("store", &self.store)
+            .field("store", self.store())
             .field("namespace", &self.keys.namespace())
             .field("range", &self.range)
             .finish()

@@ -6,13 +6,17 @@ mod reply;
 
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
-use coord_core::store::{Command, Reply, Script, Store, StoreError};
+use coord_core::{
+    heartbeat::Heartbeat,
+    store::{Command, Reply, Script, Store, StoreError},
+};
 
 use crate::{assignment::Assignment, keys::Keys, scripts};
 
 /// Reads one group, and asks its members to drain. From [`Redbuckets::inspector`](crate::Redbuckets::inspector).
 pub struct Inspector {
-    store: Arc<dyn Store>,
+    // Connections run where the heartbeat does, and end with it.
+    heartbeat: Heartbeat,
     keys: Keys,
 }
 
@@ -153,14 +157,14 @@ impl Inspector {
     /// An operator would rather wait than hear that a busy server did not answer.
     const TIMEOUT: Duration = Duration::from_secs(2);
 
-    pub(crate) fn new(store: Arc<dyn Store>, keys: Keys) -> Self {
-        Self { store, keys }
+    pub(crate) const fn new(heartbeat: Heartbeat, keys: Keys) -> Self {
+        Self { heartbeat, keys }
     }
 
     /// The store that is asked.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+        self.heartbeat.store()
     }
 
     /// Reads the group, page by page; up to three times where it changes meanwhile.
@@ -253,7 +257,7 @@ impl Inspector {
             keys: vec![self.keys.group()],
             args,
         };
-        let mut replies = self.store.pipeline(&[command], Self::TIMEOUT).await;
+        let mut replies = self.store().pipeline(&[command], Self::TIMEOUT).await;
         replies
             .pop()
             .unwrap_or_else(|| Err(StoreError::unexpected(script.name(), &Reply::Nil)))
@@ -273,7 +277,7 @@ fn append(runs: &mut Vec<Run>, more: Vec<Run>) {
 impl fmt::Debug for Inspector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inspector")
-            .field("store", &self.store)
+            .field("store", self.store())
             .field("group", &self.keys.group())
             .finish()
     }

@@ -47,8 +47,10 @@ async fn drained(
 ) -> Result<ExitCode, Failure> {
     let id = options.instance.as_str();
     let Some(wait) = options.wait else {
-        let text =
-            format!("{id} gives its {owned} buckets away; it gets its share again with --undo");
+        let text = format!(
+            "{id} gives {} away; it gets its share again with --undo",
+            output::count(owned, "bucket")
+        );
         return report(global, id, "draining", owned, &text);
     };
     let give_up_at = SystemClock.now() + wait;
@@ -67,7 +69,8 @@ async fn drained(
         }
         if give_up_at <= SystemClock.now() {
             return Err(Failure::Failed(format!(
-                "{id} still owns {left} buckets after {}; it gives them away when work in them has ended",
+                "{id} still owns {} after {}; work in what it owns goes on",
+                output::count(left, "bucket"),
                 time::span(wait)
             )));
         }

@@ -103,11 +103,12 @@ impl Group {
     pub(crate) fn headline(&self) -> String {
         let read = &self.read;
         let assignment = assignment_name(read.assignment);
+        let members = u32::try_from(read.members.len()).unwrap_or(u32::MAX);
         let mut parts = vec![format!(
-            "group {}: {} buckets, {assignment}, {} members",
+            "group {}: {}, {assignment}, {}",
             output::plain(&self.name),
-            read.buckets,
-            read.members.len()
+            output::count(read.buckets, "bucket"),
+            output::count(members, "member")
         )];
         match self.moves() {
             0 => parts.push("nothing moves".to_owned()),

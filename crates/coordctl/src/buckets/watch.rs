@@ -117,7 +117,17 @@ fn member_table(group: &Group) -> Table<'static> {
         let cells = std::iter::once(Line::from(letter)).chain(cells.map(Line::from));
         Row::new(cells).style(Style::new().fg(picture::terminal_color(state(member).1)))
     });
-    let widths = [1, 28, 7, 7, 11, 6, 10, 24, 8].map(Constraint::Length);
+    let widths = [
+        Constraint::Length(1),
+        Constraint::Min(16),
+        Constraint::Length(7),
+        Constraint::Length(7),
+        Constraint::Length(9),
+        Constraint::Length(6),
+        Constraint::Length(10),
+        Constraint::Max(24),
+        Constraint::Min(8),
+    ];
     Table::new(rows, widths)
         .header(Row::new(HEADINGS).style(Modifier::BOLD))
         .row_highlight_style(Modifier::REVERSED)
@@ -215,7 +225,7 @@ mod tests {
         buckets.refresh().await.expect("it answers");
         let shown = rows(&mut buckets, 110, 12);
         assert!(
-            shown[0].starts_with("group orders: 16 buckets, sticky, 1 members"),
+            shown[0].starts_with("group orders: 16 buckets, sticky, 1 member;"),
             "{shown:#?}"
         );
         assert!(shown[2].starts_with("A alpha"), "{shown:#?}");

@@ -99,7 +99,15 @@ impl View {
             Row::new(cells)
                 .style(Style::new().fg(picture::terminal_color(state_style(slot.state()))))
         });
-        let widths = [5, 10, 24, 10, 9, 16, 36].map(Constraint::Length);
+        let widths = [
+            Constraint::Length(7),
+            Constraint::Length(10),
+            Constraint::Min(16),
+            Constraint::Length(10),
+            Constraint::Length(8),
+            Constraint::Length(16),
+            Constraint::Max(36),
+        ];
         let table = Table::new(rows, widths)
             .header(Row::new(HEADINGS).style(Modifier::BOLD))
             .row_highlight_style(Modifier::REVERSED)

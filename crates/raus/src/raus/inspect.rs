@@ -1,7 +1,5 @@
 //! The operators' door.
 
-use std::sync::Arc;
-
 use super::Raus;
 use crate::inspect::Inspector;
 
@@ -13,9 +11,8 @@ impl Raus {
     ///
     /// The system's error where no thread for the connection can be started.
     pub fn inspector(&self) -> std::io::Result<Inspector> {
-        let heartbeat = self.shared.connector.heartbeat()?;
         Ok(Inspector::new(
-            Arc::clone(heartbeat.store()),
+            self.shared.connector.heartbeat()?,
             self.shared.keys.clone(),
             self.shared.settings.range.clone(),
         ))

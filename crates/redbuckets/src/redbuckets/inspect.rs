@@ -1,7 +1,5 @@
 //! The operators' door.
 
-use std::sync::Arc;
-
 use super::Redbuckets;
 use crate::inspect::Inspector;
 
@@ -13,8 +11,7 @@ impl Redbuckets {
     ///
     /// The system's error where no thread for the connection can be started.
     pub fn inspector(&self) -> std::io::Result<Inspector> {
-        let heartbeat = self.inner.connector.heartbeat()?;
         let keys = self.inner.keys.clone();
-        Ok(Inspector::new(Arc::clone(heartbeat.store()), keys))
+        Ok(Inspector::new(self.inner.connector.heartbeat()?, keys))
     }
 }

@@ -12,7 +12,7 @@ use nix::{
 };
 
 use super::terminal::Terminal;
-use crate::values::OnLost;
+use crate::{cli::CHILD, values::OnLost};
 
 #[derive(Debug)]
 pub(super) struct Child {
@@ -47,7 +47,7 @@ impl Child {
         let terminal = Terminal::in_foreground();
         let mut command = Command::new(own_path()?);
         command
-            .arg("__exec")
+            .arg(CHILD)
             .arg(format!("--parent={}", getpid()))
             .arg(format!("--on-parent-death={}", on_parent_death(on_lost)));
         if terminal.is_some() {

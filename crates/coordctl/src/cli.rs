@@ -43,9 +43,10 @@ Environment:
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// The server: redis://[user:pass@]host[:port][/db][?ns=namespace], or any other form that raus takes.
+    /// The server.
     #[arg(
         long,
+        help = "The server: redis://[user:pass@]host[:port][/db][?ns=namespace], or another form that raus takes",
         global = true,
         env = "REDIS_URL",
         hide_env_values = true,
@@ -82,12 +83,21 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum IdCommand {
     /// Lease a machine ID and run a program with it in its environment.
+    ///
+    /// The program gets its machine ID as MACHINE_ID, the fencing token as MACHINE_ID_FENCE and the namespace as
+    /// MACHINE_ID_NAMESPACE. Signals are passed on to it, and the machine ID is given back when it ends. Where the lease cannot
+    /// be renewed, the program is told to end (SIGTERM) one grace before the local deadline and killed just before it, with all
+    /// processes of its group: it is gone before the server gives the machine ID to another. Where the server says that the
+    /// lease is another's, that begins at once. It is killed, too, when coordctl is.
     Exec(ExecOptions),
     /// List the machine IDs of a namespace.
     List(ListOptions),
     /// Watch the machine IDs of a namespace.
     Watch(WatchIdsOptions),
     /// Take a machine ID away from its holder.
+    ///
+    /// The holder hears of it with its next renewal and stops. Nobody is granted the machine ID before the holder's lease is
+    /// over.
     Revoke(RevokeOptions),
 }
 
@@ -100,6 +110,9 @@ pub(crate) enum BucketsCommand {
     /// Watch a group.
     Watch(WatchGroupOptions),
     /// Ask an instance to give all its buckets to the others.
+    ///
+    /// It stays a member and gets no new buckets, until this is taken back or it leaves. Each bucket goes when work in it has
+    /// ended.
     Drain(DrainOptions),
 }
 
@@ -132,11 +145,6 @@ pub(crate) struct RangeOptions {
     pub(crate) range: RangeInclusive<u32>,
 }
 
-/// The program gets its machine ID as MACHINE_ID, the fencing token as MACHINE_ID_FENCE and the namespace as
-/// MACHINE_ID_NAMESPACE. Signals are passed on to it, and the machine ID is given back when it ends. Where the lease cannot
-/// be renewed, the program is told to end (SIGTERM) one grace before the local deadline and killed just before it, with all
-/// processes of its group: it is gone before the server gives the machine ID to another. Where the server says that the
-/// lease is another's, that begins at once. It is killed, too, when coordctl is.
 #[derive(Debug, Args)]
 pub(crate) struct ExecOptions {
     #[command(flatten)]
@@ -202,8 +210,6 @@ pub(crate) struct WatchIdsOptions {
     pub(crate) watch: WatchOptions,
 }
 
-/// The holder hears of it with its next renewal and stops. Nobody is granted the machine ID before the holder's lease is
-/// over.
 #[derive(Debug, Args)]
 pub(crate) struct RevokeOptions {
     /// The machine ID.
@@ -238,8 +244,6 @@ pub(crate) struct WatchGroupOptions {
     pub(crate) watch: WatchOptions,
 }
 
-/// It stays a member and gets no new buckets, until this is taken back or it leaves. Each bucket goes when work in it has
-/// ended.
 #[derive(Debug, Args)]
 pub(crate) struct DrainOptions {
     #[command(flatten)]

@@ -244,7 +244,7 @@ async fn drains_that_make_no_sense_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_is_seen_while_it_lasts() {
+async fn what_a_leaver_leaves_behind_is_seen() {
     let server = server();
     let first = join(member(&server, "alpha")).await;
     shared_out(&[&first], &[100]).await;

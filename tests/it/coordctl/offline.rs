@@ -105,6 +105,8 @@ fn help_tells_the_exit_codes_and_no_secret() {
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert!(outcome.stdout.contains("Exit codes:"), "{outcome:?}");
     assert!(!outcome.stdout.contains("s3cr3t"), "{outcome:?}");
+    let outcome = run(&["id", "exec", "--help"]);
+    assert!(outcome.stdout.contains("MACHINE_ID_FENCE"), "{outcome:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{fs, time::Duration};
 
+use coord_tests::{server::RedisServer, wait};
 use redbuckets::Redbuckets;
 
 use super::{LIMIT, hold, run, server, tool};
@@ -23,6 +24,15 @@ fn check_page(page: &str) {
     }
 }
 
+/// Waits for the second look, by a command that only looking takes.
+async fn has_looked(server: &RedisServer, command: &str) {
+    let looked = wait::until_async(LIMIT, async || {
+        let calls = server.commandstats().expect("it answers");
+        calls.get(command).filter(|&&calls| 1 < calls).copied()
+    });
+    assert!(looked.await.is_some(), "nobody looks");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_is_one_page() {
     let server = server();
@@ -33,7 +43,7 @@ async fn a_namespace_is_one_page() {
     let arguments = [
         "report",
         "--for",
-        "4s",
+        "8s",
         "--interval",
         "100ms",
         "-o",
@@ -41,7 +51,7 @@ async fn a_namespace_is_one_page() {
         "--json",
     ];
     let mut running = tool(&server, &arguments).spawn().expect("it starts");
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    has_looked(&server, "pttl").await;
     let late = hold(&server, 8..=8, "late").await;
     let summary = super::finish(&mut running).json();
     assert!(
@@ -85,12 +95,12 @@ async fn a_group_is_one_page_with_its_moves() {
         "-g",
         "orders",
         "--for",
-        "6s",
+        "8s",
         "--interval",
         "100ms",
     ];
     let mut running = tool(&server, &arguments).spawn().expect("it starts");
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    has_looked(&server, "hexists").await;
     let second = join("beta").await;
     let outcome = super::finish(&mut running);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");

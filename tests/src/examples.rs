@@ -1,4 +1,4 @@
-//! The workspace's example programs, built once per test run.
+//! The workspace's programs, built once per test run.
 
 use std::{
     env,
@@ -10,13 +10,14 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
-/// Builds the workspace's examples once and says where they are.
+/// Builds the workspace's examples and its command line tool once, and says where they are: the tool's directory, of which
+/// the examples' is one.
 pub(crate) fn built() -> Result<&'static Path> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
     built
         .as_deref()
-        .map_err(|error| anyhow!("building the examples: {error}"))
+        .map_err(|error| anyhow!("building the programs: {error}"))
 }
 
 fn build() -> Result<PathBuf> {
@@ -29,7 +30,12 @@ fn build() -> Result<PathBuf> {
         None => bail!("no profile in {}", program.display()),
     };
     // The selection of `cargo xtask test`: the same features, hence nothing to build again after it.
-    let selection = ["--workspace", "--all-features", "--examples"];
+    let selection = [
+        "--workspace",
+        "--all-features",
+        "--examples",
+        "--bin=coordctl",
+    ];
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .arg("build")
         .args(selection)
@@ -43,5 +49,5 @@ fn build() -> Result<PathBuf> {
         let messages = String::from_utf8_lossy(&output.stderr).into_owned();
         bail!("{}:\n{messages}", output.status);
     }
-    Ok(profile_dir.join("examples"))
+    Ok(profile_dir.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Example programs as real processes, with everything they print.
+//! Programs as real processes, with everything they print.
 
 use std::{
     collections::VecDeque,
@@ -6,7 +6,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
     io::{BufRead, BufReader, BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ChildStdout, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard},
     thread::JoinHandle,
@@ -53,7 +53,7 @@ impl Program {
     ///
     /// When the examples do not build, or none has this name.
     pub fn example(name: &str) -> Result<Self> {
-        let directory = examples::built()?;
+        let directory = examples::built()?.join("examples");
         let path = directory.join(format!("{name}{}", env::consts::EXE_SUFFIX));
         if !path.is_file() {
             bail!(
@@ -62,6 +62,22 @@ impl Program {
             );
         }
         Ok(Self::at(path))
+    }
+
+    /// The command line tool.
+    ///
+    /// # Errors
+    ///
+    /// When it does not build.
+    pub fn coordctl() -> Result<Self> {
+        let name = format!("coordctl{}", env::consts::EXE_SUFFIX);
+        Ok(Self::at(examples::built()?.join(name)))
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What errors and checkers call the process.

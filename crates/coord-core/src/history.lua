@@ -41,6 +41,17 @@ local function history_write(key, past)
     .. digits(past.floor) .. (past.acked and ' 1' or ' 0') .. (past.vouched and ' 1 ' or ' 0 ') .. digits(past.alone))
 end
 
+-- How the past stands, for onlookers: 'absent', 'known', 'suspect' or 'vouched', and for how many ms.
+local function history_standing(past, run, now)
+  if not past then return 'absent', 0 end
+  if run ~= '?' and past.run ~= '?' and past.run ~= run then
+    return past.acked and (past.till <= now or past.vouched) and 'vouched' or 'suspect', past.ttl
+  end
+  local left = math.min(past.till - now, past.ttl)
+  if left <= 0 then return 'known', 0 end
+  return past.vouched and 'vouched' or 'suspect', left
+end
+
 -- Marks the past as doubtful from now on: for one ttl, the longest that was ever granted, nothing new is granted, or
 -- where `vouched` only what the record shows as never granted or given back. What is granted afterwards mints above
 -- everything that a forgotten holder may still be minting.

@@ -24,6 +24,11 @@ impl Keys {
         Self { prefix }
     }
 
+    /// The namespace as operators know it.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.prefix
+    }
+
     /// The lock key of `slot`: holds the holder's UUID as plain text, with a ttl.
     pub(crate) fn lock(&self, slot: u32) -> String {
         format!("{}:id:{slot}", self.prefix)

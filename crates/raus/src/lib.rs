@@ -58,6 +58,7 @@ mod acquire;
 mod builder;
 mod error;
 mod event;
+pub mod inspect;
 mod keys;
 mod machine_id;
 mod minter;

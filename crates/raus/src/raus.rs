@@ -1,5 +1,7 @@
 //! The entry point: what to lease, from where, and how.
 
+mod inspect;
+
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use coord_core::{

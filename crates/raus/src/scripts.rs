@@ -18,3 +18,18 @@ pub(crate) static RELEASE: Script = Script::new(
     "release",
     &[history::PRELUDE, SLOTS, include_str!("scripts/release.lua")],
 );
+
+pub(crate) static INSPECT: Script = Script::new(
+    "inspect",
+    &[history::PRELUDE, SLOTS, include_str!("scripts/inspect.lua")],
+);
+
+pub(crate) static REVOKE: Script = Script::new(
+    "revoke",
+    &[history::PRELUDE, SLOTS, include_str!("scripts/revoke.lua")],
+);
+
+pub(crate) static CLOCK: Script = Script::new(
+    "clock",
+    &[history::PRELUDE, include_str!("scripts/clock.lua")],
+);

@@ -84,6 +84,7 @@ mod error;
 mod event;
 mod glance;
 mod guard;
+pub mod inspect;
 mod instance;
 mod join;
 mod keys;

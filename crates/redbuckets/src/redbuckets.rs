@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     builder::{Builder, Source},
     error::JoinError,
+    inspect::Inspector,
     instance::Instance,
     join::Joining,
     keys::Keys,
@@ -55,6 +56,17 @@ impl Redbuckets {
     /// As [`builder`](Self::builder), on a store of the caller's.
     pub fn with_store(store: Arc<dyn Store>, group: &str) -> Builder {
         Builder::new(Source::Store(store), group)
+    }
+
+    /// What operators see and do: who owns what, and how to drain a member. The options of an instance do not matter to
+    /// it. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// The system's error where no thread for the connection can be started.
+    pub fn inspector(&self) -> std::io::Result<Inspector> {
+        let keys = self.inner.keys.clone();
+        Ok(Inspector::new(self.inner.connector.heartbeat()?, keys))
     }
 
     pub(crate) fn from_parts(inner: Inner) -> Self {

@@ -50,3 +50,23 @@ pub(crate) static LEAVE: Script = Script::new(
         include_str!("scripts/leave.lua"),
     ],
 );
+
+pub(crate) static MEMBERS: Script = Script::new(
+    "members",
+    &[history::PRELUDE, GROUP, include_str!("scripts/members.lua")],
+);
+
+pub(crate) static OWNERS: Script = Script::new(
+    "owners",
+    &[history::PRELUDE, GROUP, include_str!("scripts/owners.lua")],
+);
+
+pub(crate) static DRAIN: Script = Script::new(
+    "drain",
+    &[
+        history::PRELUDE,
+        GROUP,
+        TABLE,
+        include_str!("scripts/drain.lua"),
+    ],
+);

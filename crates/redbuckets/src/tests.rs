@@ -1,6 +1,7 @@
 //! The scripts and the pure membership together, without drivers: members are asked one after the other, time is a
 //! number, and every property is exact.
 
+mod drain;
 mod group;
 
 use std::time::Duration;

@@ -38,6 +38,8 @@ end
 if seq <= me.seq then return { 'stale' } end
 local in_step = me.gen == group.gen and gen == group.gen and heard <= me.seq and me.acked <= got and got <= me.given
 if not in_step then return { 'resync' } end
+-- An operator's wish goes before the member's own.
+if me.drained then weight = 0 end
 
 local inbox = base .. 'inbox:' .. number
 local first_lease = redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES')

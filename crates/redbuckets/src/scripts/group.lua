@@ -18,7 +18,8 @@
 --
 -- A member's record says: incarnation ("<server µs of its join>:<UUID>", so that the later of two is known; "…:-" where
 -- it has left for a while), generation it is in step with ('-': none), number of its last request, how many
--- grants it has acknowledged and was given, weight, grace, whether it has unconfirmed buckets, id.
+-- grants it has acknowledged and was given, weight, grace, whether it has unconfirmed buckets (plus 2 where an operator
+-- wants it drained), id.
 --
 -- Nodes and records are changed in memory and written by flush() at the very end: whatever fails before changes nothing.
 
@@ -63,7 +64,8 @@ local function record(number)
     if incarnation then
       found = {
         incarnation = incarnation, gen = gen, seq = tonumber(seq), acked = tonumber(acked), given = tonumber(given),
-        weight = tonumber(weight), grace = tonumber(grace), limbo = limbo == '1', id = id,
+        weight = tonumber(weight), grace = tonumber(grace), limbo = limbo % 2 == 1, drained = 2 <= tonumber(limbo),
+        id = id,
       }
     end
   end
@@ -73,9 +75,9 @@ end
 
 -- These numbers stay below 10^14, which concatenation writes exactly.
 local function record_text(value)
+  local flags = (value.limbo and 1 or 0) + (value.drained and 2 or 0)
   return table.concat({
-    value.incarnation, value.gen, value.seq, value.acked, value.given, value.weight, value.grace, value.limbo and '1' or '0',
-    value.id,
+    value.incarnation, value.gen, value.seq, value.acked, value.given, value.weight, value.grace, flags, value.id,
   }, ' ')
 end
 

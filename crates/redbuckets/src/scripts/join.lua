@@ -61,7 +61,7 @@ else
   local born = math.max(tonumber(string.match(value.incarnation, '^(%d+)')) + 1, now_us)
   token = digits(born) .. ':' .. incarnation
   value.incarnation, value.gen, value.seq, value.acked, value.given = token, group.gen, 0, 0, 0
-  value.weight, value.grace, value.limbo, value.dirty = weight, grace, true, true
+  value.weight, value.grace, value.limbo, value.drained, value.dirty = weight, grace, true, false, true
 end
 if ARGV[11] == '1' then
   for _, class in ipairs(group.classes) do

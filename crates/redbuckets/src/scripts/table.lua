@@ -220,7 +220,7 @@ end
 local function new_member(number, id, incarnation, weight, grace, settle)
   local value = {
     incarnation = incarnation, gen = group.gen, seq = 0, acked = 0, given = 0, weight = weight, grace = grace,
-    limbo = false, id = id, dirty = true,
+    limbo = false, drained = false, id = id, dirty = true,
   }
   records[number] = value
   ring_reset(ring_own(number))

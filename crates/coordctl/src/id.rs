@@ -1,0 +1,6 @@
+//! Machine IDs.
+
+pub(crate) mod exec;
+pub(crate) mod list;
+pub(crate) mod revoke;
+pub(crate) mod watch;

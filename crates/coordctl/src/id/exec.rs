@@ -1,0 +1,223 @@
+//! Runs any program under a leased machine ID.
+//!
+//! With a ttl T, counted from the moment at which the last acknowledged renewal was *sent*:
+//!
+//! | time | what happens |
+//! | --- | --- |
+//! | every heartbeat | a renewal is sent; each one that is acknowledged moves all that follows |
+//! | 2/3 T | the lease is at risk: said on the standard error |
+//! | 0.99 T − 2 ms − T/30 − grace | the program and its process group are told to end (SIGTERM) |
+//! | 0.99 T − 2 ms − T/30 | what is left of the group is killed (SIGKILL) |
+//! | 0.99 T − 2 ms | the local deadline: nothing runs under the machine ID any more |
+//! | T, by the server | another may get the machine ID |
+//!
+//! The grace is at most T/4, so nothing is told to end before the lease is at risk. Where the server *says* that the lease is
+//! another's, the program is told at once and killed after the grace, or at the last deadline that counted if that is
+//! earlier. When coordctl itself is killed, the kernel kills the program (Linux); its lease runs out by itself.
+//!
+//! The program runs in a process group of its own, which gets the terminal's foreground where coordctl had it: what a
+//! terminal sends (Ctrl-C) reaches the program alone and once. coordctl reaps every child that it is given, so it can be
+//! the first process of a container.
+
+mod child;
+mod journal;
+mod plan;
+mod program;
+mod signals;
+mod terminal;
+mod watermark;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use coord_core::clock::{Clock, SystemClock};
+use raus::{Event, MachineId, Raus};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub(crate) use self::program::become_program;
+use self::{
+    child::{Child, Ended},
+    journal::Journal,
+    plan::{Act, Guard, Plan},
+    signals::Signals,
+    watermark::Watermark,
+};
+use crate::{
+    cli::{ExecOptions, Global},
+    connect,
+    failure::{Failure, causes},
+};
+
+pub(crate) async fn run(global: &Global, options: &ExecOptions) -> Result<ExitCode, Failure> {
+    let plan =
+        Plan::new(options.lease.ttl, options.on_lost, options.grace).map_err(Failure::Usage)?;
+    let raus = connect::lessor(global, &options.range.range, &options.lease)?.build()?;
+    let mut signals = Signals::listen()?;
+    let journal = Journal::new(global.json);
+    let machine_id = tokio::select! {
+        machine_id = acquire(&raus, options.lease.wait) => machine_id?,
+        number = signals.stop() => return Err(Failure::Signal(number)),
+    };
+    let outcome = lead(
+        raus.namespace(),
+        options,
+        plan,
+        &machine_id,
+        &mut signals,
+        &journal,
+    )
+    .await;
+    if machine_id.is_held()
+        && let Err(error) = machine_id.release().await
+    {
+        journal.say("release_failed", json!({}), &causes(&error));
+    }
+    journal.close();
+    outcome
+}
+
+async fn acquire(raus: &Raus, wait: Option<Duration>) -> Result<MachineId, Failure> {
+    Ok(match wait {
+        Some(wait) => raus.acquire_within(wait).await?,
+        None => raus.acquire().await?,
+    })
+}
+
+/// Starts the program and follows it to its end.
+async fn lead(
+    namespace: &str,
+    options: &ExecOptions,
+    plan: Plan,
+    machine_id: &MachineId,
+    signals: &mut Signals,
+    journal: &Journal,
+) -> Result<ExitCode, Failure> {
+    let watermark = Arc::new(Watermark::default());
+    let attached = machine_id.attach(Arc::clone(&watermark) as _);
+    attached.map_err(|error| Failure::Failed(causes(&error)))?;
+    tokio::select! {
+        passed = watermark.passed(journal) => passed?,
+        number = signals.stop() => return Err(Failure::Signal(number)),
+    }
+    let (id, fence) = (machine_id.id(), machine_id.fence());
+    let environment = [
+        (options.env.clone(), id.to_string()),
+        (format!("{}_FENCE", options.env), fence.to_string()),
+        (format!("{}_NAMESPACE", options.env), namespace.to_owned()),
+    ];
+    // Before the child is there: its end must not be missed.
+    let mut ends = signal(SignalKind::child())?;
+    let child = Child::spawn(&options.program, &environment, options.on_lost);
+    let child = child.map_err(|error| Failure::Program {
+        code: 126,
+        message: format!("the program cannot be started: {error}"),
+    })?;
+    journal.say(
+        "started",
+        json!({ "id": id, "fence": fence.to_string(), "namespace": namespace, "pid": child.pid() }),
+        &format!(
+            "machine ID {id} of namespace {namespace} (fence {fence}) for process {}",
+            child.pid()
+        ),
+    );
+    let mut guard = Guard::new(plan, machine_id.deadline());
+    let mut events = machine_id.events();
+    let mut has_events = true;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            _ = ends.recv() => {}
+            number = signals.next() => child.signal(number),
+            event = events.next(), if has_events => match event {
+                Some(event) => journal.tell(&event),
+                None => has_events = false,
+            },
+            () = tokio::time::sleep(guard.pause(SystemClock.now())) => {}
+        }
+        if let Some(ended) = child.reap() {
+            break ended;
+        }
+        if machine_id.is_held() {
+            guard.handle_deadline(machine_id.deadline());
+        } else {
+            guard.handle_lost();
+        }
+        while let Some(act) = guard.poll(SystemClock.now()) {
+            act_on(&child, act, journal);
+        }
+    };
+    Ok(finish(&child, ended, &guard, journal))
+}
+
+fn act_on(child: &Child, act: Act, journal: &Journal) {
+    let (word, signal) = match act {
+        Act::Tell(signal) => ("told", signal),
+        Act::Kill => ("killed", nix::sys::signal::Signal::SIGKILL),
+    };
+    child.signal_group(signal);
+    journal.say(
+        word,
+        json!({ "signal": signal.as_str(), "pid": child.pid() }),
+        &format!(
+            "the machine ID is being lost: {signal} to process {} and its group",
+            child.pid()
+        ),
+    );
+}
+
+fn finish(child: &Child, ended: Ended, guard: &Guard, journal: &Journal) -> ExitCode {
+    let code = ended.code();
+    child.take_terminal_back();
+    if guard.is_ending() {
+        // What the program started must not outlive it, either.
+        child.signal_group(nix::sys::signal::Signal::SIGKILL);
+        journal.say(
+            "lost",
+            json!({ "code": code }),
+            "the machine ID was lost and the program has ended",
+        );
+        return ExitCode::from(LEASE_LOST);
+    }
+    ExitCode::from(code)
+}
+
+/// As `cli::EXIT_CODES` lists it.
+const LEASE_LOST: u8 = 5;
+
+impl Journal {
+    /// What happens to the machine ID while the program runs.
+    fn tell(&self, event: &Event) {
+        let (word, fields, text) = match event {
+            Event::RenewalFailed { id, error, .. } => (
+                "renewal_failed",
+                json!({ "id": id }),
+                format!("a renewal failed: {}", causes(&**error)),
+            ),
+            Event::AtRisk { id, .. } => (
+                "at_risk",
+                json!({ "id": id }),
+                format!(
+                    "machine ID {id} is at risk: no renewal was acknowledged for two thirds of its ttl"
+                ),
+            ),
+            Event::Reasserted { id, .. } => (
+                "reasserted",
+                json!({ "id": id }),
+                format!("the server had forgotten machine ID {id}; it was put back"),
+            ),
+            Event::Lost(loss) => ("lost_lease", json!({ "id": loss.id }), causes(loss)),
+            Event::Released { id, .. } => (
+                "released",
+                json!({ "id": id }),
+                format!("machine ID {id} was given back"),
+            ),
+            Event::ClockSkewed { skew } => (
+                "clock_skewed",
+                json!({}),
+                format!("the clock is {skew:?} off the server's"),
+            ),
+            _ => return,
+        };
+        self.say(word, fields, &text);
+    }
+}

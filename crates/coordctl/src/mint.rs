@@ -1,0 +1,71 @@
+//! Leases a machine ID, mints under it and gives it back.
+
+use std::{io::Write, process::ExitCode, time::Duration};
+
+use serde_json::json;
+use snowflake::{Generator, Id, MintError};
+
+use crate::{
+    cli::{Global, MintOptions},
+    connect,
+    failure::{Failure, causes},
+    output,
+};
+
+pub(crate) async fn run(global: &Global, options: &MintOptions) -> Result<ExitCode, Failure> {
+    let layout = options.layout.layout()?;
+    let range = options
+        .range
+        .clone()
+        .unwrap_or_else(|| 0..=layout.max_machine_id().min(1_023));
+    layout
+        .check_range(&range)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let raus = connect::lessor(global, &range, &options.lease)?.build()?;
+    let machine_id = match options.lease.wait {
+        Some(wait) => raus.acquire_within(wait).await?,
+        None => raus.acquire().await?,
+    };
+    let (id, fence) = (machine_id.id(), machine_id.fence());
+    let generator = Generator::builder().layout(layout).leased(machine_id);
+    let generator = generator.map_err(|error| Failure::Usage(causes(&error)))?;
+    let ids = mint(&generator, options.count).await;
+    let released = generator.release().await;
+    let ids = ids?;
+    if let Err(error) = released {
+        output::complain(&causes(&error));
+    }
+    let texts = ids.iter().map(|&id| options.format.write(id));
+    if global.json {
+        let ids: Vec<String> = texts.map(|text| text.as_str().to_owned()).collect();
+        output::json(&json!({
+            "machine_id": id,
+            "fence": fence.to_string(),
+            "layout": layout.to_string(),
+            "format": options.format.to_string(),
+            "ids": ids,
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for text in texts {
+        writeln!(out, "{text}")?;
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn mint(generator: &Generator, count: u32) -> Result<Vec<Id>, Failure> {
+    let mut ids = Vec::with_capacity(count as usize);
+    for _ in 0..count {
+        let id = match generator.try_next() {
+            Err(MintError::Wait { .. }) => generator.next_within(PATIENCE).await,
+            outcome => outcome,
+        };
+        ids.push(id.map_err(|error| Failure::Failed(causes(&error)))?);
+    }
+    Ok(ids)
+}
+
+/// A former holder's horizon may lie as far ahead as clocks may differ.
+const PATIENCE: Duration = Duration::from_secs(30);

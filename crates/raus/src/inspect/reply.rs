@@ -1,0 +1,144 @@
+//! What the operators' scripts answer, in terms of this crate: pure conversions.
+
+use std::time::Duration;
+
+use coord_core::store::{Reply, StoreError};
+
+use super::{History, InspectError, Inspection, Lock, Revocation, SlotRecord};
+
+pub(super) fn parse_inspect(reply: &Reply) -> Result<Inspection, InspectError> {
+    let parsed = || -> Option<Result<Inspection, InspectError>> {
+        let items = reply.as_array()?;
+        match (items.first()?.as_str()?, &items[1..]) {
+            ("slots", [server, standing, left, recorded, slots]) => {
+                let slots = slots.as_array()?.iter().map(parse_slot);
+                Some(Ok(Inspection {
+                    server_ms: server.as_u64()?,
+                    history: parse_history(standing.as_str()?, left)?,
+                    recorded: recorded.as_u64()?,
+                    slots: slots.collect::<Option<_>>()?,
+                }))
+            }
+            (kind, rest) => wrong_type(kind, rest).map(Err),
+        }
+    };
+    parsed().unwrap_or_else(|| Err(StoreError::unexpected("inspect", reply).into()))
+}
+
+pub(super) fn parse_revoke(reply: &Reply) -> Result<Revocation, InspectError> {
+    let parsed = || -> Option<Result<Revocation, InspectError>> {
+        let items = reply.as_array()?;
+        Some(match (items.first()?.as_str()?, &items[1..]) {
+            ("revoked", [fence, left]) => Ok(Revocation::Revoked {
+                fence: fence.as_u64()?,
+                free_in: milliseconds(left)?,
+            }),
+            ("changed", []) => Ok(Revocation::Changed),
+            ("free", []) => Ok(Revocation::Free),
+            ("unrecorded", []) => Ok(Revocation::Unrecorded),
+            (kind, rest) => return wrong_type(kind, rest).map(Err),
+        })
+    };
+    parsed().unwrap_or_else(|| Err(StoreError::unexpected("revoke", reply).into()))
+}
+
+pub(super) fn parse_clock(reply: &Reply) -> Result<Duration, StoreError> {
+    let parsed = || match reply.as_array()? {
+        [kind, time] if kind.as_str() == Some("clock") => time.as_u64(),
+        _ => None,
+    };
+    parsed()
+        .map(Duration::from_micros)
+        .ok_or_else(|| StoreError::unexpected("clock", reply))
+}
+
+fn parse_history(standing: &str, left: &Reply) -> Option<History> {
+    match standing {
+        "known" => Some(History::Known),
+        "suspect" => Some(History::Suspect {
+            left: milliseconds(left)?,
+        }),
+        "vouched" => Some(History::Vouched {
+            left: milliseconds(left)?,
+        }),
+        "absent" => Some(History::Absent),
+        _ => None,
+    }
+}
+
+fn parse_slot(reply: &Reply) -> Option<SlotRecord> {
+    let [id, locked, holder, ttl, fence, horizon, floor, left, label] = reply.as_array()? else {
+        return None;
+    };
+    let lock = match locked.as_str()? {
+        "1" => Some(Lock {
+            holder: lossy(holder)?,
+            // -1 is a key that never expires.
+            ttl: ttl.as_u64().map(Duration::from_millis),
+        }),
+        _ => None,
+    };
+    Some(SlotRecord {
+        id: u32::try_from(id.as_u64()?).ok()?,
+        lock,
+        fence: fence.as_u64()?,
+        horizon_ms: horizon.as_u64()?,
+        floor_ms: floor.as_u64()?,
+        lease_left: milliseconds(left)?,
+        label: lossy(label)?,
+    })
+}
+
+/// A stranger may have put any bytes there.
+fn lossy(reply: &Reply) -> Option<String> {
+    match reply {
+        Reply::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
+    }
+}
+
+fn milliseconds(reply: &Reply) -> Option<Duration> {
+    reply.as_u64().map(Duration::from_millis)
+}
+
+fn wrong_type(kind: &str, rest: &[Reply]) -> Option<InspectError> {
+    match (kind, rest) {
+        ("wrongtype", [key, found]) => Some(InspectError::WrongType {
+            key: key.as_str()?.to_owned(),
+            found: found.as_str()?.to_owned(),
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Reply {
+        Reply::Bytes(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn replies_of_other_shapes_are_refused() {
+        for reply in [
+            Reply::Nil,
+            Reply::Array(vec![]),
+            Reply::Array(vec![text("slots")]),
+            Reply::Array(vec![text("revoked"), text("x"), Reply::Int(0)]),
+            Reply::Array(vec![text("clock"), text("-1")]),
+            Reply::Array(vec![
+                text("slots"),
+                text("1"),
+                text("doubtful"),
+                Reply::Int(0),
+                Reply::Int(0),
+                Reply::Array(vec![]),
+            ]),
+        ] {
+            assert!(parse_inspect(&reply).is_err(), "{reply:?}");
+            assert!(parse_revoke(&reply).is_err(), "{reply:?}");
+            assert!(parse_clock(&reply).is_err(), "{reply:?}");
+        }
+    }
+}

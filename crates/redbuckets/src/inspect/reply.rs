@@ -1,0 +1,222 @@
+//! What the operators' scripts answer, in terms of this crate: pure conversions.
+
+use std::{ops::Range, time::Duration};
+
+use coord_core::store::{Reply, StoreError};
+
+use super::{DrainOutcome, InspectError, Inspection, MemberRecord, Run};
+use crate::assignment::Assignment;
+
+/// A page of members, with what is said of the whole group.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) inspection: Inspection,
+    /// The highest member number.
+    pub(super) highest: u32,
+    /// Changes whenever who owns what does.
+    pub(super) stamp: String,
+}
+
+pub(super) fn parse_members(reply: &Reply) -> Result<Head, InspectError> {
+    parse("members", reply, |kind, rest| match (kind, rest) {
+        (
+            "group",
+            [
+                server,
+                standing,
+                left,
+                buckets,
+                assignment,
+                version,
+                _,
+                free,
+                settles,
+                highest,
+                stamp,
+                members,
+            ],
+        ) => {
+            let doubt = milliseconds(left)?;
+            let inspection = Inspection {
+                server_ms: server.as_u64()?,
+                doubt: if standing.as_str()? == "known" {
+                    Duration::ZERO
+                } else {
+                    doubt
+                },
+                buckets: number(buckets)?,
+                assignment: Assignment::of_letter(assignment.as_str()?)?,
+                version: version.as_u64()?,
+                free: number(free)?,
+                settles_in: milliseconds(settles)?,
+                members: members
+                    .as_array()?
+                    .iter()
+                    .map(parse_member)
+                    .collect::<Option<_>>()?,
+                runs: Vec::new(),
+                is_torn: false,
+            };
+            Some(Ok(Head {
+                inspection,
+                highest: number(highest)?,
+                stamp: stamp.as_str()?.to_owned(),
+            }))
+        }
+        _ => None,
+    })
+}
+
+/// The stamp and the runs of `asked`; a table of another size tells nothing.
+pub(super) fn parse_owners(
+    reply: &Reply,
+    asked: Range<u32>,
+) -> Result<(String, Vec<Run>), InspectError> {
+    parse("owners", reply, |kind, rest| match (kind, rest) {
+        ("owners", [stamp, runs]) => {
+            let mut words = runs.as_str()?.split_ascii_whitespace();
+            let (mut runs, mut at) = (Vec::new(), asked.start);
+            while let Some(length) = words.next() {
+                let end = at.checked_add(length.parse().ok()?)?;
+                let owner: u32 = words.next()?.parse().ok()?;
+                runs.push(Run {
+                    buckets: at..end,
+                    owner: Some(owner).filter(|&owner| owner != 0),
+                });
+                at = end;
+            }
+            if at != asked.end {
+                return None;
+            }
+            Some(Ok((stamp.as_str()?.to_owned(), runs)))
+        }
+        _ => None,
+    })
+}
+
+pub(super) fn parse_drain(reply: &Reply) -> Result<DrainOutcome, InspectError> {
+    parse("drain", reply, |kind, rest| {
+        Some(Ok(match (kind, rest) {
+            ("draining", [owned]) => DrainOutcome::Draining {
+                owned: number(owned)?,
+            },
+            ("resumed", [owned]) => DrainOutcome::Resumed {
+                owned: number(owned)?,
+            },
+            ("not_member", []) => DrainOutcome::NotMember,
+            ("last", []) => DrainOutcome::Last,
+            _ => return None,
+        }))
+    })
+}
+
+fn parse_member(reply: &Reply) -> Option<MemberRecord> {
+    let [
+        member,
+        id,
+        incarnation,
+        weight,
+        drained,
+        owned,
+        quota,
+        left,
+        grace,
+        incoming,
+        in_step,
+        low,
+        high,
+    ] = reply.as_array()?
+    else {
+        return None;
+    };
+    let (joined_us, uuid) = incarnation.as_str()?.split_once(':')?;
+    let left: i64 = left.as_str()?.parse().ok()?;
+    let range = number(low)?..number(high)?;
+    Some(MemberRecord {
+        number: number(member)?,
+        id: id.as_str()?.to_owned(),
+        joined_ms: joined_us.parse::<u64>().ok()? / 1_000,
+        is_parked: uuid == "-",
+        weight: number(weight)?,
+        is_drained: drained.as_str()? == "1",
+        owned: number(owned)?,
+        quota: number(quota)?,
+        lease_left: Duration::from_millis(u64::try_from(left).unwrap_or(0)),
+        grace: milliseconds(grace)?,
+        incoming: number(incoming)?,
+        is_in_step: in_step.as_str()? == "1",
+        range: Some(range).filter(|range| !range.is_empty()),
+    })
+}
+
+fn parse<T>(
+    operation: &'static str,
+    reply: &Reply,
+    known: impl FnOnce(&str, &[Reply]) -> Option<Result<T, InspectError>>,
+) -> Result<T, InspectError> {
+    let parsed = || -> Option<Result<T, InspectError>> {
+        let items = reply.as_array()?;
+        match (items.first()?.as_str()?, &items[1..]) {
+            ("absent", []) => Some(Err(InspectError::Absent)),
+            ("wrongtype", [key, found]) => Some(Err(InspectError::WrongType {
+                key: key.as_str()?.to_owned(),
+                found: found.as_str()?.to_owned(),
+            })),
+            (kind, rest) => known(kind, rest),
+        }
+    };
+    parsed().unwrap_or_else(|| Err(StoreError::unexpected(operation, reply).into()))
+}
+
+fn number(reply: &Reply) -> Option<u32> {
+    u32::try_from(reply.as_u64()?).ok()
+}
+
+fn milliseconds(reply: &Reply) -> Option<Duration> {
+    reply.as_u64().map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Reply {
+        Reply::Bytes(text.as_bytes().to_vec())
+    }
+
+    fn owners(runs: &str) -> Reply {
+        Reply::Array(vec![text("owners"), text("stamp"), text(runs)])
+    }
+
+    #[test]
+    fn runs_cover_exactly_what_was_asked_for() {
+        let (stamp, runs) = parse_owners(&owners("2 7 1 0"), 10..13).expect("well-formed");
+        assert_eq!(stamp, "stamp");
+        let expected = [(10..12, Some(7)), (12..13, None)];
+        let found: Vec<_> = runs
+            .into_iter()
+            .map(|run| (run.buckets, run.owner))
+            .collect();
+        assert_eq!(found, expected);
+        for wrong in ["2 7", "2 7 2 0", "2", "x 7 1 0"] {
+            assert!(parse_owners(&owners(wrong), 10..13).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn replies_of_other_shapes_are_refused() {
+        for reply in [
+            Reply::Nil,
+            Reply::Array(vec![]),
+            Reply::Array(vec![text("group")]),
+            Reply::Array(vec![text("draining")]),
+        ] {
+            assert!(parse_members(&reply).is_err(), "{reply:?}");
+            assert!(parse_drain(&reply).is_err(), "{reply:?}");
+        }
+        assert!(matches!(
+            parse_drain(&Reply::Array(vec![text("absent")])),
+            Err(InspectError::Absent)
+        ));
+    }
+}

@@ -1,13 +1,14 @@
 -- Shared by every script that grants. A store can only grant safely if it can vouch for its own past: one record per
 -- namespace or group, "<run_id> <until> <ttl> <floor> <acked> <vouched> <alone>", says which server wrote last (run_id),
 -- until when new grants must wait (until, server ms), the longest ttl ever granted (ttl, ms), the timestamp below which
--- forgotten holders may have minted (floor, ms), whether replicas acknowledge every grant before it takes effect (acked,
--- 0 or 1), whether the wait is only for what the record shows as held (vouched, 0 or 1), and since when no replica is
+-- forgotten holders may have minted (floor, ms), whether replicas acknowledge every grant before it takes effect (acked:
+-- 1 they do; 2 they still do, but somebody wants to go on without; 0 they do not), whether the wait is only for what the record shows as held (vouched, 0 or 1), and since when no replica is
 -- connected although there was one (alone, server ms, 0 while there is).
 --
 -- Why acked can be trusted after a failover: what replicas have is always a prefix of what the master wrote. Where that
--- prefix holds the mark, it holds everything before it, and everything that took effect after it was acknowledged; who
--- takes the mark away has that acknowledged before his own grant takes effect.
+-- prefix holds the mark 1, it holds everything before it, and everything that took effect after it was acknowledged.
+-- Who wants to go on without acknowledgements replaces the mark by 2, and has that, with his grant, acknowledged like
+-- any other. It never becomes 0 while a replica is connected, because whether one has the 2 is known to nobody for sure.
 
 local function server_now()
   local time = redis.call('TIME')
@@ -28,24 +29,24 @@ local function history_read(key)
   local text = redis.call('HGET', key, 'history')
   if not text then return nil end
   local run, till, ttl, floor, acked, vouched, alone =
-    string.match(text, '^(%S+) (%d+) (%d+) (%d+) ([01]) ([01]) (%d+)$')
+    string.match(text, '^(%S+) (%d+) (%d+) (%d+) ([012]) ([01]) (%d+)$')
   if not run then return nil end
   return {
     run = run, till = tonumber(till), ttl = tonumber(ttl), floor = tonumber(floor),
-    acked = acked == '1', vouched = vouched == '1', alone = tonumber(alone),
+    acked = tonumber(acked), vouched = vouched == '1', alone = tonumber(alone),
   }
 end
 
 local function history_write(key, past)
   redis.call('HSET', key, 'history', past.run .. ' ' .. digits(past.till) .. ' ' .. digits(past.ttl) .. ' '
-    .. digits(past.floor) .. (past.acked and ' 1' or ' 0') .. (past.vouched and ' 1 ' or ' 0 ') .. digits(past.alone))
+    .. digits(past.floor) .. ' ' .. digits(past.acked) .. (past.vouched and ' 1 ' or ' 0 ') .. digits(past.alone))
 end
 
 -- How the past stands, for onlookers: 'absent', 'known', 'suspect' or 'vouched', and for how many ms.
 local function history_standing(past, run, now)
   if not past then return 'absent', 0 end
   if run ~= '?' and past.run ~= '?' and past.run ~= run then
-    return past.acked and (past.till <= now or past.vouched) and 'vouched' or 'suspect', past.ttl
+    return past.acked == 1 and (past.till <= now or past.vouched) and 'vouched' or 'suspect', past.ttl
   end
   local left = math.min(past.till - now, past.ttl)
   if left <= 0 then return 'known', 0 end
@@ -60,7 +61,7 @@ local function history_doubt(key, past, run, now, ttl, skew, vouched)
   local doubtful = {
     run = run, till = now + longest, ttl = longest, alone = 0,
     floor = math.max(now + longest + skew, past and past.floor or 0),
-    acked = vouched and past.acked or false, vouched = vouched or false,
+    acked = vouched and 1 or past and 0 < past.acked and 2 or 0, vouched = vouched or false,
   }
   history_write(key, doubtful)
   return doubtful
@@ -83,22 +84,21 @@ end
 -- helps. A server that has just lost every replica may itself have been succeeded: it waits for one ttl.
 local function history_acknowledgements(key, past, acks, now)
   local before, since = past.acked, past.alone
-  local good = (acks ~= 'never' or past.acked) and good_replicas() or 0
-  local need = acks == 'all' and good or tonumber(acks) or 0
-  if acks == 'never' then
-    need, past.acked, past.alone = before and good or 0, false, 0
-  elseif good < need then
-    return nil, good, need
-  elseif need == 0 and before then
+  local good = (acks ~= 'never' or before ~= 0) and good_replicas() or 0
+  local need = tonumber(acks) or good
+  if good < need then return nil, good, need end
+  if need == 0 and before ~= 0 then
     if past.alone == 0 then past.alone = now end
     local wait = past.alone + past.ttl - now
     if 0 < wait then
       if since == 0 then history_write(key, past) end
       return nil, 0, 1, wait
     end
-    past.acked, past.alone = false, 0
+    past.acked, past.alone = 0, 0
+  elseif acks == 'never' then
+    past.acked, past.alone = before == 0 and 0 or 2, 0
   else
-    past.acked, past.alone = 0 < need, 0
+    past.acked, past.alone = 0 < need and 1 or 0, 0
   end
   if past.acked ~= before or past.alone ~= since then history_write(key, past) end
   return need
@@ -129,11 +129,11 @@ local function history_admit(key, now, mode, ttl, skew, acks)
     end
     if mode ~= 'first:' .. token then return { standing = 'absent', token = token } end
     redis.call('HDEL', key, 'discovery')
-    past = { run = run, till = 0, ttl = ttl, floor = 0, acked = false, vouched = false, alone = 0 }
+    past = { run = run, till = 0, ttl = ttl, floor = 0, acked = 0, vouched = false, alone = 0 }
     history_write(key, past)
   elseif run ~= '?' and past.run ~= '?' and past.run ~= run then
     -- A doubt that nobody vouched for lasts until its end.
-    local vouched = past.acked and (past.till <= now or past.vouched)
+    local vouched = past.acked == 1 and (past.till <= now or past.vouched)
     past, changed = history_doubt(key, past, run, now, ttl, skew, vouched), true
   elseif past.till > now + past.ttl then
     -- A clock that was set back must not prolong the wait beyond one ttl.

@@ -1,0 +1,411 @@
+//! What the scripts do to the store, as pure functions. Each names the script it stands for.
+
+use super::rules::{Acks, Heirs, Rules};
+
+pub(crate) const SLOTS: usize = 2;
+
+/// `till` of a slot that was released, and of one whose lease is over without a release.
+pub(crate) const RELEASED: u8 = 0;
+pub(crate) const OVER: u8 = 1;
+
+/// Everything a server keeps of one namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Store {
+    pub(crate) slots: [Slot; SLOTS],
+    pub(crate) past: Option<Past>,
+    /// The field `discovery`, "<run_id>@<time>"; (_, 0) where there is none.
+    pub(crate) token: (u8, u8),
+}
+
+/// The lock key and the record of one slot. A fence of 0 is no record, a lock of 0 no lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Slot {
+    pub(crate) lock: u8,
+    pub(crate) expiry: u8,
+    pub(crate) fence: u16,
+    pub(crate) horizon: u8,
+    pub(crate) floor: u8,
+    pub(crate) till: u8,
+}
+
+/// The field `history`, with what an acknowledged history adds to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Past {
+    pub(crate) run: u8,
+    pub(crate) till: u8,
+    pub(crate) floor: u8,
+    /// Every grant that took effect was acknowledged by a replica, or is in this copy.
+    pub(crate) acked: bool,
+    /// The number of the last flip of `acked`.
+    pub(crate) flip: u8,
+    /// Until `till` only slots wait that are shown as held.
+    pub(crate) open: bool,
+}
+
+/// What a script can know of the server it runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Server {
+    pub(crate) run: u8,
+    /// How many masters there were before; no rule of the protocol reads it.
+    pub(crate) term: u8,
+    /// The identity of the master before it.
+    pub(crate) before: u8,
+    /// It ran before it became the master, as a replica.
+    pub(crate) promoted: bool,
+}
+
+/// What a client says of an absent past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Mode {
+    Ask,
+    First(u8),
+    Voice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Acquire {
+    pub(crate) holder: u8,
+    pub(crate) first: u8,
+    pub(crate) wall: u8,
+    pub(crate) mode: Mode,
+    /// It will wait until replicas have what it was granted.
+    pub(crate) acking: bool,
+    /// The flip of its own that was acknowledged; 0: none.
+    pub(crate) armed: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Renew {
+    pub(crate) holder: u8,
+    pub(crate) slot: u8,
+    pub(crate) fence: u16,
+    pub(crate) wall: u8,
+    pub(crate) minted: u8,
+    pub(crate) till: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Release {
+    pub(crate) holder: u8,
+    pub(crate) slot: u8,
+    pub(crate) fence: u16,
+    pub(crate) horizon: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Reply {
+    Granted {
+        slot: u8,
+        fence: u16,
+        floor: u8,
+        horizon: u8,
+        at: u8,
+    },
+    Absent(u8),
+    /// The flag was flipped; ask again when that is acknowledged.
+    Flipped(u8),
+    /// Taken, suspect or skewed.
+    Refused,
+    Renewed {
+        horizon: u8,
+        at: u8,
+    },
+    Lost,
+}
+
+enum Standing {
+    Known(u8),
+    /// Only what is not shown as held may be granted.
+    Open,
+    Suspect,
+    Absent(u8),
+}
+
+/// `acquire.lua`.
+pub(crate) fn acquire(
+    store: &mut Store,
+    now: u8,
+    server: Server,
+    ask: &Acquire,
+    slots: usize,
+    numbers: &mut u8,
+    rules: &Rules,
+) -> Reply {
+    if ask.wall.abs_diff(now) > rules.skew {
+        return Reply::Refused;
+    }
+    let order: Vec<usize> = (0..slots)
+        .map(|i| (i + usize::from(ask.first)) % slots)
+        .collect();
+    for &at in &order {
+        let slot = &mut store.slots[at];
+        if slot.lock == ask.holder && slot.fence != 0 {
+            slot.horizon = slot
+                .horizon
+                .max(rules.next_horizon(now, ask.wall, 0, slot.floor));
+            (slot.till, slot.expiry) = (now + rules.ttl, now + rules.ttl);
+            return granted(at, slot, now);
+        }
+    }
+    let mut free: Vec<usize> = order
+        .into_iter()
+        .filter(|&at| is_free(&store.slots[at], now, rules))
+        .collect();
+    if free.is_empty() {
+        return Reply::Refused;
+    }
+    let floor = match admit(store, now, server, ask, numbers, rules) {
+        Standing::Absent(token) => return Reply::Absent(token),
+        Standing::Suspect => return Reply::Refused,
+        Standing::Known(floor) => floor,
+        Standing::Open => {
+            let all = rules.acks.is_some_and(|acks| !acks.held_slots_wait);
+            free.retain(|&at| all || shows_free(&store.slots[at]));
+            0
+        }
+    };
+    let near = |&&at: &&usize| store.slots[at].horizon <= now + rules.skew;
+    let Some(&chosen) = free.iter().find(near).or_else(|| free.first()) else {
+        return Reply::Refused;
+    };
+    if let Some(flipped) = flip(store, ask, numbers, rules) {
+        return Reply::Flipped(flipped);
+    }
+    let slot = &mut store.slots[chosen];
+    let below = if rules.horizon { slot.horizon } else { 0 };
+    slot.floor = below.max(floor);
+    slot.fence = (slot.fence + 1).max(u16::from(now) * 8);
+    slot.horizon = slot
+        .floor
+        .max(rules.next_horizon(now, ask.wall, 0, slot.floor));
+    slot.till = now + rules.ttl;
+    (slot.lock, slot.expiry) = (ask.holder, now + rules.ttl);
+    granted(chosen, slot, now)
+}
+
+fn granted(at: usize, slot: &Slot, now: u8) -> Reply {
+    Reply::Granted {
+        slot: u8::try_from(at).expect("two slots"),
+        fence: slot.fence,
+        floor: slot.floor,
+        horizon: slot.horizon,
+        at: now,
+    }
+}
+
+fn is_free(slot: &Slot, now: u8, rules: &Rules) -> bool {
+    slot.lock == 0 && (slot.till <= now || !rules.till_on_record)
+}
+
+/// What the surviving copy shows as never granted or released.
+fn shows_free(slot: &Slot) -> bool {
+    slot.fence == 0 || slot.till == RELEASED
+}
+
+/// `renew.lua`.
+pub(crate) fn renew(
+    store: &mut Store,
+    now: u8,
+    server: Server,
+    ask: &Renew,
+    numbers: &mut u8,
+    rules: &Rules,
+) -> Reply {
+    let slot = &mut store.slots[usize::from(ask.slot)];
+    if rules.owner_check && slot.lock != 0 && slot.lock != ask.holder {
+        return Reply::Lost;
+    }
+    if rules.owner_check && slot.fence > ask.fence {
+        return Reply::Lost;
+    }
+    let forgotten = slot.fence < ask.fence;
+    if forgotten && ask.till <= now && rules.own_lease {
+        return Reply::Lost;
+    }
+    if forgotten {
+        (slot.fence, slot.floor) = (ask.fence, ask.minted);
+    }
+    let raised = rules.next_horizon(now, ask.wall, ask.minted, 0);
+    slot.horizon = slot.horizon.max(raised);
+    slot.till = now + rules.ttl;
+    (slot.lock, slot.expiry) = (ask.holder, now + rules.ttl);
+    let horizon = slot.horizon;
+    if forgotten {
+        doubt(store, now, server, numbers, rules, false);
+    }
+    Reply::Renewed { horizon, at: now }
+}
+
+/// `release.lua`.
+pub(crate) fn release(store: &mut Store, ask: &Release) {
+    let slot = &mut store.slots[usize::from(ask.slot)];
+    if (slot.lock != 0 && slot.lock != ask.holder) || slot.fence > ask.fence {
+        return;
+    }
+    if slot.fence == ask.fence {
+        slot.horizon = slot.floor.max(ask.horizon);
+        slot.till = RELEASED;
+    }
+    (slot.lock, slot.expiry) = (0, 0);
+}
+
+/// `history_doubt` in `history.lua`.
+fn doubt(store: &mut Store, now: u8, server: Server, numbers: &mut u8, rules: &Rules, open: bool) {
+    let past = store.past;
+    let till = now + rules.ttl;
+    let clears = rules.acks.is_none_or(|acks| acks.doubt_clears);
+    let was_acked = past.is_some_and(|past| past.acked);
+    let acked = was_acked && (open || !clears);
+    let mut flip = past.map_or(0, |past| past.flip);
+    if past.is_none() || was_acked && !acked {
+        flip = lapse(flip, numbers, rules);
+    }
+    store.past = Some(Past {
+        run: server.run,
+        till,
+        floor: (till + rules.skew).max(past.map_or(0, |past| past.floor)),
+        acked,
+        flip,
+        open,
+    });
+}
+
+/// `history_admit` in `history.lua`.
+fn admit(
+    store: &mut Store,
+    now: u8,
+    server: Server,
+    ask: &Acquire,
+    numbers: &mut u8,
+    rules: &Rules,
+) -> Standing {
+    let Some(past) = &mut store.past else {
+        return admit_absent(store, now, server, ask, numbers, rules);
+    };
+    if past.run != server.run {
+        if !rules.quarantine {
+            past.run = server.run;
+            return Standing::Known(past.floor);
+        }
+        let open = rules.acks.is_some_and(|acks| {
+            past.acked
+                && (past.open || past.till <= now)
+                && match acks.heirs {
+                    Heirs::Any => true,
+                    Heirs::Promoted => server.promoted,
+                    Heirs::Direct => server.promoted && server.before == past.run,
+                }
+        });
+        doubt(store, now, server, numbers, rules, open);
+        return if open {
+            Standing::Open
+        } else {
+            Standing::Suspect
+        };
+    }
+    if now < past.till {
+        return if past.open {
+            Standing::Open
+        } else {
+            Standing::Suspect
+        };
+    }
+    past.open = false;
+    Standing::Known(past.floor)
+}
+
+fn admit_absent(
+    store: &mut Store,
+    now: u8,
+    server: Server,
+    ask: &Acquire,
+    numbers: &mut u8,
+    rules: &Rules,
+) -> Standing {
+    match ask.mode {
+        Mode::Voice => {
+            doubt(store, now, server, numbers, rules, false);
+            Standing::Suspect
+        }
+        Mode::First(token) if store.token == (server.run, token) || !rules.token => {
+            store.token = (0, 0);
+            let floor = if rules.first_floor {
+                now + rules.skew + 1
+            } else {
+                0
+            };
+            store.past = Some(Past {
+                run: server.run,
+                till: 0,
+                floor,
+                acked: rules.acks.is_some() && ask.acking,
+                flip: lapse(0, numbers, rules),
+                open: false,
+            });
+            Standing::Known(floor)
+        }
+        Mode::Ask | Mode::First(_) => {
+            if store.token.1 == 0 || store.token.0 != server.run {
+                store.token = (server.run, next(numbers));
+            }
+            Standing::Absent(store.token.1)
+        }
+    }
+}
+
+/// Planned for `history.lua`: who does not wait for replicas says so first, and who does says so again.
+fn flip(store: &mut Store, ask: &Acquire, numbers: &mut u8, rules: &Rules) -> Option<u8> {
+    let acks: Acks = rules.acks?;
+    let past = store.past.as_mut()?;
+    if ask.acking {
+        past.acked = true;
+        return None;
+    }
+    if !acks.flag {
+        return None;
+    }
+    let confirmed = if acks.flip_numbered {
+        ask.armed == past.flip
+    } else {
+        ask.armed != 0
+    };
+    if !past.acked && (confirmed || !acks.own_flip) {
+        return None;
+    }
+    if past.acked {
+        (past.acked, past.flip) = (false, next(numbers));
+    }
+    // Without a number there is nothing to wait for.
+    (past.flip != 0).then_some(past.flip)
+}
+
+/// The number of a past that is not acknowledged although nobody flipped it.
+fn lapse(flip: u8, numbers: &mut u8, rules: &Rules) -> u8 {
+    match rules.acks {
+        Some(acks) if acks.lapses_numbered => next(numbers),
+        _ => flip,
+    }
+}
+
+/// What server time in microseconds is to the scripts: never the same twice, whatever was forgotten.
+fn next(numbers: &mut u8) -> u8 {
+    *numbers += 1;
+    *numbers
+}
+
+/// What time alone does: locks expire, and what is over stays over.
+pub(crate) fn tick(store: &mut Store, now: u8) {
+    for slot in &mut store.slots {
+        if slot.expiry <= now {
+            (slot.lock, slot.expiry) = (0, 0);
+        }
+        if slot.till != RELEASED && slot.till <= now {
+            slot.till = OVER;
+        }
+    }
+    if let Some(past) = &mut store.past
+        && past.till <= now
+    {
+        (past.till, past.open) = (0, false);
+    }
+}

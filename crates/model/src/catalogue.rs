@@ -11,7 +11,7 @@ use crate::{
 
 /// How much there is of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(clippy::exhaustive_enums, reason = "not published"))]
+#[expect(clippy::exhaustive_enums, reason = "not published")]
 pub enum Bounds {
     /// Seconds.
     Small,

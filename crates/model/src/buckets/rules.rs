@@ -13,18 +13,12 @@ pub(crate) struct Rules {
     pub(crate) release_check: bool,
     /// `table.lua`: every grant has a higher epoch.
     pub(crate) epochs_rise: bool,
-    /// `claim.lua`: a claim is held against the table's epoch.
-    pub(crate) claim_check: bool,
     /// `beat.lua`: who takes an id over fences the incarnation before.
     pub(crate) fencing: bool,
     /// `membership.rs`: only a bucket in which nobody works is released.
     pub(crate) drain: bool,
     /// `lease.rs`: the deadline counts from the send of the acknowledged request.
     pub(crate) deadline_from_send: bool,
-    /// `table.lua`: a member's number is used again only when no free bucket names it.
-    pub(crate) numbers_wait: bool,
-    /// `beat.lua`: a request older than one that was executed changes nothing.
-    pub(crate) stale_check: bool,
 }
 
 impl Default for Rules {
@@ -36,12 +30,9 @@ impl Default for Rules {
             lease_check: true,
             release_check: true,
             epochs_rise: true,
-            claim_check: true,
             fencing: true,
             drain: true,
             deadline_from_send: true,
-            numbers_wait: true,
-            stale_check: true,
         }
     }
 }

@@ -86,6 +86,14 @@ impl Context<'_> {
         *self.numbers
     }
 
+    /// Later than every incarnation before.
+    fn born(&mut self, actor: u8) -> Incarnation {
+        Incarnation {
+            born: self.fresh(),
+            actor,
+        }
+    }
+
     /// `doubt` in `table.lua`.
     fn doubt(&self, group: &mut Group) {
         (group.run, group.till) = (self.run, self.now + self.rules.ttl);
@@ -158,37 +166,41 @@ pub(crate) fn join(store: &mut Option<Group>, ask: &Join, context: &mut Context<
 }
 
 fn join_group(group: &mut Group, ask: &Join, known: bool, context: &mut Context<'_>) -> Reply {
-    let mut incarnation = Incarnation {
-        born: context.fresh(),
-        actor: ask.actor,
+    let Some(number) = group.number_of(ask.id) else {
+        return join_anew(group, ask, context);
     };
-    let number = if let Some(number) = group.number_of(ask.id) {
-        let generation = group.generation;
-        let Some(record) = group.record_mut(number) else {
-            return Reply::Full;
-        };
-        if record.incarnation.actor == ask.actor {
-            incarnation = record.incarnation;
-        } else {
-            let is_successor = Some(record.incarnation) == ask.previous;
-            if !is_successor && (context.now < record.lease || !known) {
-                return Reply::Occupied;
-            }
-            incarnation.born = incarnation.born.max(record.incarnation.born + 1);
-            (record.incarnation, record.generation) = (incarnation, generation);
-            (record.seq, record.weight) = (0, 1);
-            record.lease = context.now + context.rules.ttl;
-            group.unconfirm(number);
+    let generation = group.generation;
+    let Some(record) = group.record_mut(number) else {
+        return Reply::Full;
+    };
+    if record.incarnation.actor != ask.actor {
+        let is_successor = Some(record.incarnation) == ask.previous;
+        if !is_successor && (context.now < record.lease || !known) {
+            return Reply::Occupied;
         }
-        number
-    } else {
-        let Some(number) = group.new_number(!context.rules.numbers_wait) else {
-            return Reply::Full;
-        };
-        let record = context.new_record(group, ask.id, incarnation, 1);
-        group.records[usize::from(number) - 1] = Some(record);
-        number
+        record.incarnation = context.born(ask.actor);
+        record.generation = generation;
+        (record.seq, record.weight) = (0, 1);
+        record.lease = context.now + context.rules.ttl;
+        group.unconfirm(number);
+    }
+    joined(group, number)
+}
+
+fn join_anew(group: &mut Group, ask: &Join, context: &mut Context<'_>) -> Reply {
+    let Some(number) = group.new_number() else {
+        return Reply::Full;
     };
+    let incarnation = context.born(ask.actor);
+    let record = context.new_record(group, ask.id, incarnation, 1);
+    group.records[usize::from(number) - 1] = Some(record);
+    joined(group, number)
+}
+
+fn joined(group: &Group, number: u8) -> Reply {
+    let incarnation = group
+        .record(number)
+        .map_or_else(Incarnation::default, |record| record.incarnation);
     Reply::Joined {
         number,
         generation: group.generation,
@@ -211,7 +223,7 @@ pub(crate) fn beat(store: &mut Option<Group>, ask: &Beat, context: &mut Context<
             Reply::Resync
         };
     }
-    if ask.seq <= me.seq && context.rules.stale_check {
+    if ask.seq <= me.seq {
         return Reply::Stale;
     }
     let in_step = me.generation == group.generation
@@ -328,7 +340,7 @@ fn take_back(group: &mut Group, ask: &Beat, context: &Context<'_>) -> Vec<bool> 
                     group.give(context.now, needy, bucket, context.rules.epochs_rise);
                 }
             }
-            None => released.by_ref().for_each(|bucket| group.to_free(bucket)),
+            None => released.by_ref().for_each(|bucket| group.set_free(bucket)),
         }
     }
     kept
@@ -341,7 +353,7 @@ fn grant(group: &mut Group, ask: &Beat, known: bool, context: &Context<'_>) {
         let own = group.buckets[usize::from(bucket)];
         if own.ring == Ring::Limbo && own.owner == ask.number {
             if ask.weight == 0 {
-                group.to_free(bucket);
+                group.set_free(bucket);
             } else if known {
                 group.give(context.now, ask.number, bucket, rises);
             }
@@ -378,7 +390,7 @@ fn claim_in(group: &mut Group, ask: &Claim, context: &mut Context<'_>) -> Reply 
         if doubtful {
             (me.incarnation, me.seq) = (ask.incarnation, 0);
         }
-        let is_stale = ask.seq <= me.seq && context.rules.stale_check;
+        let is_stale = ask.seq <= me.seq;
         if doubtful && !group.doubted {
             context.doubt(group);
         }
@@ -420,7 +432,7 @@ fn claimant(
     context: &Context<'_>,
 ) -> Option<u8> {
     let Some(number) = number else {
-        let number = group.new_number(!context.rules.numbers_wait)?;
+        let number = group.new_number()?;
         let record = context.new_record(group, ask.id, ask.incarnation, ask.weight);
         group.records[usize::from(number) - 1] = Some(record);
         if !group.doubted {
@@ -446,7 +458,7 @@ fn accept(group: &mut Group, number: u8, claim: Grant, context: &Context<'_>) ->
     let own = group.buckets[usize::from(bucket)];
     let owned = own.epoch != 0 && own.owner != 0 && group.record(own.owner).is_some();
     let is_lower = epoch < own.epoch || (epoch == own.epoch && owned && own.owner != number);
-    if is_lower && context.rules.claim_check {
+    if is_lower {
         return false;
     }
     if own.epoch != 0

@@ -113,8 +113,8 @@ impl Group {
     }
 
     /// `new_number` in `table.lua`.
-    pub(crate) fn new_number(&mut self, reuse_early: bool) -> Option<u8> {
-        if (!self.has_pool() || reuse_early) && !self.retired.is_empty() {
+    pub(crate) fn new_number(&mut self) -> Option<u8> {
+        if !self.has_pool() && !self.retired.is_empty() {
             return Some(self.retired.remove(0));
         }
         if usize::from(self.top) == NUMBERS {
@@ -148,7 +148,7 @@ impl Group {
         }
     }
 
-    pub(crate) fn to_free(&mut self, bucket: u8) {
+    pub(crate) fn set_free(&mut self, bucket: u8) {
         let bucket = &mut self.buckets[usize::from(bucket)];
         (bucket.owner, bucket.ring) = (0, Ring::Free);
     }

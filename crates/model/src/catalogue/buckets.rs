@@ -5,7 +5,7 @@ use crate::buckets::{EPOCHS, EXCLUSIVE, Faults, Rules, Setting};
 
 pub(super) fn entries(bounds: Bounds) -> Vec<Entry> {
     let mut entries = protocol(bounds);
-    entries.extend(mutants());
+    entries.extend(mutants(bounds));
     entries
 }
 
@@ -37,12 +37,19 @@ fn protocol(bounds: Bounds) -> Vec<Entry> {
     };
     let mut entries = vec![
         entry("join, beat, drain, expiry", size(Faults::NONE)),
-        entry("requests or answers lost", size(LOSS)),
+        entry(
+            "requests or answers lost",
+            Setting {
+                end: if is_large { 4 } else { 3 },
+                ..size(LOSS)
+            },
+        ),
         entry("everything forgotten", size(FLUSH)),
         entry(
             "a failover that loses the last writes",
             Setting {
                 requests: 3,
+                end: if is_large { 4 } else { 3 },
                 ..size(FAILOVER)
             },
         ),
@@ -84,7 +91,7 @@ fn protocol(bounds: Bounds) -> Vec<Entry> {
     entries
 }
 
-fn mutants() -> Vec<Entry> {
+fn mutants(bounds: Bounds) -> Vec<Entry> {
     let entry =
         |name, property, setting| Entry::buckets(Kind::Mutant, name, Some(property), setting);
     let without = |rules, faults| Setting {
@@ -95,7 +102,7 @@ fn mutants() -> Vec<Entry> {
         ..Setting::default()
     };
     let rules = Rules::default;
-    vec![
+    let mut entries = vec![
         entry(
             "no quarantine after a failover",
             EXCLUSIVE,
@@ -151,5 +158,36 @@ fn mutants() -> Vec<Entry> {
                 Faults::NONE,
             ),
         ),
-    ]
+        entry(
+            "an incarnation that was replaced is not fenced",
+            EXCLUSIVE,
+            Setting {
+                twins: true,
+                ..without(
+                    Rules {
+                        fencing: false,
+                        ..rules()
+                    },
+                    GHOST,
+                )
+            },
+        ),
+    ];
+    if bounds == Bounds::Large {
+        entries.push(entry(
+            "a release is not verified",
+            EXCLUSIVE,
+            Setting {
+                twins: false,
+                ..without(
+                    Rules {
+                        release_check: false,
+                        ..rules()
+                    },
+                    GHOST,
+                )
+            },
+        ));
+    }
+    entries
 }

@@ -1,16 +1,14 @@
 //! The models of the lease protocol.
 
 use super::{Bounds, Entry, Kind};
-use crate::lease::{
-    Acks, Clocks, EXCLUSIVE, FENCES, Faults, Heirs, Identity, Rules, Setting, TWICE,
-};
+use crate::lease::{Acks, Clocks, EXCLUSIVE, Faults, Heirs, Identity, Rules, Setting, TWICE};
 
 pub(super) fn entries(bounds: Bounds) -> Vec<Entry> {
     let mut entries = protocol(bounds);
     entries.extend(mutants());
     entries.extend(limits(bounds));
     entries.extend(acknowledged(bounds));
-    entries.extend(acknowledged_mutants());
+    entries.extend(acknowledged_mutants(bounds));
     entries
 }
 
@@ -63,7 +61,7 @@ fn protocol(bounds: Bounds) -> Vec<Entry> {
             "requests and answers late, lost, repeated",
             Setting {
                 faults: GHOST,
-                ..setting(pick(4, 5))
+                ..setting(pick(3, 5))
             },
         ),
         entry(
@@ -84,22 +82,22 @@ fn protocol(bounds: Bounds) -> Vec<Entry> {
             "a failover that loses the last writes",
             Setting {
                 faults: failovers(1),
-                ..setting(pick(4, 5))
+                ..setting(pick(3, 5))
             },
         ),
         entry(
             "a lock that is evicted",
             Setting {
                 faults: EVICTION,
-                ..setting(5)
+                ..setting(pick(4, 5))
             },
         ),
         entry(
-            "first use, by two at once, and a failover",
+            "first use, by two at once",
             Setting {
                 fresh: true,
-                faults: failovers(1),
-                ..setting(pick(4, 5))
+                faults: if is_large { GHOST } else { Faults::NONE },
+                ..setting(4)
             },
         ),
         entry(
@@ -214,18 +212,18 @@ fn limits(bounds: Bounds) -> Vec<Entry> {
         fresh: true,
         faults: FLUSH,
         rules,
-        ..setting(pick(4, 5))
+        ..setting(4)
     };
     let there_and_back = |identity| Setting {
         identity,
         faults: failovers(2),
-        ..setting(pick(4, 5))
+        ..setting(pick(3, 5))
     };
     let stepped = |rules| Setting {
         clocks: Clocks::Stepped,
         faults: failovers(1),
         rules,
-        ..setting(pick(4, 5))
+        ..setting(pick(3, 5))
     };
     let released_ahead = |rules| Setting {
         actors: 3,
@@ -261,13 +259,13 @@ fn limits(bounds: Bounds) -> Vec<Entry> {
             "the same, horizons capped by the server's clock",
             stepped(repaired()),
         ),
-        limit(
+    ];
+    if is_large {
+        entries.push(limit(
             "a slot released ahead and granted again, then a failover",
             TWICE,
             released_ahead(Rules::default()),
-        ),
-    ];
-    if is_large {
+        ));
         entries.push(repair(
             "the same, horizons capped",
             released_ahead(repaired()),
@@ -319,18 +317,14 @@ fn acknowledged(bounds: Bounds) -> Vec<Entry> {
     let pick = |small, large| if is_large { large } else { small };
     let entry = |name, setting| Entry::lease(Kind::Planned, name, None, setting);
     let acks = Acks::default;
-    vec![
+    let mixed = |faults, end| Setting {
+        plain: [false, true, true],
+        ..acked(acks(), faults, end)
+    };
+    let mut entries = vec![
         entry(
             "acknowledged grants, a failover",
-            acked(acks(), failovers(1), pick(4, 5)),
-        ),
-        entry(
-            "acknowledged grants, two failovers",
-            acked(acks(), failovers(2), pick(3, 4)),
-        ),
-        entry(
-            "acknowledged grants, a restart from disk and a failover",
-            acked(acks(), RESTART_AND_FAILOVER, pick(3, 4)),
+            acked(acks(), failovers(1), pick(3, 5)),
         ),
         entry(
             "acknowledged grants, two replicas, a failover",
@@ -341,22 +335,27 @@ fn acknowledged(bounds: Bounds) -> Vec<Entry> {
         ),
         entry(
             "acknowledged and other grants, a failover",
-            Setting {
-                plain: [false, true, true],
-                ..acked(acks(), failovers(1), pick(4, 5))
-            },
+            mixed(failovers(1), pick(3, 4)),
         ),
-        entry(
+    ];
+    if is_large {
+        entries.push(entry(
+            "acknowledged grants, two failovers",
+            acked(acks(), failovers(2), 4),
+        ));
+        entries.push(entry(
+            "acknowledged grants, a restart from disk and a failover",
+            acked(acks(), RESTART_AND_FAILOVER, 3),
+        ));
+        entries.push(entry(
             "acknowledged and other grants, everything forgotten, a failover",
-            Setting {
-                plain: [false, true, true],
-                ..acked(acks(), FLUSH_AND_FAILOVER, pick(3, 4))
-            },
-        ),
-    ]
+            mixed(FLUSH_AND_FAILOVER, 3),
+        ));
+    }
+    entries
 }
 
-fn acknowledged_mutants() -> Vec<Entry> {
+fn acknowledged_mutants(bounds: Bounds) -> Vec<Entry> {
     let entry = |name, property, setting| Entry::lease(Kind::Mutant, name, Some(property), setting);
     let acks = Acks::default;
     let mixed = |acks, faults| Setting {
@@ -364,7 +363,7 @@ fn acknowledged_mutants() -> Vec<Entry> {
         ..acked(acks, faults, 4)
     };
     let held_slots_wait = false;
-    vec![
+    let mut entries = vec![
         entry(
             "acknowledged: what looks expired is granted at once",
             EXCLUSIVE,
@@ -439,21 +438,6 @@ fn acknowledged_mutants() -> Vec<Entry> {
             ),
         ),
         entry(
-            "acknowledged: a flip has no number",
-            FENCES,
-            Setting {
-                actors: 3,
-                slots: 2,
-                ..mixed(
-                    Acks {
-                        flip_numbered: false,
-                        ..acks()
-                    },
-                    failovers(1),
-                )
-            },
-        ),
-        entry(
             "acknowledged: a past made anew by others is no flip",
             EXCLUSIVE,
             mixed(
@@ -464,21 +448,36 @@ fn acknowledged_mutants() -> Vec<Entry> {
                 FLUSH_AND_FAILOVER,
             ),
         ),
-        entry(
-            "acknowledged: a past in doubt stays acknowledged",
+    ];
+    if bounds == Bounds::Large {
+        entries.push(entry(
+            "acknowledged: a flip has no number",
             EXCLUSIVE,
             Setting {
                 actors: 3,
-                slots: 2,
-                ..acked(
+                plain: [false, true, false],
+                end: 2,
+                ..mixed(
                     Acks {
-                        doubt_clears: false,
+                        flip_numbered: false,
                         ..acks()
                     },
-                    FLUSH_AND_FAILOVER,
-                    4,
+                    failovers(1),
                 )
             },
-        ),
-    ]
+        ));
+        entries.push(entry(
+            "acknowledged: a past in doubt stays acknowledged",
+            EXCLUSIVE,
+            acked(
+                Acks {
+                    doubt_clears: false,
+                    ..acks()
+                },
+                RESTART_AND_FAILOVER,
+                4,
+            ),
+        ));
+    }
+    entries
 }

@@ -18,8 +18,6 @@ pub(crate) struct Rules {
     pub(crate) token: bool,
     /// `acquire.lua`: a slot whose lease on record runs is held, lock or not.
     pub(crate) till_on_record: bool,
-    /// `renew.lua`: a forgotten holder re-asserts itself only while its acknowledged lease runs.
-    pub(crate) own_lease: bool,
     /// `lease.rs`: the deadline counts from the send of the acknowledged request.
     pub(crate) deadline_from_send: bool,
     /// `lease.rs`: the deadline keeps a margin, which the slowest tolerated clock uses up.
@@ -78,7 +76,6 @@ impl Default for Rules {
             quarantine: true,
             token: true,
             till_on_record: true,
-            own_lease: true,
             deadline_from_send: true,
             margin: true,
             local_deadline: true,

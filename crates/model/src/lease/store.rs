@@ -219,7 +219,7 @@ pub(crate) fn renew(
         return Reply::Lost;
     }
     let forgotten = slot.fence < ask.fence;
-    if forgotten && ask.till <= now && rules.own_lease {
+    if forgotten && ask.till <= now {
         return Reply::Lost;
     }
     if forgotten {

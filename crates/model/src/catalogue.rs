@@ -1,5 +1,6 @@
 //! Every model that is looked at, and what is expected of it.
 
+mod acks;
 mod buckets;
 mod lease;
 
@@ -17,6 +18,15 @@ pub enum Bounds {
     Small,
     /// Minutes.
     Large,
+}
+
+impl Bounds {
+    fn pick<T>(self, small: T, large: T) -> T {
+        match self {
+            Self::Small => small,
+            Self::Large => large,
+        }
+    }
 }
 
 /// Why a model is in the catalogue.
@@ -133,6 +143,7 @@ impl Entry {
 #[must_use]
 pub fn catalogue(bounds: Bounds) -> Vec<Entry> {
     let mut entries = lease::entries(bounds);
+    entries.extend(acks::entries(bounds));
     entries.extend(buckets::entries(bounds));
     entries
 }

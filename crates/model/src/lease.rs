@@ -2,7 +2,9 @@
 
 mod action;
 mod calm;
+mod history;
 mod rules;
+mod servers;
 mod setting;
 mod step;
 mod store;

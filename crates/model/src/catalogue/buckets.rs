@@ -5,6 +5,9 @@ use crate::buckets::{EPOCHS, EXCLUSIVE, Faults, Rules, Setting};
 
 pub(super) fn entries(bounds: Bounds) -> Vec<Entry> {
     let mut entries = protocol(bounds);
+    if bounds == Bounds::Large {
+        entries.extend(more());
+    }
     entries.extend(mutants(bounds));
     entries
 }
@@ -26,150 +29,125 @@ const FLUSH: Faults = Faults {
     ..Faults::NONE
 };
 
-fn protocol(bounds: Bounds) -> Vec<Entry> {
-    let is_large = bounds == Bounds::Large;
-    let entry = |name, setting| Entry::buckets(Kind::Protocol, name, None, setting);
-    let size = |faults| Setting {
-        requests: if is_large { 4 } else { 3 },
-        end: 4,
+/// Two members, two buckets, three ticks.
+fn setting(requests: u8, faults: Faults) -> Setting {
+    Setting {
+        requests,
         faults,
+        end: 4,
         ..Setting::default()
-    };
-    let mut entries = vec![
-        entry("join, beat, drain, expiry", size(Faults::NONE)),
-        entry(
+    }
+}
+
+fn protocol_entry(name: &'static str, setting: Setting) -> Entry {
+    Entry::buckets(Kind::Protocol, name, None, setting)
+}
+
+fn protocol(bounds: Bounds) -> Vec<Entry> {
+    let requests = bounds.pick(3, 4);
+    vec![
+        protocol_entry("join, beat, drain, expiry", setting(requests, Faults::NONE)),
+        protocol_entry(
             "requests or answers lost",
             Setting {
-                end: if is_large { 4 } else { 3 },
-                ..size(LOSS)
+                end: bounds.pick(3, 4),
+                ..setting(requests, LOSS)
             },
         ),
-        entry("everything forgotten", size(FLUSH)),
-        entry(
+        protocol_entry(
+            "everything forgotten",
+            Setting {
+                end: bounds.pick(3, 4),
+                ..setting(requests, FLUSH)
+            },
+        ),
+        protocol_entry(
             "a failover that loses the last writes",
             Setting {
-                requests: 3,
-                end: if is_large { 4 } else { 3 },
-                ..size(FAILOVER)
+                buckets: bounds.pick(1, 2),
+                end: bounds.pick(3, 4),
+                ..setting(3, FAILOVER)
             },
         ),
-        entry(
+        protocol_entry(
             "one instance id, twice",
             Setting {
                 twins: true,
-                ..size(Faults::NONE)
+                ..setting(requests, bounds.pick(Faults::NONE, GHOST))
             },
         ),
-    ];
-    if is_large {
-        entries.push(entry("requests executed late", size(GHOST)));
-        entries.push(entry(
+    ]
+}
+
+fn more() -> Vec<Entry> {
+    vec![
+        protocol_entry("requests executed late", setting(3, GHOST)),
+        protocol_entry(
             "leaving",
             Setting {
                 leaving: true,
-                ..size(Faults::NONE)
+                ..setting(4, Faults::NONE)
             },
-        ));
-        entries.push(entry(
+        ),
+        protocol_entry(
             "three instances, three buckets",
             Setting {
                 actors: 3,
                 buckets: 3,
-                requests: 3,
                 end: 3,
-                ..size(Faults::NONE)
+                ..setting(3, Faults::NONE)
             },
-        ));
-        entries.push(entry(
+        ),
+        protocol_entry(
             "claims in parts, everything forgotten",
             Setting {
                 chunk: 1,
-                ..size(FLUSH)
+                ..setting(4, FLUSH)
             },
-        ));
-    }
-    entries
+        ),
+    ]
 }
 
 fn mutants(bounds: Bounds) -> Vec<Entry> {
     let entry =
         |name, property, setting| Entry::buckets(Kind::Mutant, name, Some(property), setting);
-    let without = |rules, faults| Setting {
-        rules,
-        faults,
-        requests: 4,
-        end: 4,
-        ..Setting::default()
+    let without = |faults, change: fn(&mut Rules)| {
+        let mut mutated = setting(4, faults);
+        change(&mut mutated.rules);
+        mutated
     };
-    let rules = Rules::default;
     let mut entries = vec![
         entry(
             "no quarantine after a failover",
             EXCLUSIVE,
-            without(
-                Rules {
-                    quarantine: false,
-                    ..rules()
-                },
-                FAILOVER,
-            ),
+            without(FAILOVER, |rules| rules.quarantine = false),
         ),
         entry(
             "a member is reaped while its lease runs",
             EXCLUSIVE,
-            without(
-                Rules {
-                    lease_check: false,
-                    ..rules()
-                },
-                Faults::NONE,
-            ),
+            without(Faults::NONE, |rules| rules.lease_check = false),
         ),
         entry(
             "a deadline from the answer",
             EXCLUSIVE,
-            without(
-                Rules {
-                    deadline_from_send: false,
-                    ..rules()
-                },
-                Faults::NONE,
-            ),
+            without(Faults::NONE, |rules| rules.deadline_from_send = false),
         ),
         entry(
             "released while work goes on",
             EXCLUSIVE,
-            without(
-                Rules {
-                    drain: false,
-                    ..rules()
-                },
-                Faults::NONE,
-            ),
+            without(Faults::NONE, |rules| rules.drain = false),
         ),
         entry(
             "epochs do not rise",
             EPOCHS,
-            without(
-                Rules {
-                    epochs_rise: false,
-                    ..rules()
-                },
-                Faults::NONE,
-            ),
+            without(Faults::NONE, |rules| rules.epochs_rise = false),
         ),
         entry(
             "an incarnation that was replaced is not fenced",
             EXCLUSIVE,
             Setting {
                 twins: true,
-                ..without(
-                    Rules {
-                        fencing: false,
-                        ..rules()
-                    },
-                    GHOST,
-                )
+                ..without(GHOST, |rules| rules.fencing = false)
             },
         ),
     ];
@@ -177,16 +155,7 @@ fn mutants(bounds: Bounds) -> Vec<Entry> {
         entries.push(entry(
             "a release is not verified",
             EXCLUSIVE,
-            Setting {
-                twins: false,
-                ..without(
-                    Rules {
-                        release_check: false,
-                        ..rules()
-                    },
-                    GHOST,
-                )
-            },
+            without(GHOST, |rules| rules.release_check = false),
         ));
     }
     entries

@@ -2,9 +2,10 @@
 
 use super::{
     action::Action,
-    setting::{Clocks, Identity, Setting},
+    servers,
+    setting::{Clocks, Setting},
     store::{self, Acquire, Release, Renew, Reply, Server, Store},
-    world::{ACTORS, Actor, COPIES, DISK, Flight, Grant, Message, Phase, Request, World},
+    world::{ACTORS, Actor, COPIES, Flight, Grant, Message, Phase, Request, World},
 };
 
 /// The world after `action`; `None` where nothing changes.
@@ -30,12 +31,12 @@ pub(crate) fn apply(before: &World, action: Action, setting: &Setting) -> Option
         Action::Retry(actor) => retry(&mut world, actor),
         Action::Crash(actor) => crash(&mut world, actor, setting),
         Action::Copy(copy) => world.copies[copy] = world.store,
-        Action::Failover(copy) => failover(&mut world, copy, setting),
-        Action::Restart => restart(&mut world),
+        Action::Failover(copy) => servers::fail_over(&mut world, copy, setting),
+        Action::Restart => servers::restart(&mut world),
         Action::Flush => {
             world.left.flushes -= 1;
             world.store = Store::default();
-            unheard(&mut world);
+            servers::unheard(&mut world);
         }
         Action::Evict(slot) => {
             world.left.evictions -= 1;
@@ -248,33 +249,8 @@ fn receive(world: &mut World, at: usize, setting: &Setting) {
     };
     world.actors[at].sent = 0;
     match reply {
-        Reply::Granted {
-            slot,
-            fence,
-            floor,
-            horizon,
-            at: served,
-        } => {
-            // Too late to be worth anything: the same question again.
-            if rules.local_deadline && rules.deadline(sent) <= world.now {
-                world.unheard[at] = false;
-                return;
-            }
-            world.actors[at].grant = Grant {
-                slot,
-                fence,
-                floor: floor.max(served.saturating_sub(rules.skew)),
-                horizon,
-                sent,
-                till: served + rules.ttl,
-            };
-            if rules.acks.is_some() && !setting.plain[at] {
-                let actor = &mut world.actors[at];
-                (actor.phase, actor.term, actor.flip) = (Phase::Waiting, term, 0);
-            } else {
-                hold(world, at);
-            }
-        }
+        Reply::Granted { .. } => handle_granted(world, at, reply, sent, term, setting),
+        Reply::Renewed { .. } => handle_renewed(world, at, reply, sent, setting),
         Reply::Flipped(flip) => {
             let actor = &mut world.actors[at];
             (actor.phase, actor.term, actor.flip) = (Phase::Waiting, term, flip);
@@ -287,23 +263,68 @@ fn receive(world: &mut World, at: usize, setting: &Setting) {
             }
         }
         Reply::Refused => {}
-        Reply::Renewed {
-            horizon,
-            at: served,
-        } => {
-            let grant = &mut world.actors[at].grant;
-            let (slot, from) = (usize::from(grant.slot), grant.horizon);
-            grant.horizon = from.max(horizon);
-            grant.sent = grant.sent.max(sent);
-            grant.till = served + rules.ttl;
-            let to = grant.horizon;
-            world.note_minted(slot, from, to);
-        }
         Reply::Lost => {
             world.unheard[at] = false;
             end(world, at);
         }
     }
+}
+
+fn handle_granted(
+    world: &mut World,
+    at: usize,
+    reply: Reply,
+    sent: u8,
+    term: u8,
+    setting: &Setting,
+) {
+    let Reply::Granted {
+        slot,
+        fence,
+        floor,
+        horizon,
+        at: served,
+    } = reply
+    else {
+        return;
+    };
+    let rules = &setting.rules;
+    // Too late to be worth anything: the same question again.
+    if rules.local_deadline && rules.deadline(sent) <= world.now {
+        world.unheard[at] = false;
+        return;
+    }
+    world.actors[at].grant = Grant {
+        slot,
+        fence,
+        floor: floor.max(served.saturating_sub(rules.skew)),
+        horizon,
+        sent,
+        till: served + rules.ttl,
+    };
+    if rules.acks.is_some() && !setting.plain[at] {
+        let actor = &mut world.actors[at];
+        (actor.phase, actor.term, actor.flip) = (Phase::Waiting, term, 0);
+    } else {
+        hold(world, at);
+    }
+}
+
+fn handle_renewed(world: &mut World, at: usize, reply: Reply, sent: u8, setting: &Setting) {
+    let Reply::Renewed {
+        horizon,
+        at: served,
+    } = reply
+    else {
+        return;
+    };
+    let grant = &mut world.actors[at].grant;
+    let (slot, from) = (usize::from(grant.slot), grant.horizon);
+    grant.horizon = from.max(horizon);
+    grant.sent = grant.sent.max(sent);
+    grant.till = served + setting.rules.ttl;
+    let to = grant.horizon;
+    world.note_minted(slot, from, to);
 }
 
 /// A grant takes effect.
@@ -380,49 +401,6 @@ fn crash(world: &mut World, at: usize, setting: &Setting) {
     world.unmint(usize::from(grant.slot), reached, grant.horizon);
     world.unheard[at] = false;
     end(world, at);
-}
-
-fn failover(world: &mut World, copy: usize, setting: &Setting) {
-    world.left.failovers -= 1;
-    if setting.split {
-        world.old = Some((world.server, world.store));
-    }
-    let promoted = match setting.identity {
-        Identity::Process => world.runs[copy],
-        Identity::Term => world.new_run(),
-    };
-    world.runs[copy] = world.server.run;
-    start(world, copy, promoted, true);
-}
-
-fn restart(world: &mut World) {
-    world.left.restarts -= 1;
-    let run = world.new_run();
-    start(world, DISK, run, false);
-}
-
-/// A server begins with one of the copies; the others follow it.
-fn start(world: &mut World, copy: usize, run: u8, promoted: bool) {
-    world.store = world.copies[copy];
-    world.copies = [world.store; COPIES];
-    world.server = Server {
-        run,
-        term: world.server.term + 1,
-        before: world.server.run,
-        promoted,
-    };
-    if world.store.past.is_none() {
-        unheard(world);
-    }
-}
-
-/// The store has no past any more: a newcomer listens, and living holders are heard.
-fn unheard(world: &mut World) {
-    for at in 0..ACTORS {
-        let actor = &world.actors[at];
-        let granted = matches!(actor.flight, Flight::Replied(Reply::Granted { .. }, _));
-        world.unheard[at] |= granted || matches!(actor.phase, Phase::Held | Phase::Waiting);
-    }
 }
 
 fn uuid(actor: usize) -> u8 {

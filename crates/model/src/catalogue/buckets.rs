@@ -58,7 +58,7 @@ fn protocol(bounds: Bounds) -> Vec<Entry> {
             "everything forgotten",
             Setting {
                 end: bounds.pick(3, 4),
-                ..setting(requests, FLUSH)
+                ..setting(3, FLUSH)
             },
         ),
         protocol_entry(
@@ -86,7 +86,7 @@ fn more() -> Vec<Entry> {
             "leaving",
             Setting {
                 leaving: true,
-                ..setting(4, Faults::NONE)
+                ..setting(3, Faults::NONE)
             },
         ),
         protocol_entry(
@@ -95,13 +95,14 @@ fn more() -> Vec<Entry> {
                 actors: 3,
                 buckets: 3,
                 end: 3,
-                ..setting(3, Faults::NONE)
+                ..setting(2, Faults::NONE)
             },
         ),
         protocol_entry(
             "claims in parts, everything forgotten",
             Setting {
                 chunk: 1,
+                end: 3,
                 ..setting(4, FLUSH)
             },
         ),

@@ -194,11 +194,11 @@ fn forgotten() -> Vec<Entry> {
 fn failed_over(bounds: Bounds) -> Vec<Entry> {
     let there_and_back = |identity| Setting {
         identity,
-        ..setting(bounds.pick(3, 5), failovers(2), Rules::default())
+        ..setting(bounds.pick(3, 4), failovers(2), Rules::default())
     };
     let stepped = |rules| Setting {
         clocks: Clocks::Stepped,
-        ..setting(bounds.pick(3, 5), failovers(1), rules)
+        ..setting(bounds.pick(3, 4), failovers(1), rules)
     };
     let released_ahead = |rules| Setting {
         actors: 3,

@@ -71,13 +71,14 @@ mod supervisor;
 mod tenure;
 
 pub use coord_core::{
+    advice::{Advice, DescribeError, EvictingServer, Report},
     clock::{Clock, Instant, SystemClock, TokioClock},
     endpoint::EndpointError,
     history::Acknowledge,
     lease::TimingError,
     namespace::NamespaceError,
     spawn::{Placement, Spawn},
-    store::{Store, StoreError},
+    store::{Failover, ServerInfo, Store, StoreError, Unchecked},
 };
 
 #[cfg(feature = "tls")]

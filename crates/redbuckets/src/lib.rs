@@ -102,12 +102,13 @@ mod supervisor;
 mod tests;
 
 pub use coord_core::{
+    advice::{Advice, DescribeError, EvictingServer, Report},
     clock::{Clock, Instant, SystemClock, TokioClock},
     endpoint::EndpointError,
     lease::TimingError,
     namespace::NamespaceError,
     spawn::{Placement, Spawn},
-    store::{Store, StoreError},
+    store::{Failover, ServerInfo, Store, StoreError, Unchecked},
 };
 
 #[cfg(feature = "tls")]

@@ -20,7 +20,11 @@ pub(super) const SERVER: &[Question] = &[
     // First, so that as little as possible lies between the server's clock and the middle of the round trip.
     ask(&["TIME"], "clock", read_time),
     // One section a call: Redis 6.2 takes no more.
-    ask(&["INFO", "server"], "version and identity", read_info),
+    ask(
+        &["INFO", "server"],
+        "version and identity (a failover goes unnoticed)",
+        read_info,
+    ),
     ask(&["INFO", "replication"], "role and replicas", read_info),
     ask(
         &["INFO", "memory"],

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     advice::{Advisor, Gate, Terms},
     clock::{Clock, SystemClock},
-    endpoint::{Endpoint, Kind},
+    endpoint::Endpoint,
     heartbeat::{Heartbeat, WeakHeartbeat},
     spawn::Placement,
     store::{self, Store, StoreError},
@@ -194,7 +194,7 @@ impl Connector {
 fn open(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Arc<dyn Store>, StoreError> {
     match endpoint.kind() {
         #[cfg(feature = "embedded")]
-        Kind::Memory { name } if tls.is_none() => {
+        crate::endpoint::Kind::Memory { name } if tls.is_none() => {
             Ok(Arc::new(store::embedded::Embedded::named(name).client()))
         }
         _ => store::redis::open(endpoint, tls),

@@ -189,6 +189,7 @@ impl Node {
     }
 
     /// One plain command, for what a deployment says of itself.
+    #[cfg(any(feature = "cluster", feature = "sentinel"))]
     pub(super) async fn ask(
         &self,
         operation: &'static str,

@@ -3,6 +3,7 @@
 mod deployment;
 mod events;
 mod eviction;
+mod failover;
 mod report;
 mod said;
 

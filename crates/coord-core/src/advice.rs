@@ -2,22 +2,7 @@
 //!
 //! Said once for each process and server (address and `run_id`: the new master of a failover is another server, a
 //! reconnect is not), as [`tracing`] events of the target [`TARGET`], and returned by `describe()`. Each event has four
-//! fields: `server`, `advice` (the kind), `value`, `remedy`.
-//!
-//! | kind | level | what it means | `value` |
-//! | --- | --- | --- | --- |
-//! | `evicts-all-keys` | warn | memory has a limit, and whatever lies in it may be evicted; such a server is refused | the policy |
-//! | `evicts-expiring-keys` | warn | as before, for keys with a ttl, which the leases here have | the policy |
-//! | `memory-nearly-full` | warn | 90 % of the memory limit is in use; a full server grants nothing | both numbers |
-//! | `replica` | warn | a replica cannot be written | its master |
-//! | `old-version` | warn | older than Redis 6.2, the oldest that is tested | the version |
-//! | `unguarded-replicas` | warn | writes are acknowledged although no replica has them: a failover may forget leases | the number of replicas |
-//! | `late-guard` | warn | a master that was replaced acknowledges writes for longer than its replacement takes | `min-replicas-max-lag` |
-//! | `short-ttl` | warn | leases end before a failover does | the ttl |
-//! | `few-sentinels` | warn | fewer than three sentinels, or one of them alone starts a failover | their number and quorum |
-//! | `clock-skew` | warn | the local wall clock is more than 1 s, or half the tolerated skew, from the server's | the difference |
-//! | `no-persistence` | info | a restart forgets all leases, and grants wait for one ttl afterwards | `off` |
-//! | `unchecked` | info | the server did not say | its reason |
+//! fields: `server`, `advice` (the kind), `value`, `remedy`. [`Advice`] lists the kinds.
 
 mod advisor;
 mod events;
@@ -38,6 +23,25 @@ use crate::store::{Failover, Unchecked};
 pub const TARGET: &str = "coord_core::advice";
 
 /// One thing about a server that endangers leases, and what to do about it. Its `Display` says both.
+///
+/// Returned by `describe()`, and said once for each process and server (address and `run_id`: the new master of a failover
+/// is another server, a reconnect is not) as a [`tracing`] event of the target `coord_core::advice`, with the fields
+/// `server`, `advice` (the kind), `value` and `remedy`.
+///
+/// | kind | level | what it means | `value` |
+/// | --- | --- | --- | --- |
+/// | `evicts-all-keys` | warn | memory has a limit, and whatever lies in it may be evicted; such a server is refused | the policy |
+/// | `evicts-expiring-keys` | warn | as before, for keys with a ttl, which the leases here have | the policy |
+/// | `memory-nearly-full` | warn | 90 % of the memory limit is in use; a full server grants nothing | both numbers |
+/// | `replica` | warn | a replica cannot be written | its master |
+/// | `old-version` | warn | older than Redis 6.2, the oldest that is tested | the version |
+/// | `unguarded-replicas` | warn | writes are acknowledged although no replica has them: a failover may forget leases | the number of replicas |
+/// | `late-guard` | warn | a master that was replaced acknowledges writes for longer than its replacement takes | `min-replicas-max-lag` |
+/// | `short-ttl` | warn | leases end before a failover does | the ttl |
+/// | `few-sentinels` | warn | fewer than three sentinels, or one of them alone starts a failover | their number and quorum |
+/// | `clock-skew` | warn | the local wall clock is more than 1 s, or half the tolerated skew, from the server's | the difference |
+/// | `no-persistence` | info | a restart forgets all leases, and grants wait for one ttl afterwards | `off` |
+/// | `unchecked` | info | the server did not say | its reason |
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {

@@ -126,7 +126,7 @@ impl Builder {
     }
 
     /// Whether another slot is leased by itself after a loss. Defaults to off;
-    /// see [`MachineId::set_reacquire`].
+    /// see [`MachineId::set_reacquire`](crate::MachineId::set_reacquire).
     pub const fn reacquire(mut self, reacquire: bool) -> Self {
         self.reacquire = reacquire;
         self

@@ -81,9 +81,9 @@ impl Raus {
 
     /// Leases a machine ID.
     ///
-    /// One round trip where the store's past is known. A namespace without a record is listened to first
-    /// (`discovery`); where the store may have forgotten holders, this waits until they have stopped, at most the
-    /// longest ttl ever granted there.
+    /// One round trip where the store's past is known, and one more before the first of a process on a server, which is
+    /// asked about itself. A namespace without a record is listened to first (`discovery`); where the store may have
+    /// forgotten holders, this waits until they have stopped, at most the longest ttl ever granted there.
     ///
     /// # Errors
     ///

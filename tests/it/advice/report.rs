@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use coord_tests::server::RedisServer;
-use raus::{DescribeError, Raus};
+use coord_tests::server::{RedisServer, Version};
+use raus::{Advice, DescribeError, Raus};
 
 use super::{buckets, evicting, machine_ids, started};
 
@@ -31,6 +31,26 @@ async fn a_report_tells_the_server_and_what_to_change() {
     let same = group.describe().await.expect("answers");
     assert_eq!(same.server.run_id, report.server.run_id);
     assert_eq!(same.advice, report.advice);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_version_and_protocol_tells_everything() {
+    for version in Version::ALL {
+        let server = started(evicting("volatile-lru").version(version));
+        for protocol in ["resp2", "resp3"] {
+            let url = format!("{}?protocol={protocol}", server.url());
+            let raus = machine_ids(&url).build().expect("valid");
+            let report = raus.describe().await.expect("answers");
+            let name = format!("{}-{}", report.server.product, report.server.version);
+            let (release, _) = version.name().rsplit_once('.').expect("has one");
+            assert!(name.starts_with(release), "{version}: {name}");
+            assert_eq!(report.server.min_replicas_to_write, Some(0));
+            assert_eq!(report.server.persists, Some(false));
+            assert!(report.server.wall.is_some(), "{report}");
+            let kinds: Vec<&str> = report.advice.iter().map(Advice::kind).collect();
+            assert_eq!(kinds, ["evicts-expiring-keys", "no-persistence"]);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,8 @@ struct Known {
     view: Option<Arc<View>>,
     /// How many looks in a row ended with a broken connection.
     broken: u32,
+    /// Whether somebody was admitted to a server that had not answered.
+    owed: bool,
 }
 
 /// What was seen, and on which route.
@@ -70,7 +72,7 @@ impl Advisor {
             .is_err()
         {
             // A server that does not answer is looked at again in the next turn.
-            if self.has_changed().await
+            if self.is_due().await
                 && let Ok(view) = self.view().await
             {
                 let audience = self.audience().clone();
@@ -89,6 +91,7 @@ impl Advisor {
             // Whatever the answer is, it would be accepted.
             Err(error) if terms.allow_eviction => {
                 tracing::debug!(%error, "the server could not be asked about itself");
+                self.known.lock().await.owed = true;
                 return Ok(());
             }
             Err(error) => return Err(GateError::Store(error)),
@@ -110,13 +113,11 @@ impl Advisor {
         }
     }
 
-    /// Whether the route is another one than when the server was last looked at.
-    async fn has_changed(&self) -> bool {
+    /// Whether the route is another one than when the server was last looked at, or a look is owed.
+    async fn is_due(&self) -> bool {
         let known = self.known.lock().await;
-        let Some(view) = &known.view else {
-            return false;
-        };
-        self.route() != view.route
+        let view = known.view.as_ref();
+        known.owed || view.is_some_and(|view| self.route() != view.route)
     }
 
     /// The server as it was seen on this route, looked at if need be.
@@ -143,6 +144,7 @@ impl Advisor {
         };
         let view = Arc::new(View { route, info, wall });
         known.view = Some(Arc::clone(&view));
+        known.owed = false;
         Ok(view)
     }
 

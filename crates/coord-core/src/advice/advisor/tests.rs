@@ -163,6 +163,23 @@ async fn a_server_that_does_not_answer_admits_nobody_but_those_who_take_any() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_was_used_unseen_is_looked_at_later() {
+    let bench = Bench::new(Some("a"), [timeout(), timeout(), server("allkeys-lru")]);
+    let watch = Arc::clone(&bench.advisor).watch(bench.heartbeat.ended());
+    tokio::spawn(watch);
+    bench.advisor.admit(&terms()).await.expect_err("unknown");
+    tokio::time::sleep(Advisor::WATCH_INTERVAL * 3).await;
+    assert_eq!(bench.answers_left(), 2, "nobody uses it");
+    let any = Terms {
+        allow_eviction: true,
+        ..terms()
+    };
+    bench.advisor.admit(&any).await.expect("admitted");
+    tokio::time::sleep(Advisor::WATCH_INTERVAL * 3).await;
+    assert_eq!(bench.answers_left(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_hangs_up_each_time_is_used_unchecked() {
     let bench = Bench::new(Some("a"), [broken(), broken()]);
     bench.advisor.admit(&terms()).await.expect_err("once");

@@ -1,5 +1,6 @@
 //! One test binary for everything that crosses crates.
 
+mod advice;
 mod buckets;
 mod buckets_simulation;
 mod coordctl;

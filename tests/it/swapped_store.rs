@@ -155,7 +155,11 @@ impl<M: Mistake> Store for SwappedStore<M> {
         self.inner.subscribe(channel, within)
     }
 
-    fn describe(&self, within: Duration) -> BoxFuture<'_, Result<ServerInfo, StoreError>> {
-        self.inner.describe(within)
+    fn describe<'a>(
+        &'a self,
+        key: &'a str,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<ServerInfo, StoreError>> {
+        self.inner.describe(key, within)
     }
 }

@@ -6,14 +6,13 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
 use crate::{
-    advice,
+    advice::{Advisor, Gate, Terms},
     clock::{Clock, SystemClock},
-    endpoint::{Endpoint, Kind},
+    endpoint::Endpoint,
     heartbeat::{Heartbeat, WeakHeartbeat},
     spawn::Placement,
     store::{self, Store, StoreError},
@@ -41,10 +40,18 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Connector {
     target: Target,
+    key: String,
     placement: Placement,
     clock: Option<Arc<dyn Clock>>,
     rng: Mutex<fastrand::Rng>,
-    current: Mutex<Option<Heartbeat>>,
+    current: Mutex<Option<Beating>>,
+}
+
+/// A heartbeat, and what knows its server.
+#[derive(Debug, Clone)]
+struct Beating {
+    heartbeat: Heartbeat,
+    advisor: Arc<Advisor>,
 }
 
 #[derive(Debug)]
@@ -82,22 +89,24 @@ impl Connector {
         };
         Ok(Self::new(
             Target::Endpoint(Box::new(identity), store),
+            key,
             settings,
         ))
     }
 
-    /// A connector to a store of the caller's.
+    /// A connector to a store of the caller's. `key` is one of the keys that it is for.
     #[must_use]
-    pub fn to_store(store: Arc<dyn Store>, settings: Settings) -> Self {
-        Self::new(Target::Store(store), settings)
+    pub fn to_store(store: Arc<dyn Store>, key: &str, settings: Settings) -> Self {
+        Self::new(Target::Store(store), key, settings)
     }
 
-    fn new(target: Target, settings: Settings) -> Self {
+    fn new(target: Target, key: &str, settings: Settings) -> Self {
         let rng = settings
             .seed
             .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         Self {
             target,
+            key: key.to_owned(),
             placement: settings.placement,
             clock: settings.clock,
             rng: Mutex::new(rng),
@@ -117,49 +126,75 @@ impl Connector {
     ///
     /// The system's error where no thread can be started.
     pub fn heartbeat(&self) -> io::Result<Heartbeat> {
+        Ok(self.beating()?.heartbeat)
+    }
+
+    /// What stands before grants for leases of these `terms`. Starts the heartbeat if need be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`heartbeat`](Self::heartbeat).
+    pub fn gate(&self, terms: Terms) -> io::Result<Gate> {
+        let Beating { heartbeat, advisor } = self.beating()?;
+        Ok(Gate::new(heartbeat, advisor, terms))
+    }
+
+    fn beating(&self) -> io::Result<Beating> {
         let mut current = lock(&self.current);
-        if let Some(heartbeat) = &*current {
-            return Ok(heartbeat.clone());
+        if let Some(beating) = &*current {
+            return Ok(beating.clone());
         }
         let shareable = self.clock.is_none() && matches!(self.placement, Placement::OwnThread);
-        let heartbeat = match &self.target {
+        let beating = match &self.target {
             Target::Endpoint(identity, store) if shareable => self.shared(identity, store)?,
             Target::Endpoint(_, store) | Target::Store(store) => self.start(store)?,
         };
-        *current = Some(heartbeat.clone());
-        Ok(heartbeat)
+        *current = Some(beating.clone());
+        Ok(beating)
     }
 
-    fn shared(&self, identity: &Identity, store: &Arc<dyn Store>) -> io::Result<Heartbeat> {
-        static RUNNING: OnceLock<Mutex<HashMap<Identity, WeakHeartbeat>>> = OnceLock::new();
+    fn shared(&self, identity: &Identity, store: &Arc<dyn Store>) -> io::Result<Beating> {
+        type Running = HashMap<Identity, (WeakHeartbeat, Weak<Advisor>)>;
+        static RUNNING: OnceLock<Mutex<Running>> = OnceLock::new();
         let mut running = lock(RUNNING.get_or_init(Mutex::default));
-        if let Some(heartbeat) = running.get(identity).and_then(WeakHeartbeat::upgrade) {
-            return Ok(heartbeat);
-        }
-        running.retain(|_, weak| weak.upgrade().is_some());
-        let heartbeat = self.start(store)?;
-        running.insert(identity.clone(), heartbeat.downgrade());
-        Ok(heartbeat)
+        let known = running
+            .get(identity)
+            .and_then(|(heartbeat, advisor)| Some((heartbeat.upgrade()?, advisor.upgrade())));
+        let beating = match known {
+            Some((heartbeat, Some(advisor))) => return Ok(Beating { heartbeat, advisor }),
+            // Nobody needs an advisor where there is no server to look at.
+            Some((heartbeat, None)) => self.advised(heartbeat),
+            None => self.start(store)?,
+        };
+        running.retain(|_, (weak, _)| weak.upgrade().is_some());
+        let weak = (
+            beating.heartbeat.downgrade(),
+            Arc::downgrade(&beating.advisor),
+        );
+        running.insert(identity.clone(), weak);
+        Ok(beating)
     }
 
-    fn start(&self, store: &Arc<dyn Store>) -> io::Result<Heartbeat> {
+    fn start(&self, store: &Arc<dyn Store>) -> io::Result<Beating> {
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
         let spawner = self.placement.spawner()?;
         let heartbeat = Heartbeat::start(Arc::clone(store), clock, spawner, self.rng().u64(..));
-        if matches!(self.target, Target::Endpoint(..)) {
-            let store = Arc::clone(store);
-            heartbeat.spawn(async move { advice::give(&*store, ADVICE_TIMEOUT).await });
+        Ok(self.advised(heartbeat))
+    }
+
+    fn advised(&self, heartbeat: Heartbeat) -> Beating {
+        let advisor = Arc::new(Advisor::new(&heartbeat, self.key.clone()));
+        if advisor.has_server() {
+            heartbeat.spawn(Arc::clone(&advisor).watch(heartbeat.ended()));
         }
-        Ok(heartbeat)
+        Beating { heartbeat, advisor }
     }
 }
-
-const ADVICE_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn open(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Arc<dyn Store>, StoreError> {
     match endpoint.kind() {
         #[cfg(feature = "embedded")]
-        Kind::Memory { name } if tls.is_none() => {
+        crate::endpoint::Kind::Memory { name } if tls.is_none() => {
             Ok(Arc::new(store::embedded::Embedded::named(name).client()))
         }
         _ => store::redis::open(endpoint, tls),

@@ -77,6 +77,8 @@ struct Shared {
     spawner: Arc<dyn Spawn>,
     // Unbounded, because `Drop` must neither block nor fail; a lease has at most three messages in it.
     messages: mpsc::UnboundedSender<Message>,
+    /// Nothing is ever sent: it is dropped with the last handle.
+    alive: watch::Sender<()>,
 }
 
 impl fmt::Debug for Heartbeat {
@@ -107,6 +109,7 @@ impl Heartbeat {
             clock,
             spawner,
             messages,
+            alive: watch::Sender::new(()),
         };
         Self {
             shared: Arc::new(shared),
@@ -128,6 +131,16 @@ impl Heartbeat {
     /// Runs `task` where the driver runs: away from a runtime that the user may block.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.shared.spawner.spawn(Box::pin(task));
+    }
+
+    /// Waits until every clone and every [`LeaseHandle`] is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut alive = self.shared.alive.subscribe();
+        async move { while alive.changed().await.is_ok() {} }
     }
 
     /// Keeps the lease that `protocol` was granted by a request sent at `sent`.

@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use coord_core::{
+    advice::{Gate, GateError},
     clock::{Clock, Instant},
     heartbeat::Heartbeat,
     history::{self, Mode},
@@ -42,6 +43,8 @@ pub(crate) struct Acquisition {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: Identity,
+    /// Passed before the first request; `None` for somebody who held a slot there, and whose work goes on.
+    pub(crate) gate: Option<Gate>,
     /// How long to listen to a namespace without a record; `None` for somebody who held a slot there and so knows that
     /// the record was lost.
     pub(crate) discovery: Option<Duration>,
@@ -109,6 +112,10 @@ impl Acquisition {
         holder: Uuid,
         search: &mut Search,
     ) -> Result<Option<Granted>, AcquireError> {
+        if let Some(gate) = &self.gate {
+            gate.pass().await.map_err(refused)?;
+            self.gate = None;
+        }
         match search.step() {
             Step::Offer {
                 slots,
@@ -254,6 +261,13 @@ impl Acquisition {
             return Err(AcquireError::HistorySuspect { wait, limit });
         }
         Ok(wait)
+    }
+}
+
+fn refused(error: GateError) -> AcquireError {
+    match error {
+        GateError::Evicting(server) => AcquireError::Evicting(server),
+        GateError::Store(error) => AcquireError::Store(error),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 #[cfg(feature = "tls")]
 use coord_core::tls::Tls;
 use coord_core::{
+    advice::Terms,
     clock::Clock,
     connect::{self, Connector},
     endpoint::Endpoint,
@@ -44,6 +45,7 @@ pub struct Builder {
     acknowledge: Acknowledge,
     label: String,
     reacquire: bool,
+    allow_eviction: bool,
     settings: connect::Settings,
 }
 
@@ -66,6 +68,7 @@ impl Builder {
             acknowledge: Acknowledge::default(),
             label: String::new(),
             reacquire: false,
+            allow_eviction: false,
             settings: connect::Settings::default(),
         }
     }
@@ -123,9 +126,18 @@ impl Builder {
     }
 
     /// Whether another slot is leased by itself after a loss. Defaults to off;
-    /// see [`MachineId::set_reacquire`].
+    /// see [`MachineId::set_reacquire`](crate::MachineId::set_reacquire).
     pub const fn reacquire(mut self, reacquire: bool) -> Self {
         self.reacquire = reacquire;
+        self
+    }
+
+    /// Whether a server is used that may evict everything it holds (`maxmemory-policy allkeys-*` and a memory limit), and
+    /// with it what keeps a machine ID from being granted twice. Defaults to no: acquiring is refused there, with
+    /// [`AcquireError::Evicting`](crate::AcquireError::Evicting). Where such a server turns up later, by a failover, what is
+    /// held goes on and a warning is said.
+    pub const fn allow_eviction(mut self, allowed: bool) -> Self {
+        self.allow_eviction = allowed;
         self
     }
 
@@ -208,8 +220,15 @@ impl Builder {
             Source::Store(store, namespace) => {
                 let namespace = Namespace::new(namespace).map_err(ConfigError::Namespace)?;
                 let keys = Keys::new(&namespace, false);
-                (Connector::to_store(store, settings), keys)
+                let connector = Connector::to_store(store, &keys.slots(), settings);
+                (connector, keys)
             }
+        };
+        let terms = Terms {
+            max_clock_skew: Some(self.max_clock_skew),
+            expiring_keys: true,
+            allow_eviction: self.allow_eviction,
+            ..Terms::new(timing)
         };
         Ok(Raus::from_parts(Shared {
             connector,
@@ -219,6 +238,7 @@ impl Builder {
             max_clock_skew: self.max_clock_skew,
             acknowledge: self.acknowledge,
             reacquire: self.reacquire,
+            terms,
             settings: Settings {
                 range: self.range,
                 discovery: self.discovery,

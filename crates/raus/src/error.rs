@@ -3,7 +3,8 @@
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use coord_core::{
-    endpoint::EndpointError, lease::TimingError, namespace::NamespaceError, store::StoreError,
+    advice::EvictingServer, endpoint::EndpointError, lease::TimingError, namespace::NamespaceError,
+    store::StoreError,
 };
 
 /// A configuration that cannot work.
@@ -122,6 +123,9 @@ pub enum AcquireError {
         /// The type found there.
         found: String,
     },
+    /// The server may evict what is known of leases.
+    #[error("{0}")]
+    Evicting(EvictingServer),
     /// The store failed, or did not answer in time.
     #[error("the store failed")]
     Store(#[source] StoreError),

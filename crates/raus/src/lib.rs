@@ -49,6 +49,14 @@
 //! blocked runtime loses no lease. Tests with paused time put it on their own runtime instead
 //! ([`Placement::Runtime`]) and give it Tokio's clock ([`Builder::clock`] with [`TokioClock`]).
 //!
+//! # What the server should be like
+//!
+//! Before its first machine ID on a server a process asks that server about itself, in one round trip. A server that may evict
+//! anything (`maxmemory-policy allkeys-*` under a memory limit) is refused, unless [`Builder::allow_eviction`] says
+//! otherwise. Whatever else endangers leases ([`Advice`] lists it) is said once, as a `tracing` event of the target
+//! `coord_core::advice`; [`Raus::describe`] returns it at any time. A user with ACL rights needs `+info +config|get` for
+//! that; what it may not ask is said too, and goes unchecked.
+//!
 //! # The Go original
 //!
 //! Processes of fujiwara/raus may share the namespace: same lock keys, same values, same broadcast. They take no slot of
@@ -71,13 +79,14 @@ mod supervisor;
 mod tenure;
 
 pub use coord_core::{
+    advice::{Advice, DescribeError, EvictingServer, Report},
     clock::{Clock, Instant, SystemClock, TokioClock},
     endpoint::EndpointError,
     history::Acknowledge,
     lease::TimingError,
     namespace::NamespaceError,
     spawn::{Placement, Spawn},
-    store::{Store, StoreError},
+    store::{Failover, ServerInfo, Store, StoreError, Unchecked},
 };
 
 #[cfg(feature = "tls")]

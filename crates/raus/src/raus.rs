@@ -5,7 +5,12 @@ mod inspect;
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use coord_core::{
-    connect::Connector, heartbeat::Heartbeat, history::Acknowledge, lease::Timing, store::Store,
+    advice::{DescribeError, Gate, Report, Terms},
+    connect::Connector,
+    heartbeat::Heartbeat,
+    history::Acknowledge,
+    lease::Timing,
+    store::Store,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -37,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) max_clock_skew: Duration,
     pub(crate) acknowledge: Acknowledge,
     pub(crate) reacquire: bool,
+    pub(crate) terms: Terms,
     pub(crate) settings: Settings,
 }
 
@@ -75,13 +81,14 @@ impl Raus {
 
     /// Leases a machine ID.
     ///
-    /// One round trip where the store's past is known. A namespace without a record is listened to first
-    /// (`discovery`); where the store may have forgotten holders, this waits until they have stopped, at most the
-    /// longest ttl ever granted there.
+    /// One round trip where the store's past is known, and one more before the first of a process on a server, which is
+    /// asked about itself. A namespace without a record is listened to first (`discovery`); where the store may have
+    /// forgotten holders, this waits until they have stopped, at most the longest ttl ever granted there.
     ///
     /// # Errors
     ///
-    /// [`AcquireError`]: at once where the range is full or the clocks differ, after 2 s where the store fails.
+    /// [`AcquireError`]: at once where the range is full, the clocks differ or the server may evict leases, after 2 s
+    /// where the store fails.
     ///
     /// # Cancel safety
     ///
@@ -108,14 +115,34 @@ impl Raus {
         }
     }
 
+    /// Asks the server about itself, and says what endangers leases there: in a cluster the master that serves this
+    /// namespace, behind sentinels the current master. What matters most is also said as a `tracing` event when a process
+    /// first uses a server; [`Advice`](crate::Advice) lists everything.
+    ///
+    /// # Errors
+    ///
+    /// [`DescribeError`]: the server did not answer within 2 s. What it refuses to tell is no error but
+    /// [`Report::unchecked`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: nothing is changed.
+    pub async fn describe(&self) -> Result<Report, DescribeError> {
+        let gate = self
+            .shared
+            .connector
+            .gate(self.shared.terms)
+            .map_err(|error| DescribeError::Heartbeat(Arc::new(error)))?;
+        gate.describe().await
+    }
+
     /// Starts an acquisition where the heartbeat runs. A user's blocked runtime cannot disturb it there, and it can
     /// clean up after a caller who went away.
     fn start(&self, limit: Option<Duration>) -> Result<Started, AcquireError> {
-        let heartbeat = self
-            .shared
-            .connector
-            .heartbeat()
-            .map_err(|error| AcquireError::Heartbeat(Arc::new(error)))?;
+        let cannot_run = |error| AcquireError::Heartbeat(Arc::new(error));
+        let connector = &self.shared.connector;
+        let heartbeat = connector.heartbeat().map_err(cannot_run)?;
+        let gate = connector.gate(self.shared.terms).map_err(cannot_run)?;
         let (sender, outcome) = oneshot::channel();
         let (present, caller) = watch::channel(());
         let shared = Arc::clone(&self.shared);
@@ -123,7 +150,7 @@ impl Raus {
             Patience::Until(heartbeat.clock().now() + limit)
         });
         heartbeat.clone().spawn(async move {
-            if let Some(outcome) = shared.acquire(heartbeat, patience, caller).await {
+            if let Some(outcome) = shared.acquire(heartbeat, gate, patience, caller).await {
                 // Where the caller went away this drops the machine ID, which releases it.
                 let _ = sender.send(outcome);
             }
@@ -146,6 +173,7 @@ impl Shared {
     async fn acquire(
         &self,
         heartbeat: Heartbeat,
+        gate: Gate,
         patience: Patience,
         caller: watch::Receiver<()>,
     ) -> Option<Result<MachineId, AcquireError>> {
@@ -161,6 +189,7 @@ impl Shared {
             store: Arc::clone(heartbeat.store()),
             clock: Arc::clone(heartbeat.clock()),
             identity: identity.clone(),
+            gate: Some(gate),
             discovery: Some(self.settings.discovery),
             patience,
             rng: rng.fork(),

@@ -142,6 +142,7 @@ impl Supervisor {
             store: Arc::clone(self.heartbeat.store()),
             clock: Arc::clone(self.heartbeat.clock()),
             identity: self.tenure.identity.clone(),
+            gate: None,
             discovery: None,
             patience: Patience::Prompt,
             rng: self.rng.fork(),

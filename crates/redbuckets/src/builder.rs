@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 #[cfg(feature = "tls")]
 use coord_core::tls::Tls;
 use coord_core::{
+    advice::Terms,
     clock::Clock,
     connect::{self, Connector},
     endpoint::Endpoint,
@@ -53,6 +54,7 @@ pub struct Builder {
     chunk: u32,
     assignment: Assignment,
     load: Option<LoadReporter>,
+    allow_eviction: bool,
     settings: connect::Settings,
 }
 
@@ -87,6 +89,7 @@ impl Builder {
             chunk: 64,
             assignment: Assignment::default(),
             load: None,
+            allow_eviction: false,
             settings: connect::Settings::default(),
         }
     }
@@ -205,6 +208,15 @@ impl Builder {
         self
     }
 
+    /// Whether a server is used that may evict everything it holds (`maxmemory-policy allkeys-*` and a memory limit), and
+    /// with it what keeps a bucket from having two owners. Defaults to no: joining is refused there, with
+    /// [`JoinError::Evicting`](crate::JoinError::Evicting). Where such a server turns up later, by a failover, instances go
+    /// on and a warning is said.
+    pub const fn allow_eviction(mut self, allowed: bool) -> Self {
+        self.allow_eviction = allowed;
+        self
+    }
+
     /// Where heartbeats run. Defaults to a thread of their own.
     pub fn placement(mut self, placement: Placement) -> Self {
         self.settings.placement = placement;
@@ -252,11 +264,17 @@ impl Builder {
                 Connector::to_endpoint(&endpoint, &keys.group(), self.settings)
                     .map_err(ConfigError::Store)?
             }
-            Source::Store(store) => Connector::to_store(Arc::clone(store), self.settings),
+            Source::Store(store) => {
+                Connector::to_store(Arc::clone(store), &keys.group(), self.settings)
+            }
         };
         let discovery = self
             .discovery
             .unwrap_or_else(|| self.settle.max(self.period) + Self::DISCOVERY_MARGIN);
+        let terms = Terms {
+            allow_eviction: self.allow_eviction,
+            ..Terms::new(timing)
+        };
         Ok(Redbuckets::from_parts(Inner {
             connector,
             keys,
@@ -264,6 +282,7 @@ impl Builder {
             buckets: self.buckets,
             weight: self.weight,
             timing,
+            terms,
             grace: self.grace,
             settle: self.settle,
             discovery,

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use coord_core::{
-    endpoint::EndpointError, lease::TimingError, namespace::NamespaceError, store::StoreError,
+    advice::EvictingServer, endpoint::EndpointError, lease::TimingError, namespace::NamespaceError,
+    store::StoreError,
 };
 
 use crate::assignment::Assignment;
@@ -110,6 +111,9 @@ pub enum JoinError {
         /// The type found there.
         found: String,
     },
+    /// The server may evict what is known of leases.
+    #[error("{0}")]
+    Evicting(EvictingServer),
     /// The store failed, or did not answer within `register_timeout`.
     #[error("the store failed")]
     Store(#[source] StoreError),

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use coord_core::{
+    advice::{Gate, GateError},
     clock::{Clock, Instant},
     heartbeat::Heartbeat,
     store::{Reply, Store, StoreError},
@@ -27,6 +28,8 @@ pub(crate) struct Joining {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: Identity,
+    /// Passed before the first request; `None` for an instance that was a member, and whose work goes on.
+    pub(crate) gate: Option<Gate>,
     /// The token of an earlier incarnation of this process, which has stopped; "-" where there is none.
     pub(crate) previous: String,
     pub(crate) register_timeout: Duration,
@@ -44,8 +47,15 @@ impl Joining {
         let mut pause = Self::FIRST_BACKOFF;
         let mut occupied_until: Option<u64> = None;
         loop {
+            let started = self.clock.now();
+            let passed = self.pass().await;
             let sent = self.clock.now();
-            match self.ask().await {
+            let reply = match passed {
+                Ok(()) => self.ask().await,
+                Err(GateError::Evicting(server)) => return Err(JoinError::Evicting(server)),
+                Err(GateError::Store(error)) => Err(error),
+            };
+            match reply {
                 Ok(JoinReply::Joined {
                     number,
                     generation,
@@ -71,7 +81,7 @@ impl Joining {
                 Ok(JoinReply::Refused(refusal)) => return Err(self.refused(refusal)),
                 Err(error) => {
                     let now = self.clock.now();
-                    let give_up_at = *failing_since.get_or_insert(sent) + self.register_timeout;
+                    let give_up_at = *failing_since.get_or_insert(started) + self.register_timeout;
                     if !error.is_transient() || give_up_at <= now + pause {
                         return Err(JoinError::Store(error));
                     }
@@ -82,6 +92,14 @@ impl Joining {
                 }
             }
         }
+    }
+
+    async fn pass(&mut self) -> Result<(), GateError> {
+        if let Some(gate) = &self.gate {
+            gate.pass().await?;
+            self.gate = None;
+        }
+        Ok(())
     }
 
     async fn ask(&self) -> Result<JoinReply, StoreError> {

@@ -77,6 +77,14 @@
 //! instance; a ttl holds at least three. With replicas, let the ttl exceed the time that a failover takes by two
 //! periods, or every failover stops all work. With [`rejoin_grace`](Builder::rejoin_grace) and a stable
 //! [`instance_id`](Builder::instance_id) a restart that takes less than the grace moves nothing.
+//!
+//! # What the server should be like
+//!
+//! Before its first membership on a server a process asks that server about itself, in one round trip. A server that may evict
+//! anything (`maxmemory-policy allkeys-*` under a memory limit) is refused, unless [`Builder::allow_eviction`] says
+//! otherwise. Whatever else endangers leases ([`Advice`] lists it) is said once, as a `tracing` event of the target
+//! `coord_core::advice`; [`Redbuckets::describe`] returns it at any time. A user with ACL rights needs `+info +config|get` for
+//! that; what it may not ask is said too, and goes unchecked.
 
 mod assignment;
 mod builder;
@@ -102,12 +110,13 @@ mod supervisor;
 mod tests;
 
 pub use coord_core::{
+    advice::{Advice, DescribeError, EvictingServer, Report},
     clock::{Clock, Instant, SystemClock, TokioClock},
     endpoint::EndpointError,
     lease::TimingError,
     namespace::NamespaceError,
     spawn::{Placement, Spawn},
-    store::{Store, StoreError},
+    store::{Failover, ServerInfo, Store, StoreError, Unchecked},
 };
 
 #[cfg(feature = "tls")]

@@ -2,7 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use coord_core::{connect::Connector, heartbeat::Heartbeat, lease::Timing, store::Store};
+use coord_core::{
+    advice::{DescribeError, Gate, Report, Terms},
+    connect::Connector,
+    heartbeat::Heartbeat,
+    lease::Timing,
+    store::Store,
+};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -32,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) buckets: u32,
     pub(crate) weight: u32,
     pub(crate) timing: Timing,
+    pub(crate) terms: Terms,
     pub(crate) grace: Duration,
     pub(crate) settle: Duration,
     pub(crate) discovery: Duration,
@@ -83,24 +90,23 @@ impl Redbuckets {
     ///
     /// # Errors
     ///
-    /// [`JoinError`]: at once where the group will not have this instance, after `register_timeout` where the store
+    /// [`JoinError`]: at once where the group will not have this instance or the server may evict leases, after `register_timeout` where the store
     /// fails, after one to two periods where a living process has the same id.
     ///
     /// # Cancel safety
     ///
     /// Safe: a membership that a dropped future was granted ends in the background.
     pub async fn join(&self) -> Result<Instance, JoinError> {
-        let heartbeat = self
-            .inner
-            .connector
-            .heartbeat()
-            .map_err(|error| JoinError::Heartbeat(Arc::new(error)))?;
+        let cannot_run = |error| JoinError::Heartbeat(Arc::new(error));
+        let connector = &self.inner.connector;
+        let heartbeat = connector.heartbeat().map_err(cannot_run)?;
+        let gate = connector.gate(self.inner.terms).map_err(cannot_run)?;
         let (mut sender, outcome) = oneshot::channel();
         let inner = Arc::clone(&self.inner);
         heartbeat.clone().spawn(async move {
             tokio::select! {
                 // Where the caller went away between the two, this drops the instance, which leaves.
-                joined = inner.join(heartbeat) => drop(sender.send(joined)),
+                joined = inner.join(heartbeat, gate) => drop(sender.send(joined)),
                 () = sender.closed() => {}
             }
         });
@@ -109,10 +115,31 @@ impl Redbuckets {
             JoinError::Heartbeat(Arc::new(error))
         })?
     }
+
+    /// Asks the server about itself, and says what endangers leases there: in a cluster the master that serves this
+    /// group, behind sentinels the current master. What matters most is also said as a `tracing` event when a process
+    /// first uses a server; [`Advice`](crate::Advice) lists everything.
+    ///
+    /// # Errors
+    ///
+    /// [`DescribeError`]: the server did not answer within 2 s. What it refuses to tell is no error but
+    /// [`Report::unchecked`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: nothing is changed.
+    pub async fn describe(&self) -> Result<Report, DescribeError> {
+        let gate = self
+            .inner
+            .connector
+            .gate(self.inner.terms)
+            .map_err(|error| DescribeError::Heartbeat(Arc::new(error)))?;
+        gate.describe().await
+    }
 }
 
 impl Inner {
-    async fn join(&self, heartbeat: Heartbeat) -> Result<Instance, JoinError> {
+    async fn join(&self, heartbeat: Heartbeat, gate: Gate) -> Result<Instance, JoinError> {
         let mut rng = self.connector.rng();
         let incarnation = supervisor::incarnation(&mut rng);
         let identity = Identity {
@@ -134,6 +161,7 @@ impl Inner {
             store: Arc::clone(heartbeat.store()),
             clock: Arc::clone(&clock),
             identity: identity.clone(),
+            gate: Some(gate),
             previous: "-".to_owned(),
             register_timeout: self.register_timeout,
             rng: rng.fork(),

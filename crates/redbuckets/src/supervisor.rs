@@ -84,6 +84,7 @@ impl Supervisor {
                 store: Arc::clone(self.heartbeat.store()),
                 clock: Arc::clone(&self.shared.clock),
                 identity: self.identity.clone(),
+                gate: None,
                 previous: previous.clone(),
                 register_timeout: self.register_timeout,
                 rng: self.rng.fork(),

@@ -8,12 +8,17 @@ pub mod embedded;
 mod error;
 pub mod redis;
 mod script;
+mod server_info;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use tokio::sync::mpsc;
 
-pub use self::{error::StoreError, script::Script};
+pub use self::{
+    error::StoreError,
+    script::Script,
+    server_info::{Failover, ServerInfo, Unchecked},
+};
 
 /// A boxed future, as object-safe async methods return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -71,13 +76,26 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         within: Duration,
     ) -> BoxFuture<'a, Result<Subscription, StoreError>>;
 
-    /// What the server says of itself.
+    /// What the server that serves `key` says of itself.
     ///
     /// # Errors
     ///
     /// [`StoreError`] where it did not answer; what it refuses to tell is listed in
     /// [`ServerInfo::unchecked`] instead.
-    fn describe(&self, within: Duration) -> BoxFuture<'_, Result<ServerInfo, StoreError>>;
+    fn describe<'a>(
+        &'a self,
+        key: &'a str,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<ServerInfo, StoreError>>;
+
+    /// What leads to the server that serves `key`, without asking anybody: another text where that may have become
+    /// another server since, an empty one where it is not known yet.
+    ///
+    /// Defaults to `None`: a store without a server that could be set up badly, of which nothing is checked.
+    fn route(&self, key: &str) -> Option<String> {
+        let _ = key;
+        None
+    }
 }
 
 /// One command of a pipeline.
@@ -182,28 +200,4 @@ impl Subscription {
     pub async fn next(&mut self) -> Option<Vec<u8>> {
         self.messages.recv().await
     }
-}
-
-/// What a server says of itself, as far as it could be asked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ServerInfo {
-    /// The product: `redis`, `valkey`, `embedded`.
-    pub product: String,
-    /// Its version, such as `7.0.15`.
-    pub version: String,
-    /// The identity of this run of the server.
-    pub run_id: String,
-    /// `master` or `slave`, as `INFO replication` says it.
-    pub role: String,
-    /// How many replicas are connected.
-    pub connected_replicas: u32,
-    /// The eviction policy, such as `noeviction`.
-    pub maxmemory_policy: String,
-    /// The memory limit in bytes; zero means none.
-    pub maxmemory: u64,
-    /// `min-replicas-to-write`, where `CONFIG GET` was allowed.
-    pub min_replicas_to_write: Option<u32>,
-    /// What could not be asked, with the server's reason.
-    pub unchecked: Vec<String>,
 }

@@ -146,7 +146,15 @@ impl Store for RedisStore {
         Box::pin(self.node.subscribe(channel, within))
     }
 
-    fn describe(&self, within: Duration) -> BoxFuture<'_, Result<ServerInfo, StoreError>> {
-        Box::pin(self.node.describe(within))
+    fn describe<'a>(
+        &'a self,
+        _key: &'a str,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<ServerInfo, StoreError>> {
+        Box::pin(self.node.describe(&[describe::SERVER], within))
+    }
+
+    fn route(&self, _key: &str) -> Option<String> {
+        Some(self.node.route())
     }
 }

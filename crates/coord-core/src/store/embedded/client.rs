@@ -140,7 +140,11 @@ impl Store for EmbeddedStore {
         })
     }
 
-    fn describe(&self, within: Duration) -> BoxFuture<'_, Result<ServerInfo, StoreError>> {
+    fn describe<'a>(
+        &'a self,
+        _key: &'a str,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<ServerInfo, StoreError>> {
         Box::pin(self.request("describe", within, |engine, _| engine.describe()))
     }
 }

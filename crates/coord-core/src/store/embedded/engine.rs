@@ -170,6 +170,7 @@ impl Engine {
         self.check_available("describe")?;
         self.count("describe");
         Ok(ServerInfo {
+            address: self.address().to_owned(),
             product: "embedded".to_owned(),
             version: Server::VERSION.to_owned(),
             run_id: self.run_id(),

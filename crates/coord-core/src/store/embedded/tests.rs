@@ -243,10 +243,10 @@ async fn a_lost_request_is_not_executed_and_a_lost_reply_is() {
         Reply::Int(2)
     );
     store.faults().cut();
-    assert!(store.describe(WITHIN).await.is_err());
+    assert!(store.describe("any", WITHIN).await.is_err());
     assert!(run(&engine.client(), "return 1").await.is_ok());
     store.faults().heal();
-    assert!(store.describe(WITHIN).await.is_ok());
+    assert!(store.describe("any", WITHIN).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -340,7 +340,7 @@ async fn failover_restart_flush_and_outage() {
         "{info}"
     );
     assert_eq!(
-        store.describe(WITHIN).await.unwrap().run_id,
+        store.describe("any", WITHIN).await.unwrap().run_id,
         engine.run_id()
     );
 }

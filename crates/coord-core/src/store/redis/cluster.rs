@@ -20,6 +20,7 @@ use tokio::{task::JoinSet, time::Instant};
 pub(crate) use self::hash_slot::hash_slot;
 use self::topology::{Redirection, Topology};
 use super::{
+    describe,
     dial::{Dial, Place},
     exchange::Outcome,
     node::Node,
@@ -129,7 +130,7 @@ impl ClusterStore {
         let mut pause = Self::FIRST_PAUSE;
         for attempt in 0.. {
             let group: Vec<&Command> = pending.iter().map(|&index| commands[index]).collect();
-            let answers = match self.route(slot, asked.as_ref(), deadline).await {
+            let answers = match self.node_for(slot, asked.as_ref(), deadline).await {
                 Ok(node) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     let answers = node.pipeline(&group, asked.is_some(), left, left).await;
@@ -184,7 +185,7 @@ impl ClusterStore {
     }
 
     /// The node to talk to.
-    async fn route(
+    async fn node_for(
         &self,
         slot: Option<u16>,
         asked: Option<&Address>,
@@ -367,7 +368,7 @@ impl Store for ClusterStore {
     ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
         Box::pin(async move {
             let deadline = Instant::now() + within;
-            let node = self.route(slot_of(write), None, deadline).await?;
+            let node = self.node_for(slot_of(write), None, deadline).await?;
             // A slot that moved meanwhile is an error like any other: nothing was confirmed.
             let outcome = node.confirm(write, replicas, within).await;
             if let Err(error) = &outcome {
@@ -392,7 +393,7 @@ impl Store for ClusterStore {
     ) -> BoxFuture<'a, Result<Subscription, StoreError>> {
         Box::pin(async move {
             let node = self
-                .route(Some(hash_slot(channel)), None, Instant::now() + within)
+                .node_for(Some(hash_slot(channel)), None, Instant::now() + within)
                 .await?;
             let outcome = node.subscribe(channel, within).await;
             if let Err(error) = &outcome {
@@ -402,10 +403,27 @@ impl Store for ClusterStore {
         })
     }
 
-    fn describe(&self, within: Duration) -> BoxFuture<'_, Result<ServerInfo, StoreError>> {
+    fn describe<'a>(
+        &'a self,
+        key: &'a str,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<ServerInfo, StoreError>> {
         Box::pin(async move {
-            let node = self.route(None, None, Instant::now() + within).await?;
-            node.describe(within).await
+            let deadline = Instant::now() + within;
+            let node = self.node_for(Some(hash_slot(key)), None, deadline).await?;
+            let outcome = node
+                .describe(&[describe::SERVER, describe::NODE], within)
+                .await;
+            if let Err(error) = &outcome {
+                self.note_failures(&node, &[Err(error.clone())]);
+            }
+            outcome
         })
+    }
+
+    fn route(&self, key: &str) -> Option<String> {
+        let master = self.master_of(Some(hash_slot(key)));
+        let node = master.and_then(|address| self.state().nodes.get(&address).cloned());
+        Some(node.map(|node| node.route()).unwrap_or_default())
     }
 }

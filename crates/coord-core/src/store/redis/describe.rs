@@ -1,75 +1,286 @@
-//! What the server says of itself, as far as it may be asked.
+//! What the server says of itself, as far as it may be asked: one round trip.
 
-use redis::aio::MultiplexedConnection;
+use std::{collections::HashMap, time::Duration};
+
+use redis::{FromRedisValue, Value, aio::ConnectionLike};
+use tokio::time::Instant;
 
 use super::reply;
-use crate::store::{ServerInfo, StoreError};
+use crate::store::{ServerInfo, StoreError, Unchecked};
 
-pub(super) async fn describe(
-    connection: &mut MultiplexedConnection,
-    address: &str,
-) -> Result<ServerInfo, StoreError> {
-    let mut info = ServerInfo {
-        product: "redis".to_owned(),
-        ..ServerInfo::default()
-    };
-    // One section a call: Redis 6.2 takes no more.
-    for section in ["server", "replication", "memory"] {
-        let text: Result<String, _> = redis::cmd("INFO")
-            .arg(section)
-            .query_async(connection)
-            .await;
-        match text {
-            Ok(text) => text.lines().for_each(|line| read_line(&mut info, line)),
-            Err(error) => note(&mut info, &format!("INFO {section}"), address, error)?,
-        }
-    }
-    let setting: Result<Vec<String>, _> = redis::cmd("CONFIG")
-        .arg("GET")
-        .arg("min-replicas-to-write")
-        .query_async(connection)
-        .await;
-    match setting {
-        Ok(pair) => info.min_replicas_to_write = pair.get(1).and_then(|value| value.parse().ok()),
-        Err(error) => note(
-            &mut info,
-            "CONFIG GET min-replicas-to-write",
-            address,
-            error,
-        )?,
-    }
-    Ok(info)
+/// A command, and what is not known without its answer.
+pub(super) struct Question {
+    command: &'static [&'static str],
+    tells: &'static str,
+    read: fn(&mut Answers, Value),
 }
 
-fn read_line(info: &mut ServerInfo, line: &str) {
-    let Some((key, value)) = line.trim_end().split_once(':') else {
-        return;
-    };
-    match key {
-        "server_name" => info.product = value.to_owned(),
-        // Valkey reports the Redis version it is compatible with; its own comes later and wins.
-        "redis_version" if info.version.is_empty() => info.version = value.to_owned(),
-        "valkey_version" => info.version = value.to_owned(),
-        "run_id" => info.run_id = value.to_owned(),
-        "role" => info.role = value.to_owned(),
-        "connected_slaves" => info.connected_replicas = value.parse().unwrap_or_default(),
-        "maxmemory_policy" => info.maxmemory_policy = value.to_owned(),
-        "maxmemory" => info.maxmemory = value.parse().unwrap_or_default(),
-        _ => {}
+/// What is asked of a server that stands alone or has replicas.
+pub(super) const SERVER: &[Question] = &[
+    // First, so that as little as possible lies between the server's clock and the middle of the round trip.
+    ask(&["TIME"], "clock", read_time),
+    // One section a call: Redis 6.2 takes no more.
+    ask(
+        &["INFO", "server"],
+        "version and identity (a failover goes unnoticed)",
+        read_info,
+    ),
+    ask(&["INFO", "replication"], "role and replicas", read_info),
+    ask(
+        &["INFO", "memory"],
+        "eviction policy and memory limit",
+        read_info,
+    ),
+    ask(&["INFO", "persistence"], "append-only file", read_info),
+    // One pattern a call: Redis 6.2 takes no more.
+    ask(
+        &["CONFIG", "GET", "min-replicas-*"],
+        "min-replicas-to-write",
+        read_config,
+    ),
+    ask(&["CONFIG", "GET", "save"], "snapshots", read_config),
+];
+
+/// What is asked of a node of a cluster besides.
+#[cfg(feature = "cluster")]
+pub(super) const NODE: &[Question] = &[ask(
+    &["CONFIG", "GET", "cluster-node-timeout"],
+    "how long a failover takes",
+    read_config,
+)];
+
+const fn ask(
+    command: &'static [&'static str],
+    tells: &'static str,
+    read: fn(&mut Answers, Value),
+) -> Question {
+    Question {
+        command,
+        tells,
+        read,
     }
+}
+
+#[derive(Default)]
+struct Answers {
+    info: ServerInfo,
+    master_host: Option<String>,
+    master_port: Option<String>,
+    time: Option<Duration>,
+    append_only: Option<bool>,
+    snapshots: Option<bool>,
+}
+
+/// A slower answer says too little about the clock behind it.
+const MAX_ROUND_TRIP: Duration = Duration::from_millis(500);
+
+pub(super) async fn describe(
+    connection: &mut impl ConnectionLike,
+    address: &str,
+    questions: &[&[Question]],
+) -> Result<ServerInfo, StoreError> {
+    let questions: Vec<&Question> = questions.iter().copied().flatten().collect();
+    let mut pipeline = redis::Pipeline::with_capacity(questions.len());
+    for question in &questions {
+        pipeline.add_command(redis::cmd(question.command[0]));
+        for argument in &question.command[1..] {
+            pipeline.arg(*argument);
+        }
+    }
+    let sent = Instant::now();
+    let values = connection
+        .req_packed_commands(&pipeline, 0, questions.len())
+        .await
+        .map_err(|error| reply::classify("describe", address, error))?;
+    let round_trip = sent.elapsed();
+    let mut answers = Answers::default();
+    for (question, value) in questions.into_iter().zip(values) {
+        match value {
+            Value::ServerError(error) => {
+                let error = reply::classify("describe", address, error.into());
+                let unchecked = refusal(question, error)?;
+                answers.info.unchecked.push(unchecked);
+            }
+            value => (question.read)(&mut answers, value),
+        }
+    }
+    Ok(answers.into_info(round_trip))
 }
 
 /// A refusal is noted; anything else ends the description.
-fn note(
-    info: &mut ServerInfo,
-    what: &str,
-    address: &str,
-    error: redis::RedisError,
-) -> Result<(), StoreError> {
-    let error = reply::classify("describe", address, error);
-    if !matches!(error, StoreError::Refused { .. }) {
-        return Err(error);
+fn refusal(question: &Question, error: StoreError) -> Result<Unchecked, StoreError> {
+    match error {
+        StoreError::Refused { code, detail, .. } => Ok(Unchecked::new(
+            question.tells,
+            question.command.join(" "),
+            format!("{code} {detail}"),
+        )),
+        error => Err(error),
     }
-    info.unchecked.push(format!("{what}: {error}"));
-    Ok(())
+}
+
+fn read_time(answers: &mut Answers, value: Value) {
+    let time: Option<(u64, u64)> = FromRedisValue::from_redis_value(value).ok();
+    answers.time =
+        time.map(|(seconds, us)| Duration::from_secs(seconds) + Duration::from_micros(us));
+}
+
+fn read_info(answers: &mut Answers, value: Value) {
+    let text: String = FromRedisValue::from_redis_value(value).unwrap_or_default();
+    for line in text.lines() {
+        if let Some((field, value)) = line.trim_end().split_once(':') {
+            answers.read_field(field, value);
+        }
+    }
+}
+
+fn read_config(answers: &mut Answers, value: Value) {
+    let settings: HashMap<String, String> =
+        FromRedisValue::from_redis_value(value).unwrap_or_default();
+    for (name, value) in &settings {
+        answers.read_setting(name, value);
+    }
+}
+
+impl Answers {
+    fn read_field(&mut self, field: &str, value: &str) {
+        let info = &mut self.info;
+        match field {
+            "server_name" => info.product = value.to_owned(),
+            // Valkey reports the Redis version it is compatible with; its own comes later and wins.
+            "redis_version" if info.version.is_empty() => info.version = value.to_owned(),
+            "valkey_version" => info.version = value.to_owned(),
+            "run_id" => info.run_id = value.to_owned(),
+            "role" => info.role = value.to_owned(),
+            "master_host" => self.master_host = Some(value.to_owned()),
+            "master_port" => self.master_port = Some(value.to_owned()),
+            "connected_slaves" => info.connected_replicas = value.parse().unwrap_or_default(),
+            "maxmemory_policy" => info.maxmemory_policy = value.to_owned(),
+            "maxmemory" => info.maxmemory = value.parse().unwrap_or_default(),
+            "used_memory" => info.used_memory = value.parse().unwrap_or_default(),
+            "aof_enabled" => self.append_only = Some(value == "1"),
+            _ => {}
+        }
+    }
+
+    fn read_setting(&mut self, name: &str, value: &str) {
+        let info = &mut self.info;
+        match name {
+            "min-replicas-to-write" => info.min_replicas_to_write = value.parse().ok(),
+            "min-replicas-max-lag" => {
+                info.min_replicas_max_lag = value.parse().ok().map(Duration::from_secs);
+            }
+            "save" => self.snapshots = Some(!value.is_empty()),
+            #[cfg(feature = "cluster")]
+            "cluster-node-timeout" => {
+                info.failover = value
+                    .parse()
+                    .ok()
+                    .map(|ms| crate::store::Failover::Cluster {
+                        node_timeout: Duration::from_millis(ms),
+                    });
+            }
+            _ => {}
+        }
+    }
+
+    fn into_info(self, round_trip: Duration) -> ServerInfo {
+        let mut info = self.info;
+        if info.product.is_empty() {
+            info.product = "redis".to_owned();
+        }
+        info.master = self
+            .master_host
+            .zip(self.master_port)
+            .map(|(host, port)| format!("{host}:{port}"));
+        info.persists = match (self.append_only, self.snapshots) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (Some(false), Some(false)) => Some(false),
+            _ => None,
+        };
+        match self.time {
+            Some(time) if round_trip <= MAX_ROUND_TRIP => info.wall = Some(time + round_trip / 2),
+            Some(_) => info.unchecked.push(Unchecked::new(
+                "clock",
+                "TIME",
+                format!("the answer took {round_trip:?}"),
+            )),
+            None => {}
+        }
+        info
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn valkey_reports_its_own_version() {
+        let mut answers = Answers::default();
+        let text =
+            "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.8\r\n";
+        read_info(&mut answers, bulk(text));
+        let info = answers.into_info(Duration::ZERO);
+        assert_eq!(
+            (info.product.as_str(), info.version.as_str()),
+            ("valkey", "8.1.8")
+        );
+    }
+
+    #[test]
+    fn settings_are_read_from_lists_and_maps() {
+        let pair = || (bulk("min-replicas-max-lag"), bulk("3"));
+        let list = Value::Array(vec![pair().0, pair().1]);
+        for value in [list, Value::Map(vec![pair()])] {
+            let mut answers = Answers::default();
+            read_config(&mut answers, value);
+            let info = answers.into_info(Duration::ZERO);
+            assert_eq!(info.min_replicas_max_lag, Some(Duration::from_secs(3)));
+        }
+    }
+
+    #[test]
+    fn either_kind_of_persistence_is_enough_and_one_unknown_is_no_verdict() {
+        let verdict = |append_only, snapshots| {
+            let answers = Answers {
+                append_only,
+                snapshots,
+                ..Answers::default()
+            };
+            answers.into_info(Duration::ZERO).persists
+        };
+        assert_eq!(verdict(Some(true), None), Some(true));
+        assert_eq!(verdict(Some(false), Some(true)), Some(true));
+        assert_eq!(verdict(Some(false), Some(false)), Some(false));
+        assert_eq!(verdict(Some(false), None), None);
+        assert_eq!(verdict(None, Some(false)), None);
+    }
+
+    #[test]
+    fn the_clock_is_read_in_the_middle_of_a_round_trip_that_was_not_slow() {
+        let mut answers = Answers::default();
+        read_time(&mut answers, Value::Array(vec![bulk("100"), bulk("5")]));
+        let time = Duration::new(100, 5_000);
+        assert_eq!(answers.time, Some(time));
+        let read_after = |round_trip| {
+            let answers = Answers {
+                time: Some(time),
+                ..Answers::default()
+            };
+            answers.into_info(round_trip)
+        };
+        let quick = read_after(Duration::from_millis(10));
+        assert_eq!(quick.wall, Some(time + Duration::from_millis(5)));
+        let slow = read_after(Duration::from_secs(1));
+        assert_eq!(slow.wall, None);
+        assert_eq!(
+            slow.unchecked[0].to_string(),
+            "clock (TIME: the answer took 1s)"
+        );
+    }
 }

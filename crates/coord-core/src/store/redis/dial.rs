@@ -1,6 +1,6 @@
 //! How servers of one deployment are reached, but for their addresses.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
@@ -18,6 +18,15 @@ use crate::{
 pub(super) enum Place {
     Tcp(Address),
     Unix(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => f.write_str(path),
+        }
+    }
 }
 
 #[derive(Clone)]

@@ -44,6 +44,7 @@ pub(super) struct Lanes {
     open: Vec<Mutex<Option<Lane>>>,
     opening: Vec<Mutex<Option<Opening>>>,
     next: AtomicUsize,
+    discarded: AtomicUsize,
 }
 
 /// A connection being made, for all who wait for it.
@@ -73,6 +74,7 @@ impl Lanes {
             open: (0..size).map(|_| Mutex::new(None)).collect(),
             opening: (0..size).map(|_| Mutex::new(None)).collect(),
             next: AtomicUsize::new(0),
+            discarded: AtomicUsize::new(0),
         })
     }
 
@@ -148,6 +150,11 @@ impl Lanes {
         opening
     }
 
+    /// How many connections were taken out of use so far.
+    pub(super) fn discarded(&self) -> usize {
+        self.discarded.load(Ordering::Relaxed)
+    }
+
     /// Takes `lane` out of use, unless somebody has already replaced it.
     pub(super) fn discard(&self, lane: &Lane) {
         for open in &self.open {
@@ -157,6 +164,7 @@ impl Lanes {
                 .is_some_and(|current| Arc::ptr_eq(&current.guard, &lane.guard))
             {
                 *open = None;
+                self.discarded.fetch_add(1, Ordering::Relaxed);
             }
         }
         if let Some(guard) = lock(&lane.guard).take() {

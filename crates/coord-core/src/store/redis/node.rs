@@ -10,7 +10,7 @@ use std::{fmt, future::Future, time::Duration};
 use redis::aio::MultiplexedConnection;
 
 use super::{
-    describe,
+    describe::{self, Question},
     dial::{Dial, Place},
     exchange::{self, Outcome, exchange},
     lanes::Lanes,
@@ -163,26 +163,33 @@ impl Node {
         self.bounded("subscribe", within, subscribing).await
     }
 
-    pub(super) async fn describe(&self, within: Duration) -> Result<ServerInfo, StoreError> {
+    /// Another text after a connection was replaced, and perhaps the server behind it.
+    pub(super) fn route(&self) -> String {
+        format!("{} {}", self.place, self.lanes.discarded())
+    }
+
+    pub(super) async fn describe(
+        &self,
+        questions: &[&[Question]],
+        within: Duration,
+    ) -> Result<ServerInfo, StoreError> {
         let lane = self
             .lanes
             .get("describe", &self.address, Dial::CONNECT_TIMEOUT)
             .await?;
         let mut connection = lane.connection();
-        let described = self
-            .bounded(
-                "describe",
-                within,
-                describe::describe(&mut connection, &self.address),
-            )
-            .await;
+        let describing = describe::describe(&mut connection, &self.address, questions);
+        let described = self.bounded("describe", within, describing).await;
         if described.as_ref().is_err_and(StoreError::is_transient) {
             self.lanes.discard(&lane);
         }
-        described
+        let mut info = described?;
+        info.address = self.place.to_string();
+        Ok(info)
     }
 
     /// One plain command, for what a deployment says of itself.
+    #[cfg(any(feature = "cluster", feature = "sentinel"))]
     pub(super) async fn ask(
         &self,
         operation: &'static str,

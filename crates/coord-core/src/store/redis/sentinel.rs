@@ -20,13 +20,14 @@ use tokio::{task::JoinSet, time::Instant};
 
 use self::master::Master;
 use super::{
+    describe,
     dial::{Dial, Place},
     exchange::Outcome,
     node::Node,
 };
 use crate::{
     endpoint::SentinelKind,
-    store::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription},
+    store::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription, Unchecked},
 };
 
 pub(super) struct SentinelStore {
@@ -322,10 +323,33 @@ impl Store for SentinelStore {
         })
     }
 
-    fn describe(&self, within: Duration) -> BoxFuture<'_, Result<ServerInfo, StoreError>> {
+    fn describe<'a>(
+        &'a self,
+        _key: &'a str,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<ServerInfo, StoreError>> {
         Box::pin(async move {
             let node = self.node(within).await?;
-            node.describe(within).await
+            let outcome = node.describe(&[describe::SERVER], within).await;
+            if let Err(error) = &outcome {
+                self.inner.note(&node, &Err(error.clone()));
+            }
+            let mut info = outcome?;
+            match self.inner.ask_all().await {
+                Ok(master) => info.failover = master.failover,
+                Err(error) => info.unchecked.push(Unchecked::new(
+                    "how long a failover takes",
+                    "SENTINEL MASTER",
+                    error.to_string(),
+                )),
+            }
+            Ok(info)
         })
+    }
+
+    fn route(&self, _key: &str) -> Option<String> {
+        let state = self.inner.state();
+        let current = state.current.as_ref();
+        Some(current.map(|(_, node)| node.route()).unwrap_or_default())
     }
 }

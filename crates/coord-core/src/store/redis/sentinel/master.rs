@@ -1,14 +1,21 @@
 //! What a sentinel says of a master.
 
+use std::time::Duration;
+
 use redis::Value;
 
-use crate::{endpoint::Address, store::StoreError};
+use crate::{
+    endpoint::Address,
+    store::{Failover, StoreError},
+};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Master {
     pub(super) address: Address,
     /// Rises with every failover.
     pub(super) epoch: u64,
+    /// What the sentinel says of the next one.
+    pub(super) failover: Option<Failover>,
 }
 
 /// Understands the answer of the sentinel at `sentinel` to `SENTINEL MASTER <name>`.
@@ -31,6 +38,14 @@ pub(super) fn parse(
         let found = fields.iter().find(|(key, _)| key == wanted);
         found.map(|(_, value)| value.as_str())
     };
+    let number = |wanted| field(wanted)?.parse::<u32>().ok();
+    let failover = || {
+        Some(Failover::Sentinel {
+            down_after: Duration::from_millis(number("down-after-milliseconds")?.into()),
+            sentinels: number("num-other-sentinels")?.saturating_add(1),
+            quorum: number("quorum")?,
+        })
+    };
     let parsed = || {
         Some(Master {
             address: Address {
@@ -38,6 +53,7 @@ pub(super) fn parse(
                 port: field("port")?.parse().ok().filter(|&port| port != 0)?,
             },
             epoch: field("config-epoch")?.parse().ok()?,
+            failover: failover(),
         })
     };
     parsed().ok_or_else(|| StoreError::Unexpected {
@@ -77,12 +93,24 @@ mod tests {
             "6379",
             "config-epoch",
             "7",
+            "num-other-sentinels",
+            "2",
+            "quorum",
+            "2",
+            "down-after-milliseconds",
+            "30000",
         ];
         let master = parse("s", "m", Ok(answer(&fields))).expect("a master");
         assert_eq!(
             (master.address.to_string().as_str(), master.epoch),
             ("10.0.0.1:6379", 7)
         );
+        let expected = Failover::Sentinel {
+            down_after: Duration::from_secs(30),
+            sentinels: 3,
+            quorum: 2,
+        };
+        assert_eq!(master.failover, Some(expected));
     }
 
     #[test]

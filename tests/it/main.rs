@@ -2,6 +2,7 @@
 
 mod buckets;
 mod buckets_simulation;
+mod connections;
 mod coordctl;
 mod differential;
 mod harness;

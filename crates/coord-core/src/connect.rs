@@ -13,7 +13,7 @@ use std::{
 use crate::{
     advice,
     clock::{Clock, SystemClock},
-    endpoint::{Endpoint, Kind},
+    endpoint::Endpoint,
     heartbeat::{Heartbeat, WeakHeartbeat},
     spawn::Placement,
     store::{self, Store, StoreError},
@@ -50,6 +50,7 @@ pub struct Connector {
 #[derive(Debug)]
 enum Target {
     Endpoint(Box<Identity>, Arc<dyn Store>),
+    Connection(Arc<dyn Store>),
     Store(Arc<dyn Store>),
 }
 
@@ -84,6 +85,24 @@ impl Connector {
             Target::Endpoint(Box::new(identity), store),
             settings,
         ))
+    }
+
+    /// A connector by a connection of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the options contradict each other.
+    pub fn to_connection(
+        connection: store::redis::Connection,
+        settings: Settings,
+    ) -> Result<Self, StoreError> {
+        if settings.tls.is_some() {
+            return Err(StoreError::Misconfigured {
+                problem: "TLS options for a connection that was made without them; make it with them, or use a URL"
+                    .to_owned(),
+            });
+        }
+        Ok(Self::new(Target::Connection(connection.open()?), settings))
     }
 
     /// A connector to a store of the caller's.
@@ -124,7 +143,9 @@ impl Connector {
         let shareable = self.clock.is_none() && matches!(self.placement, Placement::OwnThread);
         let heartbeat = match &self.target {
             Target::Endpoint(identity, store) if shareable => self.shared(identity, store)?,
-            Target::Endpoint(_, store) | Target::Store(store) => self.start(store)?,
+            Target::Endpoint(_, store) | Target::Connection(store) | Target::Store(store) => {
+                self.start(store)?
+            }
         };
         *current = Some(heartbeat.clone());
         Ok(heartbeat)
@@ -146,7 +167,7 @@ impl Connector {
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
         let spawner = self.placement.spawner()?;
         let heartbeat = Heartbeat::start(Arc::clone(store), clock, spawner, self.rng().u64(..));
-        if matches!(self.target, Target::Endpoint(..)) {
+        if !matches!(self.target, Target::Store(_)) {
             let store = Arc::clone(store);
             heartbeat.spawn(async move { advice::give(&*store, ADVICE_TIMEOUT).await });
         }
@@ -159,7 +180,7 @@ const ADVICE_TIMEOUT: Duration = Duration::from_secs(2);
 fn open(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Arc<dyn Store>, StoreError> {
     match endpoint.kind() {
         #[cfg(feature = "embedded")]
-        Kind::Memory { name } if tls.is_none() => {
+        crate::endpoint::Kind::Memory { name } if tls.is_none() => {
             Ok(Arc::new(store::embedded::Embedded::named(name).client()))
         }
         _ => store::redis::open(endpoint, tls),

@@ -12,7 +12,7 @@ use coord_core::{
     lease::Timing,
     namespace::Namespace,
     spawn::Placement,
-    store::Store,
+    store::{Store, redis::Connection},
 };
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     Uri(String),
+    Connection(Box<Connection>, String),
     Store(Arc<dyn Store>, String),
 }
 
@@ -123,7 +124,7 @@ impl Builder {
     }
 
     /// Whether another slot is leased by itself after a loss. Defaults to off;
-    /// see [`MachineId::set_reacquire`].
+    /// see [`MachineId::set_reacquire`](crate::MachineId::set_reacquire).
     pub const fn reacquire(mut self, reacquire: bool) -> Self {
         self.reacquire = reacquire;
         self
@@ -203,6 +204,18 @@ impl Builder {
                 let keys = Keys::new(&namespace, endpoint.is_cluster());
                 let connector = Connector::to_endpoint(&endpoint, &keys.slots(), settings)
                     .map_err(ConfigError::Store)?;
+                (connector, keys)
+            }
+            Source::Connection(connection, namespace) => {
+                let namespace = Namespace::new(namespace).map_err(ConfigError::Namespace)?;
+                if let Acknowledge::AtLeast(replicas) = self.acknowledge
+                    && !connection.can_confirm()
+                {
+                    return Err(ConfigError::Unconfirmable { replicas });
+                }
+                let keys = Keys::new(&namespace, connection.is_in_cluster());
+                let connector =
+                    Connector::to_connection(*connection, settings).map_err(ConfigError::Store)?;
                 (connector, keys)
             }
             Source::Store(store, namespace) => {

@@ -12,7 +12,7 @@ use coord_core::{
     endpoint::Endpoint,
     lease::Timing,
     spawn::Placement,
-    store::Store,
+    store::{Store, redis::Connection},
 };
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     Uri(String),
+    Connection(Box<Connection>),
     Store(Arc<dyn Store>),
 }
 
@@ -246,13 +247,16 @@ impl Builder {
             coord_core::namespace::Namespace::new(id.as_str()).map_err(named("instance id"))?;
         }
         let keys = Keys::new(&self.prefix, &self.group).map_err(named("group or key prefix"))?;
-        let connector = match &self.source {
+        let connector = match self.source {
             Source::Uri(uri) => {
-                let endpoint = Endpoint::parse(uri).map_err(ConfigError::Endpoint)?;
+                let endpoint = Endpoint::parse(&uri).map_err(ConfigError::Endpoint)?;
                 Connector::to_endpoint(&endpoint, &keys.group(), self.settings)
                     .map_err(ConfigError::Store)?
             }
-            Source::Store(store) => Connector::to_store(Arc::clone(store), self.settings),
+            Source::Connection(connection) => {
+                Connector::to_connection(*connection, self.settings).map_err(ConfigError::Store)?
+            }
+            Source::Store(store) => Connector::to_store(store, self.settings),
         };
         let discovery = self
             .discovery

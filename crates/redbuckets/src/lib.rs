@@ -107,7 +107,7 @@ pub use coord_core::{
     lease::TimingError,
     namespace::NamespaceError,
     spawn::{Placement, Spawn},
-    store::{Store, StoreError},
+    store::{Store, StoreError, redis::Connection},
 };
 
 #[cfg(feature = "tls")]

@@ -11,6 +11,8 @@
 
 #[cfg(feature = "cluster")]
 mod cluster;
+mod confirm;
+mod custom;
 mod describe;
 mod dial;
 mod exchange;
@@ -20,11 +22,13 @@ mod reply;
 #[cfg(feature = "sentinel")]
 mod sentinel;
 mod subscription;
+mod wire;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 #[cfg(feature = "cluster")]
 pub(crate) use self::cluster::hash_slot;
+pub use self::custom::Connection;
 use self::{
     dial::{Dial, Place},
     node::Node,

@@ -1,34 +1,26 @@
 //! What the server says of itself, as far as it may be asked.
 
-use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, RedisError, Value};
 
-use super::reply;
+use super::{reply, wire::Wire};
 use crate::store::{ServerInfo, StoreError};
 
-pub(super) async fn describe(
-    connection: &mut MultiplexedConnection,
-    address: &str,
-) -> Result<ServerInfo, StoreError> {
+pub(super) async fn describe(wire: &dyn Wire, address: &str) -> Result<ServerInfo, StoreError> {
     let mut info = ServerInfo {
         product: "redis".to_owned(),
         ..ServerInfo::default()
     };
     // One section a call: Redis 6.2 takes no more.
     for section in ["server", "replication", "memory"] {
-        let text: Result<String, _> = redis::cmd("INFO")
-            .arg(section)
-            .query_async(connection)
-            .await;
+        let text: Result<String, _> = ask(wire, redis::cmd("INFO").arg(section)).await;
         match text {
             Ok(text) => text.lines().for_each(|line| read_line(&mut info, line)),
             Err(error) => note(&mut info, &format!("INFO {section}"), address, error)?,
         }
     }
-    let setting: Result<Vec<String>, _> = redis::cmd("CONFIG")
-        .arg("GET")
-        .arg("min-replicas-to-write")
-        .query_async(connection)
-        .await;
+    let mut setting = redis::cmd("CONFIG");
+    setting.arg("GET").arg("min-replicas-to-write");
+    let setting: Result<Vec<String>, _> = ask(wire, &setting).await;
     match setting {
         Ok(pair) => info.min_replicas_to_write = pair.get(1).and_then(|value| value.parse().ok()),
         Err(error) => note(
@@ -39,6 +31,22 @@ pub(super) async fn describe(
         )?,
     }
     Ok(info)
+}
+
+async fn ask<T: FromRedisValue>(wire: &dyn Wire, command: &redis::Cmd) -> Result<T, RedisError> {
+    let mut value = wire.send(command.clone()).await?;
+    // A cluster connection answers INFO for every master; one of them speaks for all.
+    if let Value::Map(answers) = &mut value
+        && let Some(index) = answers.iter().position(|(_, answer)| is_text(answer))
+    {
+        value = answers.swap_remove(index).1;
+    }
+    Ok(redis::from_redis_value(value)?)
+}
+
+fn is_text(value: &Value) -> bool {
+    matches!(value, Value::BulkString(text) if text.starts_with(b"#"))
+        || matches!(value, Value::VerbatimString { .. })
 }
 
 fn read_line(info: &mut ServerInfo, line: &str) {
@@ -64,7 +72,7 @@ fn note(
     info: &mut ServerInfo,
     what: &str,
     address: &str,
-    error: redis::RedisError,
+    error: RedisError,
 ) -> Result<(), StoreError> {
     let error = reply::classify("describe", address, error);
     if !matches!(error, StoreError::Refused { .. }) {

@@ -4,6 +4,7 @@ mod brought;
 mod cluster;
 mod healing;
 mod hints;
+mod tls;
 
 use std::{error::Error, time::Duration};
 

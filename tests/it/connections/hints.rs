@@ -55,7 +55,7 @@ async fn a_holder_whose_record_was_lost_is_found_without_hearing_it() {
 
 /// With a period that a hint has to beat.
 fn slow(builder: Builder) -> Redbuckets {
-    let builder = builder.buckets(4).period(PATIENCE).ttl(4 * PATIENCE);
+    let builder = builder.buckets(4).period(2 * PATIENCE).ttl(8 * PATIENCE);
     builder
         .settle(Duration::ZERO)
         .discovery(Duration::ZERO)
@@ -68,15 +68,20 @@ async fn a_client_for_subscriptions_wakes_at_once() {
     let server = RedisServer::start().expect("starts");
     let client = redis::Client::open(server.url()).expect("valid");
     let by = connection(&server).await.subscriptions(client);
-    let first = slow(Redbuckets::with_connection(by, "group"));
-    let first = join(&first).await;
+    let woken = Redbuckets::with_connection(by, "group");
+    wakes_at_once(&server, woken, Redbuckets::builder(&server.url(), "group")).await;
+}
+
+/// The first member hears that a second one came, long before its next heartbeat.
+pub(super) async fn wakes_at_once(server: &RedisServer, first: Builder, second: Builder) {
+    let first = join(&slow(first)).await;
     until("it owns everything", || first.owned().len() == 4).await;
     until("it listens", || {
         let channels: Vec<String> = server.query(&["PUBSUB", "CHANNELS"]).expect("asks");
         !channels.is_empty()
     })
     .await;
-    let second = join(&slow(Redbuckets::builder(&server.url(), "group"))).await;
+    let second = join(&slow(second)).await;
     until("they share", || {
         first.owned().len() == 2 && second.owned().len() == 2
     })

@@ -54,6 +54,7 @@ pub fn open(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Arc<dyn Store>, St
         });
     }
     let tls = endpoint.is_tls().then(|| tls.cloned().unwrap_or_default());
+    tls.as_ref().map_or(Ok(()), dial::check)?;
     let dial = |credentials: &crate::endpoint::Credentials, database| Dial {
         credentials: credentials.clone(),
         database,

@@ -8,8 +8,11 @@ use redis::{
     io::{AsyncDNSResolver, tcp::TcpSettings},
 };
 
+#[cfg(feature = "tls")]
+use crate::endpoint::Endpoint;
 use crate::{
     endpoint::{Address, Credentials, Protocol},
+    store::StoreError,
     tls::Tls,
 };
 
@@ -129,6 +132,35 @@ fn encrypted(host: &str, port: u16, tls: &Tls) -> Result<ConnectionAddr, RedisEr
     };
     let client = redis::Client::build_with_tls(address.into_connection_info()?, certificates)?;
     Ok(client.get_connection_info().addr().clone())
+}
+
+/// Whether the certificates and keys in `tls` can be read.
+#[cfg(feature = "tls")]
+pub(super) fn check(tls: &Tls) -> Result<(), StoreError> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+    let misconfigured = |problem| Err(StoreError::Misconfigured { problem });
+    let chain = tls.client.as_ref().map(|(chain, _)| chain);
+    for (pem, what) in [
+        (tls.roots.as_ref(), "root certificates"),
+        (chain, "client certificate"),
+    ] {
+        // The client would take such a text for trust in nobody.
+        let is_empty = |pem: &Vec<u8>| CertificateDer::pem_slice_iter(pem).next().is_none();
+        if pem.is_some_and(is_empty) {
+            return misconfigured(format!(
+                "no certificate in the {what} given; give the text of a PEM file"
+            ));
+        }
+    }
+    encrypted("localhost", Endpoint::DEFAULT_PORT, tls)
+        .map(drop)
+        .or_else(|error| misconfigured(format!("TLS options: {error}")))
+}
+
+#[cfg(not(feature = "tls"))]
+pub(super) fn check(_tls: &Tls) -> Result<(), StoreError> {
+    Ok(())
 }
 
 #[cfg(not(feature = "tls"))]

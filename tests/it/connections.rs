@@ -1,7 +1,9 @@
 //! Every way to a server, for a whole life of a machine ID and of a group of buckets.
 
+mod acl;
 mod brought;
 mod cluster;
+mod forms;
 mod healing;
 mod hints;
 mod tls;

@@ -18,6 +18,7 @@ mod dial;
 mod exchange;
 mod lanes;
 mod node;
+mod permission;
 mod reply;
 #[cfg(feature = "sentinel")]
 mod sentinel;

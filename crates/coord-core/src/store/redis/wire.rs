@@ -4,7 +4,7 @@ use redis::{Cmd, RedisError, Value, aio::ConnectionLike};
 
 use super::{
     exchange::{Outcome, packed},
-    reply,
+    permission, reply,
 };
 use crate::store::{BoxFuture, Command};
 
@@ -36,8 +36,9 @@ pub(super) async fn run(wire: &dyn Wire, address: &str, command: &Command) -> Ou
 
 async fn send(wire: &dyn Wire, address: &str, command: &Command, with_source: bool) -> Outcome {
     let operation = command.name();
-    match wire.send(packed(command, |_| with_source)).await {
+    let outcome = match wire.send(packed(command, |_| with_source)).await {
         Ok(value) => reply::convert(operation, address, value),
         Err(error) => Err(reply::classify(operation, address, error)),
-    }
+    };
+    outcome.map_err(|error| permission::explain(command, error))
 }

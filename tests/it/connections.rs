@@ -6,6 +6,7 @@ mod cluster;
 mod forms;
 mod healing;
 mod hints;
+mod sentinel;
 mod tls;
 
 use std::{error::Error, time::Duration};

@@ -8,7 +8,11 @@ use std::{
 };
 
 use ::raus::Raus;
-use coord_tests::server::{RedisServer, Version};
+use coord_tests::{
+    cluster::Cluster,
+    sentinels::Sentinels,
+    server::{RedisServer, Version},
+};
 use redbuckets::Redbuckets;
 
 use super::{acquire, causes, live_as_instances, live_as_machine};
@@ -209,6 +213,28 @@ async fn wrong_credentials_are_told_from_missing_rights() {
             );
             assert!(
                 !text.contains("wr0ng") && !text.contains("nobody"),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_and_sentinels_say_that_credentials_are_wrong() {
+    let cluster = Cluster::builder()
+        .password("s3cret")
+        .start()
+        .expect("starts");
+    let sentinels = Sentinels::builder().password("s3cret");
+    let sentinels = sentinels.start().expect("starts");
+    for url in [cluster.url(), sentinels.url()] {
+        for wrong in ["wr0ng@", "@"] {
+            let url = url.replacen("s3cret@", wrong, 1);
+            let raus = Raus::builder(&url, 0..=1).build().expect("valid");
+            let text = causes(&acquire(&raus).await.expect_err("must be refused"));
+            assert!(text.contains("rejected the credentials"), "{url}: {text}");
+            assert!(
+                !text.contains("wr0ng") && !text.contains("s3cret"),
                 "{text}"
             );
         }

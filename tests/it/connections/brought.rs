@@ -171,12 +171,12 @@ async fn replicas_acknowledge_what_is_granted_by_connections_of_their_own() {
 #[test]
 fn a_blocked_runtime_loses_no_lease_where_connections_are_made_here() {
     let server = server();
-    let kinds: [(&str, fn(&RedisServer) -> Connection); 2] = [
-        ("client", |server| client(server).into()),
-        ("pool", |server| pool(&server.url(), 2).into()),
+    let kinds: [(&str, Connection); 2] = [
+        ("client", client(&server).into()),
+        ("pool", pool(&server.url(), 2).into()),
     ];
     for (kind, connection) in kinds {
-        assert!(held_after_a_block(&server, connection(&server)), "{kind}");
+        assert!(held_after_a_block(&server, connection), "{kind}");
     }
     // Driven by the runtime that is blocked, and documented as such.
     let runtime = runtime();

@@ -23,4 +23,5 @@ pub mod wait;
 /// What the README shows compiles and runs.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/CONNECTIONS.md")]
 mod readme {}

@@ -57,6 +57,7 @@ struct Beating {
 #[derive(Debug)]
 enum Target {
     Endpoint(Box<Identity>, Arc<dyn Store>),
+    Connection(Arc<dyn Store>),
     Store(Arc<dyn Store>),
 }
 
@@ -92,6 +93,26 @@ impl Connector {
             key,
             settings,
         ))
+    }
+
+    /// A connector by a connection of the caller's. `key` is one of the keys that it is for.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the options contradict each other.
+    pub fn to_connection(
+        connection: store::redis::Connection,
+        key: &str,
+        settings: Settings,
+    ) -> Result<Self, StoreError> {
+        if settings.tls.is_some() {
+            return Err(StoreError::Misconfigured {
+                problem: "TLS options for a connection that was made without them; make it with them, or use a URL"
+                    .to_owned(),
+            });
+        }
+        let store = connection.open()?;
+        Ok(Self::new(Target::Connection(store), key, settings))
     }
 
     /// A connector to a store of the caller's. `key` is one of the keys that it is for.
@@ -147,7 +168,9 @@ impl Connector {
         let shareable = self.clock.is_none() && matches!(self.placement, Placement::OwnThread);
         let beating = match &self.target {
             Target::Endpoint(identity, store) if shareable => self.shared(identity, store)?,
-            Target::Endpoint(_, store) | Target::Store(store) => self.start(store)?,
+            Target::Endpoint(_, store) | Target::Connection(store) | Target::Store(store) => {
+                self.start(store)?
+            }
         };
         *current = Some(beating.clone());
         Ok(beating)

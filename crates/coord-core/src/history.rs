@@ -82,6 +82,9 @@ pub enum Heard {
     Voice(Vec<u8>),
     /// The server does not let us listen; treat it as a voice, because silence was not heard.
     Deaf(StoreError),
+    /// The connection cannot listen, so the time has passed instead: whoever lives and keeps a record put it back
+    /// meanwhile, and the store will find it.
+    Unheard(StoreError),
 }
 
 impl Heard {
@@ -89,13 +92,14 @@ impl Heard {
     #[must_use]
     pub fn mode(&self, token: String) -> Mode {
         match self {
-            Self::Silence => Mode::First { token },
+            Self::Silence | Self::Unheard(_) => Mode::First { token },
             Self::Voice(_) | Self::Deaf(_) => Mode::Voice,
         }
     }
 }
 
-/// Listens on `channel` for `discovery`, ending early at the first message; a zero `discovery` hears silence.
+/// Listens on `channel` for `discovery`, ending early at the first message; a zero `discovery` hears silence. On a
+/// connection that cannot subscribe it only lets the time pass.
 ///
 /// # Errors
 ///
@@ -116,6 +120,10 @@ pub async fn listen(
     let mut messages = match store.subscribe(channel, within).await {
         Ok(messages) => messages,
         Err(error) if error.is_transient() => return Err(error),
+        Err(error @ StoreError::Unsupported { .. }) => {
+            tokio::time::sleep(discovery).await;
+            return Ok(Heard::Unheard(error));
+        }
         Err(error) => return Ok(Heard::Deaf(error)),
     };
     match tokio::time::timeout(discovery, messages.next()).await {

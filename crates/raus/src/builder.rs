@@ -13,7 +13,7 @@ use coord_core::{
     lease::Timing,
     namespace::Namespace,
     spawn::Placement,
-    store::Store,
+    store::{Store, redis::Connection},
 };
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     Uri(String),
+    Connection(Box<Connection>, String),
     Store(Arc<dyn Store>, String),
 }
 
@@ -214,6 +215,18 @@ impl Builder {
                     .map_err(ConfigError::Namespace)?;
                 let keys = Keys::new(&namespace, endpoint.is_cluster());
                 let connector = Connector::to_endpoint(&endpoint, &keys.slots(), settings)
+                    .map_err(ConfigError::Store)?;
+                (connector, keys)
+            }
+            Source::Connection(connection, namespace) => {
+                let namespace = Namespace::new(namespace).map_err(ConfigError::Namespace)?;
+                if let Acknowledge::AtLeast(replicas) = self.acknowledge
+                    && !connection.can_confirm()
+                {
+                    return Err(ConfigError::Unconfirmable { replicas });
+                }
+                let keys = Keys::new(&namespace, connection.is_in_cluster());
+                let connector = Connector::to_connection(*connection, &keys.slots(), settings)
                     .map_err(ConfigError::Store)?;
                 (connector, keys)
             }

@@ -43,6 +43,15 @@ pub enum ConfigError {
         /// The rejected value.
         value: usize,
     },
+    /// Replicas must acknowledge, and the connection cannot wait for them.
+    #[error(
+        "acknowledge of at least {replicas} replicas by a connection that others use too; bring a redis::Client or a pool \
+         of one server, or use a URL"
+    )]
+    Unconfirmable {
+        /// How many were to acknowledge.
+        replicas: u32,
+    },
     /// The number of replicas that must acknowledge.
     #[error("acknowledge of at least {value} replicas is out of bounds; choose between 1 and 100")]
     Replicas {

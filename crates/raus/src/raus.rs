@@ -10,7 +10,7 @@ use coord_core::{
     heartbeat::Heartbeat,
     history::Acknowledge,
     lease::Timing,
-    store::Store,
+    store::{Store, redis::Connection},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -62,6 +62,26 @@ impl Raus {
     /// As [`new`](Self::new), with options.
     pub fn builder(uri: &str, range: RangeInclusive<u32>) -> Builder {
         Builder::new(Source::Uri(uri.to_owned()), range)
+    }
+
+    /// As [`builder`](Self::builder), by a connection that the program has already: a pool, a client, a multiplexed
+    /// connection, or whatever [`Connection`] can be made from. In a cluster `namespace` becomes a hash tag, where it
+    /// has none.
+    ///
+    /// ```no_run
+    /// # fn example(client: redis::Client) -> Result<(), raus::ConfigError> {
+    /// use raus::Raus;
+    ///
+    /// let raus = Raus::with_connection(client, "orders", 0..=1023).build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn with_connection(
+        connection: impl Into<Connection>,
+        namespace: &str,
+        range: RangeInclusive<u32>,
+    ) -> Builder {
+        let source = Source::Connection(Box::new(connection.into()), namespace.to_owned());
+        Builder::new(source, range)
     }
 
     /// As [`builder`](Self::builder), on a store of the caller's.

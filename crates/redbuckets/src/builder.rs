@@ -13,7 +13,7 @@ use coord_core::{
     endpoint::Endpoint,
     lease::Timing,
     spawn::Placement,
-    store::Store,
+    store::{Store, redis::Connection},
 };
 
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     Uri(String),
+    Connection(Box<Connection>),
     Store(Arc<dyn Store>),
 }
 
@@ -258,15 +259,17 @@ impl Builder {
             coord_core::namespace::Namespace::new(id.as_str()).map_err(named("instance id"))?;
         }
         let keys = Keys::new(&self.prefix, &self.group).map_err(named("group or key prefix"))?;
-        let connector = match &self.source {
+        let connector = match self.source {
             Source::Uri(uri) => {
-                let endpoint = Endpoint::parse(uri).map_err(ConfigError::Endpoint)?;
+                let endpoint = Endpoint::parse(&uri).map_err(ConfigError::Endpoint)?;
                 Connector::to_endpoint(&endpoint, &keys.group(), self.settings)
                     .map_err(ConfigError::Store)?
             }
-            Source::Store(store) => {
-                Connector::to_store(Arc::clone(store), &keys.group(), self.settings)
+            Source::Connection(connection) => {
+                Connector::to_connection(*connection, &keys.group(), self.settings)
+                    .map_err(ConfigError::Store)?
             }
+            Source::Store(store) => Connector::to_store(store, &keys.group(), self.settings),
         };
         let discovery = self
             .discovery

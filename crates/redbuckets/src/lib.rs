@@ -116,7 +116,7 @@ pub use coord_core::{
     lease::TimingError,
     namespace::NamespaceError,
     spawn::{Placement, Spawn},
-    store::{Failover, ServerInfo, Store, StoreError, Unchecked},
+    store::{Failover, ServerInfo, Store, StoreError, Unchecked, redis::Connection},
 };
 
 #[cfg(feature = "tls")]

@@ -7,7 +7,7 @@ use coord_core::{
     connect::Connector,
     heartbeat::Heartbeat,
     lease::Timing,
-    store::Store,
+    store::{Store, redis::Connection},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -58,6 +58,20 @@ impl Redbuckets {
     /// The group `group` on the server at `uri`, with options.
     pub fn builder(uri: &str, group: &str) -> Builder {
         Builder::new(Source::Uri(uri.to_owned()), group)
+    }
+
+    /// As [`builder`](Self::builder), by a connection that the program has already: a pool, a client, a multiplexed
+    /// connection, or whatever [`Connection`] can be made from.
+    ///
+    /// ```no_run
+    /// # fn example(client: redis::Client) -> Result<(), redbuckets::ConfigError> {
+    /// use redbuckets::Redbuckets;
+    ///
+    /// let buckets = Redbuckets::with_connection(client, "orders").build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn with_connection(connection: impl Into<Connection>, group: &str) -> Builder {
+        Builder::new(Source::Connection(Box::new(connection.into())), group)
     }
 
     /// As [`builder`](Self::builder), on a store of the caller's.

@@ -224,7 +224,11 @@ async fn wake(store: Arc<dyn Store>, channel: String, nudge: Nudge, mut rng: fas
                     nudge.nudge();
                 }
             }
-            Err(error) => tracing::debug!(%channel, error = %error, "not subscribed"),
+            Err(error @ StoreError::Unsupported { .. }) => {
+                tracing::info!(%channel, %error, "not woken: heartbeats alone tell what changed");
+                return std::future::pending().await;
+            }
+            Err(error) => tracing::debug!(%channel, %error, "not subscribed"),
         }
         tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * rng.f64())).await;
         pause = (pause * 2).min(MAX_BACKOFF);

@@ -91,6 +91,11 @@ pub enum EndpointError {
     /// A fragment, which a connection URL has not.
     #[error("connection URL contains a #; write it as %23 where it is part of a name or password")]
     Fragment,
+    /// An `@` where none can be: what stands before it was meant as user and password.
+    #[error(
+        "connection URL has an @ after its first / or ?; write / ? # @ in user and password as %2F %3F %23 %40"
+    )]
+    Unescaped,
     /// A query key that means nothing here.
     #[error("unknown query key {key:?}; known here are {known}")]
     UnknownKey {

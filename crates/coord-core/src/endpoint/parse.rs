@@ -17,10 +17,17 @@ pub(super) fn parse(url: &str) -> Result<Endpoint, EndpointError> {
         "memory" => memory,
         _ => {
             return Err(EndpointError::UnknownScheme {
-                scheme: scheme.to_owned(),
+                scheme: shown_scheme(scheme),
             });
         }
     };
+    // Checked before anything else, as what looks like a path is then the rest of a password. Only a path that nothing
+    // stands before, a socket's, may have one of its own.
+    let has_credentials = scheme != "memory" && !rest.starts_with('/');
+    let path = rest.split_once('/').map_or("", |(_, path)| path);
+    if has_credentials && path.contains('@') {
+        return Err(EndpointError::Unescaped);
+    }
     let mut query = Query::parse(query, known_keys(scheme))?;
     let kind = parse_kind(scheme, rest, &mut query)?;
     check_features(scheme)?;
@@ -83,6 +90,9 @@ impl Query {
             let is_known = known.split(", ").any(|name| name == key);
             // What is wrong with a database depends on the kind of URL: a cluster says more than "unknown key".
             if !is_known && key != "db" {
+                if text.contains('@') {
+                    return Err(EndpointError::Unescaped);
+                }
                 return Err(EndpointError::UnknownKey {
                     key: key.to_owned(),
                     known,
@@ -279,9 +289,19 @@ fn parse_address(text: &str, default_port: u16) -> Result<Address, EndpointError
     })
 }
 
+/// What stands before a `://` further on may be a whole URL with a mistake in the beginning.
+fn shown_scheme(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    if text.bytes().all(is_plain) {
+        text.to_owned()
+    } else {
+        "(not shown)".to_owned()
+    }
+}
+
 /// What stands where a port should may be a password whose `@` was forgotten: only digits are safe to show.
 fn shown_port(text: &str) -> String {
-    if !text.is_empty() && text.len() <= 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !text.is_empty() && text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.to_owned()
     } else {
         "(not shown, it may be a password)".to_owned()

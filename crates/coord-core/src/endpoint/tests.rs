@@ -1,3 +1,7 @@
+use std::error::Error;
+
+use proptest::prelude::*;
+
 use super::*;
 
 #[track_caller]
@@ -153,6 +157,23 @@ fn what_is_wrong_is_named() {
         "redis://h?protocol=4",
         "protocol \"4\" is unknown; use resp2 or resp3",
     );
+    check(
+        "redis://user:pa/ss@h",
+        "connection URL has an @ after its first / or ?; write / ? # @ in user and password as %2F %3F %23 %40",
+    );
+    check(
+        "redis://user:1?ss@h",
+        "connection URL has an @ after its first / or ?; write / ? # @ in user and password as %2F %3F %23 %40",
+    );
+    check(
+        "redis://user:123456",
+        "port (not shown, it may be a password) is not a number from 1 to 65535; user and password end with an @",
+    );
+    check(
+        "redis:/user:secret@h?see=http://h",
+        "unknown scheme \"(not shown)\"; use redis://, rediss://, redis+unix://, rediscluster://, redisscluster://, \
+         redis+sentinel://, rediss+sentinel:// or memory://",
+    );
     check("redis://h?ns=a&ns=b", "query key \"ns\" is given twice");
     check("redis://h?ns=", "query key \"ns\" is not usable");
     check("redis://h?ns=a%20b", "query key \"ns\" is not usable");
@@ -184,4 +205,36 @@ fn credentials_are_decoded_and_never_shown() {
         !shown.contains("us@er") && !shown.contains("ss@") && !shown.contains("p:ss"),
         "{shown}"
     );
+}
+
+proptest! {
+    /// Whatever else is wrong with a URL, and however carelessly the password was written into it.
+    #[test]
+    fn no_password_is_ever_shown(
+        scheme in prop::sample::select(vec![
+            "redis", "rediss", "redis+unix", "rediscluster", "redisscluster", "redis+sentinel", "rediss+sentinel",
+            "redus", "REDIS",
+        ]),
+        user in "[a-z@]{0,6}",
+        // Unescaped, they make it look like something else.
+        before in prop_oneof![
+            prop::sample::select(vec!["12/", "12?", "12?x&", "12#", "12,", "[::1]:12/"]).prop_map(str::to_owned),
+            "[a-z0-9/?#@:%,&= +.\\[\\]-]{0,8}",
+        ],
+        after in "[a-z0-9/?#@:%,&= +.\\[\\]-]{0,8}",
+        host in prop::sample::select(vec![
+            "@host", "@h1,h2:7000", "@[::1]", "@", "@:1", "@h:99999", "@h:x", "@ho st", "@h,h", "@[h]",
+        ]),
+        tail in prop::sample::select(vec![
+            "", "/", "/0", "/x", "/master", "/master/0", "/m/0/x", "/run/socket", "?ns=a b", "/m?nx=1", "?protocol=9",
+            "/1?db=1", "?ns=a&ns=b", "#f", "/m?sentinel_password=S3CRET&x", "/m?sentinel_password=%ffS3CRET",
+        ]),
+    ) {
+        let url = format!("{scheme}://{user}:{before}S3CRET{after}{host}{tail}");
+        let shown = match Endpoint::parse(&url) {
+            Ok(endpoint) => format!("{endpoint} {endpoint:?}"),
+            Err(error) => format!("{error} {error:?} {:?}", error.source().map(ToString::to_string)),
+        };
+        prop_assert!(!shown.contains("S3CRET"), "{} from {}", shown, url);
+    }
 }

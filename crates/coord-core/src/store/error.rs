@@ -80,6 +80,16 @@ pub enum StoreError {
         /// The rest of the server's message.
         detail: String,
     },
+    /// The connection that the user brought cannot do this.
+    #[error("{operation}: {address} cannot be used for this; {remedy}")]
+    Unsupported {
+        /// The operation.
+        operation: &'static str,
+        /// Where the connection leads.
+        address: String,
+        /// What to bring for it.
+        remedy: String,
+    },
     /// The server answered something that no version of this protocol answers.
     #[error("{operation}: unexpected reply {reply}")]
     Unexpected {

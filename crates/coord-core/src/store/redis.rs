@@ -11,20 +11,25 @@
 
 #[cfg(feature = "cluster")]
 mod cluster;
+mod confirm;
+mod custom;
 mod describe;
 mod dial;
 mod exchange;
 mod lanes;
 mod node;
+mod permission;
 mod reply;
 #[cfg(feature = "sentinel")]
 mod sentinel;
 mod subscription;
+mod wire;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 #[cfg(feature = "cluster")]
 pub(crate) use self::cluster::hash_slot;
+pub use self::custom::Connection;
 use self::{
     dial::{Dial, Place},
     node::Node,
@@ -50,6 +55,7 @@ pub fn open(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Arc<dyn Store>, St
         });
     }
     let tls = endpoint.is_tls().then(|| tls.cloned().unwrap_or_default());
+    tls.as_ref().map_or(Ok(()), dial::check)?;
     let dial = |credentials: &crate::endpoint::Credentials, database| Dial {
         credentials: credentials.clone(),
         database,

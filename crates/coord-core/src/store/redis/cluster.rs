@@ -43,6 +43,8 @@ struct State {
     topology: Topology,
     /// Counts looks at the topology, so that one that began after a failure is told from an older one.
     looks: u64,
+    /// Why the last look found nothing.
+    failure: Option<StoreError>,
     nodes: HashMap<Address, Arc<Node>>,
 }
 
@@ -79,6 +81,7 @@ impl ClusterStore {
             state: Mutex::new(State {
                 topology: Topology::default(),
                 looks: 0,
+                failure: None,
                 nodes: HashMap::new(),
             }),
             looking: tokio::sync::Mutex::new(()),
@@ -200,16 +203,22 @@ impl ClusterStore {
         let _ = tokio::time::timeout_at(deadline, self.look()).await;
         match self.master_of(slot) {
             Some(address) => self.node(&address),
-            None => Err(StoreError::Unavailable {
-                operation: "route",
-                address: self.name.clone(),
-                code: "CLUSTERDOWN".to_owned(),
-                detail: slot.map_or_else(
-                    || "no node of the cluster could be reached".to_owned(),
-                    |slot| format!("no reachable node serves hash slot {slot}"),
-                ),
-            }),
+            None => Err(self.unserved(slot)),
         }
+    }
+
+    /// Why nobody serves `slot`: what a node said, which may have to do with us alone, or that none can be reached.
+    fn unserved(&self, slot: Option<u16>) -> StoreError {
+        let failure = self.state().failure.clone();
+        failure.unwrap_or_else(|| StoreError::Unavailable {
+            operation: "route",
+            address: self.name.clone(),
+            code: "CLUSTERDOWN".to_owned(),
+            detail: slot.map_or_else(
+                || "no node of the cluster could be reached".to_owned(),
+                |slot| format!("no reachable node serves hash slot {slot}"),
+            ),
+        })
     }
 
     fn master_of(&self, slot: Option<u16>) -> Option<Address> {
@@ -268,14 +277,16 @@ impl ClusterStore {
         candidates.extend(self.seeds.iter().cloned());
         candidates.dedup();
         let mut topology = Topology::default();
+        let mut failure = None;
         for asked in candidates.chunks(Self::ASKED) {
-            topology = self.ask(asked).await;
+            (topology, failure) = self.ask(asked).await;
             if !topology.is_empty() {
                 break;
             }
         }
         let mut state = self.state();
         state.looks += 1;
+        state.failure = failure.filter(|_| topology.is_empty());
         if topology.is_empty() {
             tracing::debug!(cluster = %self.name, "no node of the cluster answered");
             return;
@@ -285,8 +296,8 @@ impl ClusterStore {
         state.topology = topology;
     }
 
-    /// Asks these nodes at once, until most have answered or the time is over.
-    async fn ask(&self, addresses: &[Address]) -> Topology {
+    /// Asks these nodes at once, until most have answered or the time is over. Says also what one of them failed with.
+    async fn ask(&self, addresses: &[Address]) -> (Topology, Option<StoreError>) {
         let mut asking = JoinSet::new();
         for address in addresses {
             let Ok(node) = self.node(address) else {
@@ -302,6 +313,7 @@ impl ClusterStore {
         let enough = addresses.len() / 2 + 1;
         let deadline = Instant::now() + Self::LOOK_TIMEOUT;
         let mut topology = Topology::default();
+        let mut failure: Option<StoreError> = None;
         let mut answered = 0;
         while answered < enough
             && let Ok(Some(joined)) = tokio::time::timeout_at(deadline, asking.join_next()).await
@@ -313,11 +325,15 @@ impl ClusterStore {
                 }
                 Ok((address, Err(error))) => {
                     tracing::debug!(cluster = %self.name, %address, %error, "a node did not say who serves what");
+                    // What does not pass by itself says more than what does.
+                    failure = failure
+                        .filter(|known| !known.is_transient())
+                        .or(Some(error));
                 }
                 Err(_panicked) => {}
             }
         }
-        topology
+        (topology, failure)
     }
 
     /// Every change under this lock is complete before anything can panic, so a poisoned one is still good.

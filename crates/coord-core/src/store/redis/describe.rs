@@ -2,10 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use redis::{FromRedisValue, Value, aio::ConnectionLike};
+use futures_util::future::join_all;
+use redis::{FromRedisValue, Value};
 use tokio::time::Instant;
 
-use super::reply;
+use super::{reply, wire::Wire};
 use crate::store::{ServerInfo, StoreError, Unchecked};
 
 /// A command, and what is not known without its answer.
@@ -75,36 +76,46 @@ struct Answers {
 const MAX_ROUND_TRIP: Duration = Duration::from_millis(500);
 
 pub(super) async fn describe(
-    connection: &mut impl ConnectionLike,
+    wire: &dyn Wire,
     address: &str,
     questions: &[&[Question]],
 ) -> Result<ServerInfo, StoreError> {
     let questions: Vec<&Question> = questions.iter().copied().flatten().collect();
-    let mut pipeline = redis::Pipeline::with_capacity(questions.len());
-    for question in &questions {
-        pipeline.add_command(redis::cmd(question.command[0]));
-        for argument in &question.command[1..] {
-            pipeline.arg(*argument);
-        }
-    }
     let sent = Instant::now();
-    let values = connection
-        .req_packed_commands(&pipeline, 0, questions.len())
-        .await
-        .map_err(|error| reply::classify("describe", address, error))?;
+    // All at once: on a connection that many may use they travel together.
+    let values = join_all(questions.iter().map(|question| {
+        let mut command = redis::cmd(question.command[0]);
+        command.arg(&question.command[1..]);
+        wire.send(command)
+    }))
+    .await;
     let round_trip = sent.elapsed();
     let mut answers = Answers::default();
     for (question, value) in questions.into_iter().zip(values) {
         match value {
-            Value::ServerError(error) => {
-                let error = reply::classify("describe", address, error.into());
-                let unchecked = refusal(question, error)?;
-                answers.info.unchecked.push(unchecked);
+            Ok(value) => (question.read)(&mut answers, of_one_node(value)),
+            Err(error) => {
+                let error = reply::classify("describe", address, error);
+                answers.info.unchecked.push(refusal(question, error)?);
             }
-            value => (question.read)(&mut answers, value),
         }
     }
     Ok(answers.into_info(round_trip))
+}
+
+/// A cluster connection answers for every master; one of them speaks for all.
+fn of_one_node(value: Value) -> Value {
+    let is_text = |value: &Value| {
+        matches!(value, Value::BulkString(text) if text.starts_with(b"#"))
+            || matches!(value, Value::VerbatimString { .. })
+    };
+    match value {
+        Value::Map(mut answers) => match answers.iter().position(|(_, answer)| is_text(answer)) {
+            Some(index) => answers.swap_remove(index).1,
+            None => Value::Map(answers),
+        },
+        value => value,
+    }
 }
 
 /// A refusal is noted; anything else ends the description.

@@ -8,8 +8,11 @@ use redis::{
     io::{AsyncDNSResolver, tcp::TcpSettings},
 };
 
+#[cfg(feature = "tls")]
+use crate::endpoint::Endpoint;
 use crate::{
     endpoint::{Address, Credentials, Protocol},
+    store::StoreError,
     tls::Tls,
 };
 
@@ -41,7 +44,6 @@ pub(super) struct Dial {
 impl Dial {
     /// How long making a connection may take, the handshake and authentication included.
     pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-    const WRITE_BUFFER: usize = 1 << 20;
 
     /// What the client needs to know to connect to `place`.
     pub(super) fn info(&self, place: &Place) -> Result<ConnectionInfo, RedisError> {
@@ -67,13 +69,8 @@ impl Dial {
             .set_tcp_settings(TcpSettings::default().set_nodelay(true)))
     }
 
-    /// Responses are bounded by each operation's own deadline. A heartbeat of a thousand leases leaves in one write
-    /// (the client's default cuts at 8 KiB).
     pub(super) fn config(&self, place: &Place) -> AsyncConnectionConfig {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(Self::CONNECT_TIMEOUT))
-            .set_response_timeout(None)
-            .set_write_backpressure_boundary(Self::WRITE_BUFFER);
+        let config = base_config();
         match (place, self.server_name()) {
             (Place::Tcp(address), Some(_)) => config.set_dns_resolver(Elsewhere(address.clone())),
             _ => config,
@@ -86,12 +83,48 @@ impl Dial {
     }
 }
 
+const WRITE_BUFFER: usize = 1 << 20;
+
+/// Responses are bounded by each operation's own deadline. A heartbeat of a thousand leases leaves in one write (the
+/// client's default cuts at 8 KiB).
+pub(super) fn base_config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Dial::CONNECT_TIMEOUT))
+        .set_response_timeout(None)
+        .set_write_backpressure_boundary(WRITE_BUFFER)
+}
+
+/// The address as errors say it, without credentials.
+pub(super) fn shown(info: &ConnectionInfo) -> String {
+    let (address, database) = (info.addr(), info.redis_settings().db());
+    match address {
+        ConnectionAddr::Unix(_) => format!("redis+unix://{address}?db={database}"),
+        ConnectionAddr::TcpTls { .. } => format!("rediss://{address}/{database}"),
+        _ => format!("redis://{address}/{database}"),
+    }
+}
+
+/// A user's settings, and no waiting for a packet to fill.
+pub(super) fn without_delay(info: ConnectionInfo) -> ConnectionInfo {
+    #[cfg(feature = "tls")]
+    if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+        install_provider();
+    }
+    let settings = info.tcp_settings().clone().set_nodelay(true);
+    info.set_tcp_settings(settings)
+}
+
+/// rustls takes the provider of the process, which belongs to whoever came first: perhaps the user.
+#[cfg(feature = "tls")]
+fn install_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 #[cfg(feature = "tls")]
 fn encrypted(host: &str, port: u16, tls: &Tls) -> Result<ConnectionAddr, RedisError> {
     use redis::{ClientTlsConfig, TlsCertificates};
 
-    // rustls takes the provider of the process, which belongs to whoever came first: perhaps the user.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_provider();
     let host = tls.server_name.as_deref().unwrap_or(host);
     let address = ConnectionAddr::TcpTls {
         host: host.to_owned(),
@@ -108,6 +141,35 @@ fn encrypted(host: &str, port: u16, tls: &Tls) -> Result<ConnectionAddr, RedisEr
     };
     let client = redis::Client::build_with_tls(address.into_connection_info()?, certificates)?;
     Ok(client.get_connection_info().addr().clone())
+}
+
+/// Whether the certificates and keys in `tls` can be read.
+#[cfg(feature = "tls")]
+pub(super) fn check(tls: &Tls) -> Result<(), StoreError> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+    let misconfigured = |problem| Err(StoreError::Misconfigured { problem });
+    let chain = tls.client.as_ref().map(|(chain, _)| chain);
+    for (pem, what) in [
+        (tls.roots.as_ref(), "root certificates"),
+        (chain, "client certificate"),
+    ] {
+        // The client would take such a text for trust in nobody.
+        let is_empty = |pem: &Vec<u8>| CertificateDer::pem_slice_iter(pem).next().is_none();
+        if pem.is_some_and(is_empty) {
+            return misconfigured(format!(
+                "no certificate in the {what} given; give the text of a PEM file"
+            ));
+        }
+    }
+    encrypted("localhost", Endpoint::DEFAULT_PORT, tls)
+        .map(drop)
+        .or_else(|error| misconfigured(format!("TLS options: {error}")))
+}
+
+#[cfg(not(feature = "tls"))]
+pub(super) fn check(_tls: &Tls) -> Result<(), StoreError> {
+    Ok(())
 }
 
 #[cfg(not(feature = "tls"))]

@@ -2,7 +2,7 @@
 
 use redis::aio::ConnectionLike;
 
-use super::reply;
+use super::{permission, reply};
 use crate::store::{Command, Reply, StoreError};
 
 pub(super) type Outcome = Result<Reply, StoreError>;
@@ -62,7 +62,10 @@ async fn send(
     Ok(commands
         .iter()
         .zip(answers)
-        .map(|(command, value)| reply::convert(command.name(), address, value))
+        .map(|(command, value)| {
+            reply::convert(command.name(), address, value)
+                .map_err(|error| permission::explain(command, error))
+        })
         .collect())
 }
 

@@ -5,13 +5,14 @@
 //! that the connection is not worth keeping (a timeout, an IO error, a server that cannot serve) drops it; the next
 //! operation resolves the address anew.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{error::Error as StdError, fmt, future::Future, sync::Arc, time::Duration};
 
-use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, ConnectionInfo, aio::MultiplexedConnection};
 
 use super::{
+    confirm,
     describe::{self, Question},
-    dial::{Dial, Place},
+    dial::{self, Dial, Place},
     exchange::{self, Outcome, exchange},
     lanes::Lanes,
     reply, subscription,
@@ -20,8 +21,11 @@ use crate::store::{Command, Reply, ServerInfo, StoreError, Subscription};
 
 pub(super) struct Node {
     address: String,
-    place: Place,
-    dial: Dial,
+    config: AsyncConnectionConfig,
+    /// Where it is, whatever errors call it.
+    place: String,
+    /// Whether subscriptions need `config` too.
+    has_server_name: bool,
     client: redis::Client,
     lanes: Lanes,
     /// A connection that nothing else uses: WAIT blocks it, and covers what was written before on it.
@@ -41,23 +45,44 @@ impl Node {
 
     /// Connects when first used. `address` is what errors say.
     pub(super) fn new(address: String, place: Place, dial: Dial) -> Result<Self, StoreError> {
-        let failed = |source| StoreError::Connect {
-            operation: "configure",
-            address: address.clone(),
-            source,
-        };
         let info = dial
             .info(&place)
-            .map_err(|error| failed(reply::source(error)))?;
+            .map_err(|error| unconfigured(&address, reply::source(error)))?;
+        let config = dial.config(&place);
+        let has_server_name = dial.server_name().is_some();
+        Self::with(address, place.to_string(), info, config, has_server_name)
+    }
+
+    /// The server that a user's client leads to.
+    pub(super) fn of_client(client: &redis::Client) -> Result<Self, StoreError> {
+        let info = client.get_connection_info().clone();
+        let info = dial::without_delay(info);
+        let shown = dial::shown(&info);
+        Self::with(shown.clone(), shown, info, dial::base_config(), false)
+    }
+
+    fn with(
+        address: String,
+        place: String,
+        info: ConnectionInfo,
+        config: AsyncConnectionConfig,
+        has_server_name: bool,
+    ) -> Result<Self, StoreError> {
+        let failed = |source| unconfigured(&address, source);
         let client =
             redis::Client::open(info.clone()).map_err(|error| failed(reply::source(error)))?;
-        let config = dial.config(&place);
-        let lanes =
-            Lanes::new(info, config, Self::CONNECTIONS, Dial::CONNECT_TIMEOUT).map_err(failed)?;
+        let lanes = Lanes::new(
+            info,
+            config.clone(),
+            Self::CONNECTIONS,
+            Dial::CONNECT_TIMEOUT,
+        )
+        .map_err(failed)?;
         Ok(Self {
             address,
+            config,
             place,
-            dial,
+            has_server_name,
             client,
             lanes,
             waiting: tokio::sync::Mutex::new(None),
@@ -109,41 +134,20 @@ impl Node {
         let lock = async { Ok(self.waiting.lock().await) };
         let mut waiting = self.bounded(operation, within, lock).await?;
         // Taken out while it is used: a dropped or failed attempt leaves none behind, as its replies may still come.
-        let mut connection = match waiting.take() {
+        let connection = match waiting.take() {
             Some(connection) => connection,
             None => self.connect(operation).await?,
         };
-        let started = tokio::time::Instant::now();
-        let work = exchange(
-            &mut connection,
-            &self.address,
-            std::slice::from_ref(&write),
-            false,
-        );
-        let outcome = self.bounded(operation, within, work).await?.pop();
-        let answer =
-            outcome.unwrap_or_else(|| Err(StoreError::unexpected(operation, &Reply::Nil)))?;
-        // The server gives up a little before the connection would have to be dropped.
-        let left = within.saturating_sub(started.elapsed()).mul_f64(0.8);
-        let patience = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
-        let mut command = redis::cmd("WAIT");
-        command.arg(replicas).arg(patience);
-        let work = async {
-            command
-                .query_async::<u32>(&mut connection)
-                .await
-                .map_err(|error| reply::classify(operation, &self.address, error))
-        };
-        let acknowledged = self.bounded(operation, within, work).await?;
+        let confirmed =
+            confirm::confirm(&connection, &self.address, write, replicas, within).await?;
         *waiting = Some(connection);
-        Ok((answer, acknowledged))
+        Ok(confirmed)
     }
 
     async fn connect(&self, operation: &'static str) -> Result<MultiplexedConnection, StoreError> {
-        let config = self.dial.config(&self.place);
         let work = async {
             self.client
-                .get_multiplexed_async_connection_with_config(&config)
+                .get_multiplexed_async_connection_with_config(&self.config)
                 .await
                 .map_err(|error| reply::connect_error(operation, &self.address, error))
         };
@@ -155,10 +159,7 @@ impl Node {
         channel: &str,
         within: Duration,
     ) -> Result<Subscription, StoreError> {
-        let config = self
-            .dial
-            .server_name()
-            .map(|_| self.dial.config(&self.place));
+        let config = self.has_server_name.then(|| self.config.clone());
         let subscribing = subscription::subscribe(&self.client, config, &self.address, channel);
         self.bounded("subscribe", within, subscribing).await
     }
@@ -177,14 +178,14 @@ impl Node {
             .lanes
             .get("describe", &self.address, Dial::CONNECT_TIMEOUT)
             .await?;
-        let mut connection = lane.connection();
-        let describing = describe::describe(&mut connection, &self.address, questions);
+        let connection = lane.connection();
+        let describing = describe::describe(&connection, &self.address, questions);
         let described = self.bounded("describe", within, describing).await;
         if described.as_ref().is_err_and(StoreError::is_transient) {
             self.lanes.discard(&lane);
         }
         let mut info = described?;
-        info.address = self.place.to_string();
+        info.address.clone_from(&self.place);
         Ok(info)
     }
 
@@ -224,5 +225,13 @@ impl Node {
                     within,
                 })
             })
+    }
+}
+
+fn unconfigured(address: &str, source: Arc<dyn StdError + Send + Sync>) -> StoreError {
+    StoreError::Connect {
+        operation: "configure",
+        address: address.to_owned(),
+        source,
     }
 }

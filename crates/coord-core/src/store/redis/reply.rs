@@ -108,6 +108,12 @@ fn code_and_detail(error: &RedisError) -> (String, String) {
     if code == "ERR" && detail.contains("unauthenticated") {
         return ("NOAUTH".to_owned(), detail);
     }
+    // What a script was not allowed has no code of its own: 7.2 and later, then before.
+    if detail.contains("ACL failure in script")
+        || detail.contains("user executing the script can't")
+    {
+        return ("NOPERM".to_owned(), detail);
+    }
     if code == "ERR" {
         let inner = UNAVAILABLE
             .iter()
@@ -203,6 +209,16 @@ mod tests {
         check(
             "ERR Protocol error: unauthenticated multibulk length",
             "renew: redis://h:6379/0 rejected the credentials (NOAUTH); check user and password in the URL",
+        );
+        check(
+            "ERR The user executing the script can't run this command or subcommand script: 87, on @user_script:1.",
+            "renew: redis://h:6379/0 refused: NOPERM The user executing the script can't run this command or subcommand \
+             script: 87, on @user_script:1.",
+        );
+        check(
+            "ERR ACL failure in script: No permissions to access a key script: 3b, on @user_script:1.",
+            "renew: redis://h:6379/0 refused: NOPERM ACL failure in script: No permissions to access a key script: 3b, \
+             on @user_script:1.",
         );
         check(
             "NOAUTH Authentication required.",

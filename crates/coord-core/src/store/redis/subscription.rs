@@ -6,7 +6,7 @@ use futures_core::Stream;
 use redis::{AsyncConnectionConfig, PushInfo, PushKind, aio::PubSub};
 use tokio::sync::mpsc;
 
-use super::reply;
+use super::{permission, reply};
 use crate::store::{StoreError, Subscription};
 
 /// How often a quiet subscription is asked whether it still lives, and how long it has to answer.
@@ -39,7 +39,7 @@ async fn subscribe_alone(
     connection
         .subscribe(channel)
         .await
-        .map_err(|error| reply::classify("subscribe", address, error))?;
+        .map_err(|error| refused(address, channel, error))?;
     let (messages, receiver) = mpsc::channel(Subscription::CAPACITY);
     tokio::spawn(forward(connection, messages));
     Ok(Subscription::new(receiver))
@@ -98,7 +98,7 @@ async fn subscribe_pushed(
     connection
         .subscribe(channel)
         .await
-        .map_err(|error| reply::classify("subscribe", address, error))?;
+        .map_err(|error| refused(address, channel, error))?;
     tokio::spawn(async move {
         // The sender inside the connection lives as long as this task keeps it.
         let mut pings = tokio::time::interval(PING_INTERVAL);
@@ -116,4 +116,9 @@ async fn subscribe_pushed(
         }
     });
     Ok(Subscription::new(receiver))
+}
+
+fn refused(address: &str, channel: &str, error: redis::RedisError) -> StoreError {
+    let error = reply::classify("subscribe", address, error);
+    permission::explain_subscription(channel, error)
 }

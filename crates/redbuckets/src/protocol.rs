@@ -243,7 +243,7 @@ impl Identity {
     fn eval(&self, script: &'static coord_core::store::Script, args: Vec<String>) -> Command {
         Command::Eval {
             script,
-            keys: vec![self.keys.group()],
+            keys: self.keys.declared(),
             args,
         }
     }

@@ -1,6 +1,6 @@
 -- One heartbeat of a member: renews its lease, takes back what it releases, gives it what it lacks.
 --
--- KEYS[1] hash of the group
+-- KEYS[1] hash of the group; [2] a key that never exists (see group.lua)
 -- ARGV    1 instance id, 2 incarnation, 3 member number, 4 number of the request, 5 generation, 6 how many grants were
 --         received so far, 7 weight (0 gives everything away), 8 ttl ms, 9 settle ms, 10 the most buckets to grant in one
 --         call, 11 number of the last request that was answered, 12 releases: "bucket epoch bucket epoch …", of buckets that

@@ -1,7 +1,7 @@
 -- A member tells the store what it holds, after either of them may have forgotten something. Takes several calls where
 -- it holds much; until the last one it is not in step, and a beat tells it to start over.
 --
--- KEYS[1] hash of the group
+-- KEYS[1] hash of the group; [2] a key that never exists (see group.lua)
 -- ARGV    1 instance id, 2 incarnation, 3 number of the request, 4 generation ('-' in the first call), 5 buckets,
 --         6 assignment, 7 weight, 8 ttl ms, 9 grace ms, 10 settle ms, 11 '1' in the first call, 12 '1' in the last call,
 --         13 number of the last request that was answered, 14 claims: "bucket epoch bucket epoch …"

@@ -1,6 +1,6 @@
 -- Makes an instance a member of its group, which is made where there is none.
 --
--- KEYS[1] hash of the group
+-- KEYS[1] hash of the group; [2] a key that never exists (see group.lua)
 -- ARGV    1 instance id, 2 incarnation (UUID), 3 an earlier incarnation (with its time) of the same process or '-', 4 buckets,
 --         5 assignment ('s' or 'c'), 6 weight, 7 ttl ms, 8 grace ms, 9 settle ms, 10 discovery ms, 11 '1' where the others
 --         should hear of it at once

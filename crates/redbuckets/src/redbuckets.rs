@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use coord_core::{connect::Connector, heartbeat::Heartbeat, lease::Timing, store::Store};
+use coord_core::{
+    connect::Connector, heartbeat::Heartbeat, history::Acknowledge, lease::Timing, store::Store,
+};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -34,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) grace: Duration,
     pub(crate) settle: Duration,
     pub(crate) discovery: Duration,
+    pub(crate) acknowledge: Acknowledge,
     pub(crate) register_timeout: Duration,
     pub(crate) leave_timeout: Duration,
     pub(crate) limits: Limits,
@@ -103,6 +106,11 @@ impl Inner {
     async fn join(&self, heartbeat: Heartbeat) -> Result<Instance, JoinError> {
         let mut rng = self.connector.rng();
         let incarnation = supervisor::incarnation(&mut rng);
+        let can_confirm = heartbeat.store().can_confirm();
+        let limits = Limits {
+            can_confirm,
+            ..self.limits.clone()
+        };
         let identity = Identity {
             keys: self.keys.clone(),
             id: self.id.clone().unwrap_or_else(|| incarnation.to_string()),
@@ -116,6 +124,7 @@ impl Inner {
             grace: self.grace,
             settle: self.settle,
             discovery: self.discovery,
+            acknowledge: self.acknowledge.as_arg(can_confirm),
         };
         let clock = Arc::clone(heartbeat.clock());
         let mut joining = Joining {
@@ -131,11 +140,7 @@ impl Inner {
             token: joined.token.clone(),
             ..identity
         };
-        let membership = Membership::new(
-            self.limits.clone(),
-            joined.number,
-            joined.generation.clone(),
-        );
+        let membership = Membership::new(limits.clone(), joined.number, joined.generation.clone());
         let shared = Arc::new(Shared::new(
             clock,
             identity.id.clone(),
@@ -148,7 +153,7 @@ impl Inner {
             heartbeat: heartbeat.clone(),
             shared: Arc::clone(&shared),
             identity,
-            limits: self.limits.clone(),
+            limits,
             register_timeout: self.register_timeout,
             leave_timeout: self.leave_timeout,
             leave: leaving,

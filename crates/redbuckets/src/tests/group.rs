@@ -26,6 +26,15 @@ use crate::{
 
 pub(super) const TTL: Duration = Duration::from_secs(10);
 
+/// The embedded store answers at once: its future is ready when it is first polled.
+fn at_once<T>(answer: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(answer).as_mut().poll(&mut context) {
+        std::task::Poll::Ready(answer) => answer,
+        std::task::Poll::Pending => panic!("no fault is set"),
+    }
+}
+
 #[derive(Clone, Default)]
 pub(super) struct ManualClock(Arc<AtomicU64>);
 
@@ -84,13 +93,22 @@ impl Group {
     pub(super) fn ask(&self, command: Command) -> Reply {
         let store = self.embedded.client();
         let commands = [command];
-        let answer = store.pipeline(&commands, TTL);
-        // The embedded store answers at once: its future is ready when it is first polled.
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match std::pin::pin!(answer).as_mut().poll(&mut context) {
-            std::task::Poll::Ready(mut replies) => replies.remove(0).expect("scripts do not fail"),
-            std::task::Poll::Pending => panic!("no fault is set"),
-        }
+        at_once(store.pipeline(&commands, TTL))
+            .remove(0)
+            .expect("scripts do not fail")
+    }
+
+    /// As the heartbeat does: where replicas are to acknowledge a request, it says how many did.
+    fn confirm(&mut self, index: usize, command: Command) -> Reply {
+        let membership = &mut self.members[index].membership;
+        let Some(replicas) = membership.acknowledgements() else {
+            return self.ask(command);
+        };
+        let store = self.embedded.client();
+        let confirmed = at_once(store.confirm(&command, replicas, TTL));
+        let (reply, found) = confirmed.expect("scripts do not fail");
+        membership.note_acknowledgements(found);
+        reply
     }
 
     pub(super) fn identity(&mut self, weight: u32, id: Option<&str>) -> Identity {
@@ -108,6 +126,7 @@ impl Group {
             grace: self.grace,
             settle: Duration::from_secs(1),
             discovery: Duration::from_secs(1),
+            acknowledge: "all".to_owned(),
         }
     }
 
@@ -127,6 +146,7 @@ impl Group {
                 forced: false,
                 assignment: self.assignment,
                 load: None,
+                can_confirm: true,
             };
             self.members.push(Member {
                 identity: Identity {
@@ -150,7 +170,8 @@ impl Group {
         let identity = &self.members[index].identity;
         match &request {
             Request::Beat(beat) => {
-                let reply = self.ask(identity.beat(beat));
+                let command = identity.beat(beat);
+                let reply = self.confirm(index, command);
                 let reply = protocol::parse_beat(&reply, beat.releases.len(), self.buckets);
                 let membership = &mut self.members[index].membership;
                 membership.handle_beat(now, reply.expect("understood"))

@@ -15,6 +15,7 @@ pub mod process;
 pub mod program;
 pub mod proxy;
 pub mod server;
+pub mod shares;
 pub mod wait;
 
 /// What the README shows compiles and runs.

@@ -2,6 +2,7 @@
 //! number, and every property is exact.
 
 mod group;
+mod replicas;
 
 use std::time::Duration;
 

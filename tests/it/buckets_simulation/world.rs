@@ -8,6 +8,7 @@ use coord_core::{
     clock::{Clock, Instant, TokioClock},
     store::embedded::{Embedded, Snapshot},
 };
+use coord_tests::shares::{self, Share};
 use redbuckets::{Acknowledge, Assignment, Event};
 
 use super::{
@@ -428,24 +429,12 @@ impl World {
 
     /// The least number of buckets that have to move for everybody to have its share.
     fn least(&self, before: &BTreeMap<u32, usize>) -> usize {
-        let weights: u32 = self
-            .processes
-            .iter()
-            .map(|process| process.setup.weight)
-            .sum();
-        let (mut floors, mut kept, mut can_keep_more) = (0, 0, 0);
-        for process in &self.processes {
-            let exact = self.group.buckets * process.setup.weight;
-            let (floor, rest) = ((exact / weights) as usize, !exact.is_multiple_of(weights));
-            let own = before
-                .values()
-                .filter(|&&owner| owner == process.setup.number)
-                .count();
-            floors += floor;
-            kept += own.min(floor);
-            can_keep_more += usize::from(rest && floor < own);
-        }
-        let extras = self.group.buckets as usize - floors;
-        self.group.buckets as usize - kept - extras.min(can_keep_more)
+        let owned = |process: &Process| {
+            let number = process.setup.number;
+            let own = before.values().filter(|&&owner| owner == number).count();
+            (process.setup.weight, own)
+        };
+        let members: Vec<Share> = self.processes.iter().map(owned).collect();
+        shares::least_moves(self.group.buckets, &members)
     }
 }

@@ -12,6 +12,7 @@ use std::{
 
 use coord_core::{
     clock::{Clock, Instant},
+    history::Acknowledge,
     lease::Timing,
     store::{Command, Reply, Store, embedded::Embedded},
 };
@@ -72,6 +73,8 @@ pub(super) struct Group {
     pub(super) buckets: u32,
     pub(super) assignment: Assignment,
     pub(super) grace: Duration,
+    pub(super) acknowledge: Acknowledge,
+    pub(super) can_confirm: bool,
     pub(super) members: Vec<Member>,
     pub(super) joined: u32,
 }
@@ -85,6 +88,8 @@ impl Group {
             buckets,
             assignment,
             grace: Duration::ZERO,
+            acknowledge: Acknowledge::All,
+            can_confirm: true,
             members: Vec::new(),
             joined: 0,
         }
@@ -126,7 +131,7 @@ impl Group {
             grace: self.grace,
             settle: Duration::from_secs(1),
             discovery: Duration::from_secs(1),
-            acknowledge: "all".to_owned(),
+            acknowledge: self.acknowledge.as_arg(true),
         }
     }
 
@@ -146,7 +151,7 @@ impl Group {
                 forced: false,
                 assignment: self.assignment,
                 load: None,
-                can_confirm: true,
+                can_confirm: self.can_confirm,
             };
             self.members.push(Member {
                 identity: Identity {

@@ -4,6 +4,8 @@
 //! [`LeaseHandle`]: a deadline that is read without locks, and a `watch` of the state.
 
 mod driver;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,

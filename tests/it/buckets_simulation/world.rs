@@ -68,6 +68,7 @@ enum Repair {
     Available,
     Continue,
     Replicas,
+    FailOver,
 }
 
 impl World {
@@ -223,6 +224,7 @@ impl World {
                 Repair::Available => self.embedded.set_available(true),
                 Repair::Continue => self.embedded.resume(),
                 Repair::Replicas => self.mend_replicas(),
+                Repair::FailOver => self.fail_over(),
             }
         }
     }

@@ -137,16 +137,21 @@ impl World {
                 self.embedded.restart();
                 "restarts with its data"
             }
-            13..18 if !self.connected => return,
-            13..18 => {
-                if let Some(snapshot) = rng.choice(&self.snapshots) {
-                    self.embedded.rollback(snapshot);
-                }
-                "fails over and loses its last writes"
-            }
+            13..18 => return self.fail_over(),
             _ => return self.forget_everything(),
         };
         self.ledger.log(&format!("the server {what}"));
+    }
+
+    /// Where there is a successor that is, or was, in step.
+    pub(super) fn fail_over(&mut self) {
+        if let Some(snapshot) = self.rng.choice(&self.snapshots)
+            && self.connected
+        {
+            self.embedded.rollback(snapshot);
+            self.ledger
+                .log("the server fails over and loses its last writes");
+        }
     }
 
     /// Replicas fall behind, or are cut off. One that was cut off is no successor before it has copied everything.
@@ -157,6 +162,11 @@ impl World {
         if self.connected && self.rng.bool() {
             self.embedded.set_replicas(self.replicas, true);
             self.ledger.log("the replicas fall behind");
+            // Which is when a failover loses most.
+            if self.rng.bool() {
+                let at = self.clock.now() + Duration::from_millis(self.rng.u64(100..=up_to_ms));
+                self.repairs.push((at, Repair::FailOver));
+            }
         } else {
             self.connected = false;
             self.embedded.set_replicas(0, false);

@@ -3,6 +3,7 @@
 mod bad_input;
 mod behaviour;
 mod forgetting;
+mod replicas;
 mod twins;
 
 use std::{collections::BTreeMap, time::Duration};

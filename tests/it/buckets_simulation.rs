@@ -1,5 +1,5 @@
 //! Many members in one process, on the embedded store, in virtual time, under seeded faults: pauses, partitions, lost
-//! replies, crashes, half-finished drains, failovers that lose writes, empty restarts. After every step no two may act
+//! replies, crashes, half-finished drains, failovers that lose writes, replicas that lag or go away, empty restarts. After every step no two may act
 //! in one bucket and epochs only rise; once the faults have ended every bucket has an owner, shares are fair, nothing
 //! stirs, and a change moves the least that it must.
 //!
@@ -179,4 +179,14 @@ fn a_reap_without_epoch_bump_is_caught() {
 #[test]
 fn an_ignored_history_is_caught() {
     must_be_caught(Mutant::HistoryIgnored, &[TWO_OWNERS, FALLING]);
+}
+
+#[test]
+fn a_grant_that_takes_effect_before_replicas_have_it_is_caught() {
+    must_be_caught(Mutant::EffectiveUnacknowledged, &[TWO_OWNERS, FALLING]);
+}
+
+#[test]
+fn a_lease_taken_for_over_after_a_failover_is_caught() {
+    must_be_caught(Mutant::VouchedLeasesEnd, &[TWO_OWNERS, FALLING]);
 }

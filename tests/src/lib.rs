@@ -17,6 +17,7 @@ pub mod program;
 pub mod proxy;
 pub mod sentinels;
 pub mod server;
+pub mod shares;
 pub mod tls;
 pub mod wait;
 

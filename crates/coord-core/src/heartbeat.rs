@@ -4,6 +4,8 @@
 //! [`LeaseHandle`]: a deadline that is read without locks, and a `watch` of the state.
 
 mod driver;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,
@@ -32,6 +34,17 @@ pub trait Renew: Send + 'static {
     /// The commands of the next heartbeat. The first one is the renewal; the others are hints whose failure costs
     /// nothing.
     fn commands(&mut self) -> Vec<Command>;
+
+    /// How many replicas are to acknowledge the first of the commands that were just made, before its reply is passed on;
+    /// `None` where nobody waits for them. Such a command goes on a connection of its own
+    /// ([`Store::confirm`]), and nothing else waits for it.
+    fn acknowledgements(&self) -> Option<u32> {
+        None
+    }
+
+    /// So many did, fewer than asked for where the time was over. Called before
+    /// [`handle_replies`](Self::handle_replies), unless the command failed.
+    fn handle_acknowledgements(&mut self, _count: u32) {}
 
     /// The replies to them, in order. A late reply, after the deadline, is not passed on.
     fn handle_replies(&mut self, replies: &[Result<Reply, StoreError>]) -> Verdict;

@@ -107,9 +107,10 @@ end
 -- Says whether a grant is safe now, in `standing`:
 --   'known'    with floor and need, how many replicas must acknowledge it first
 --   'vouched'  as known, but only for what the record shows as never granted or given back; for the rest: wait, ms
---   'suspect'  wait, ms; changed where the server's identity was found changed just now
---   'few'      good, need: too few replicas
+--   'suspect'  wait, ms
+--   'few'      good, need: too few replicas; wait, ms for which what the record shows as held stays so all the same
 --   'absent'   token
+-- and with 'vouched', 'suspect' and 'few' changed, where the server's identity was found changed just now.
 -- mode: 'ask' (nothing is known of an absent past), 'first:<token>' (silence was heard since the token was given: this
 -- is the first use) or 'voice' (somebody was heard: an absent past was lost). The token makes a late 'first' harmless:
 -- it went with everything else if the store has forgotten its past since, and then nobody has listened yet.
@@ -144,7 +145,7 @@ local function history_admit(key, now, mode, ttl, skew, acks)
   if 0 < wait and not past.vouched then return { standing = 'suspect', wait = wait, changed = changed } end
   local need, good, wanted, alone = history_acknowledgements(key, past, acks, now)
   if alone then return { standing = 'suspect', wait = math.max(wait, alone), changed = changed } end
-  if not need then return { standing = 'few', good = good, need = wanted } end
+  if not need then return { standing = 'few', good = good, need = wanted, wait = wait, changed = changed } end
   if past.ttl < ttl or (past.run == '?' and run ~= '?') then
     past.ttl = math.max(past.ttl, ttl)
     if run ~= '?' then past.run = run end

@@ -11,6 +11,7 @@ use coord_core::{
     clock::Clock,
     connect::{self, Connector},
     endpoint::Endpoint,
+    history::Acknowledge,
     lease::Timing,
     spawn::Placement,
     store::{Store, redis::Connection},
@@ -47,6 +48,7 @@ pub struct Builder {
     grace: Duration,
     settle: Duration,
     discovery: Option<Duration>,
+    acknowledge: Acknowledge,
     register_timeout: Duration,
     leave_timeout: Duration,
     drain_timeout: Duration,
@@ -82,6 +84,7 @@ impl Builder {
             grace: Duration::ZERO,
             settle: Duration::from_secs(1),
             discovery: None,
+            acknowledge: Acknowledge::default(),
             register_timeout: Duration::from_secs(3),
             leave_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
@@ -157,6 +160,13 @@ impl Builder {
     /// too. Defaults to `settle` or `period`, whichever is longer, and 20 ms.
     pub const fn discovery(mut self, discovery: Duration) -> Self {
         self.discovery = Some(discovery);
+        self
+    }
+
+    /// Which replicas have to acknowledge a grant before it takes effect. All instances of a group should agree. Defaults
+    /// to all that are connected, where there are any.
+    pub const fn acknowledge(mut self, acknowledge: Acknowledge) -> Self {
+        self.acknowledge = acknowledge;
         self
     }
 
@@ -289,6 +299,7 @@ impl Builder {
             grace: self.grace,
             settle: self.settle,
             discovery,
+            acknowledge: self.acknowledge,
             register_timeout: self.register_timeout,
             leave_timeout: self.leave_timeout,
             limits: Limits {
@@ -298,6 +309,7 @@ impl Builder {
                 forced: self.forced,
                 assignment: self.assignment,
                 load: self.load.map(|LoadReporter(load)| load),
+                can_confirm: true,
             },
         }))
     }

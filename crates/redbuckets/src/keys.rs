@@ -25,9 +25,18 @@ impl Keys {
         })
     }
 
-    /// The hash that the scripts take as their key; the names of all others follow from it, in `group.lua`.
+    /// The hash from whose name those of all other keys follow, in `group.lua`.
     pub(crate) fn group(&self) -> String {
         format!("{}:group", self.base)
+    }
+
+    /// What every script declares: the hash, and a key that never exists.
+    ///
+    /// While a cluster moves the slot key by key, a node may have only some of the group, which a script would find out
+    /// halfway. A declared key that is missing makes the server refuse the script before it begins (`TRYAGAIN`, or
+    /// `ASK` and then `TRYAGAIN`), on the node that gives the slot away as on the one that takes it.
+    pub(crate) fn declared(&self) -> Vec<String> {
+        vec![self.group(), format!("{}:-", self.base)]
     }
 
     /// The channel on which one member is woken.
@@ -50,6 +59,8 @@ mod tests {
         assert_ne!(keys("a", "b:c"), keys("a:b", "c"));
         assert!(keys("a", "b}:{c").is_err());
         assert!(keys("a", "").is_err());
-        assert_eq!(Keys::new("p", "g").expect("valid").wake(7), "p:{g}:wake:7");
+        let keys = Keys::new("p", "g").expect("valid");
+        assert_eq!(keys.wake(7), "p:{g}:wake:7");
+        assert_eq!(keys.declared(), ["p:{g}:group", "p:{g}:-"]);
     }
 }

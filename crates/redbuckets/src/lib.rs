@@ -34,7 +34,9 @@
 //! - **A change moves the minimum** ([`Assignment::Sticky`]): joining N members costs the newcomer's share and nothing
 //!   else; shares differ by at most one bucket, or by less than one from what a [weight](Builder::weight) says.
 //! - **What the server may have forgotten is treated as forgotten.** After a failover, a restart or a flush nothing free
-//!   is granted for one ttl, while living owners put back what they hold.
+//!   is granted for one ttl, while living owners put back what they hold. Where replicas
+//!   [acknowledge](Builder::acknowledge) every grant, a failover stops nothing: only the buckets of an instance that
+//!   crashed wait for as long, because the last heartbeats before a failover are lost.
 //!
 //! Not promised: that a server whose clock is set forward by more than a ttl still counts leases right; that an
 //! *emptied* store waits for an owner which it cannot reach for longer than [`discovery`](Builder::discovery), unless
@@ -113,6 +115,7 @@ pub use coord_core::{
     advice::{Advice, DescribeError, EvictingServer, Report},
     clock::{Clock, Instant, SystemClock, TokioClock},
     endpoint::EndpointError,
+    history::Acknowledge,
     lease::TimingError,
     namespace::NamespaceError,
     spawn::{Placement, Spawn},

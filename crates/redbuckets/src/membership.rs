@@ -2,9 +2,12 @@
 //!
 //! One request is under way at a time. A bucket is *active* from its grant until it is to be given away, *revoking*
 //! while work that entered it goes on, *releasing* from the request that gives it back until the answer. Only active
-//! buckets are entered; only buckets without work are released.
+//! buckets are entered; only buckets without work are released. A grant that replicas have to acknowledge is *pending*
+//! before all that.
 
+mod pending;
 mod plan;
+mod sync;
 mod work;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -15,8 +18,10 @@ use crate::{
     assignment::Assignment,
     event::{Event, LossCause},
     glance::Glance,
-    protocol::{Beat, BeatReply, BeatRequest, ClaimReply, ClaimRequest, Grant, Outcome, Refusal},
+    protocol::{Beat, BeatReply, BeatRequest, ClaimRequest, Grant, Outcome, Refusal},
 };
+
+use self::{pending::Pending, sync::Resync};
 
 /// Says how loaded a bucket is.
 pub(crate) type Load = Arc<dyn Fn(u32) -> u64 + Send + Sync>;
@@ -32,6 +37,8 @@ pub(crate) struct Limits {
     pub(crate) assignment: Assignment,
     /// What decides which buckets go first; their runs where there is none.
     pub(crate) load: Option<Load>,
+    /// Whether the store has a connection on which replicas can be waited for; nobody waits for them without one.
+    pub(crate) can_confirm: bool,
 }
 
 impl fmt::Debug for Limits {
@@ -91,6 +98,7 @@ pub(crate) struct Membership {
     ending: Ending,
     sync: Option<Resync>,
     releasing: Vec<Grant>,
+    pending: Pending,
     glance: Option<Glance>,
     view: View,
     rebalance: Option<Rebalance>,
@@ -123,14 +131,6 @@ pub(crate) enum Phase {
     Releasing,
 }
 
-/// A resynchronisation under way: what is yet to be claimed.
-#[derive(Debug)]
-struct Resync {
-    generation: Option<String>,
-    pending: Vec<Grant>,
-    asked: usize,
-}
-
 /// Since membership changed.
 #[derive(Debug)]
 struct Rebalance {
@@ -152,6 +152,7 @@ impl Membership {
             ending: Ending::No,
             sync: None,
             releasing: Vec::new(),
+            pending: Pending::default(),
             glance: None,
             view: View::default(),
             rebalance: None,
@@ -163,14 +164,7 @@ impl Membership {
     pub(crate) fn request(&mut self, now: Instant) -> Request {
         self.seq += 1;
         if let Some(sync) = &mut self.sync {
-            sync.asked = sync.pending.len().min(self.limits.chunk as usize);
-            return Request::Claim(ClaimRequest {
-                seq: self.seq,
-                generation: sync.generation.clone(),
-                heard: self.heard,
-                last: sync.asked == sync.pending.len(),
-                claims: sync.pending[..sync.asked].to_vec(),
-            });
+            return Request::Claim(sync.request(self.seq, self.heard, self.limits.chunk));
         }
         self.collect_releases(now);
         Request::Beat(BeatRequest {
@@ -183,6 +177,7 @@ impl Membership {
             chunk: self.limits.chunk,
             releases: self.releasing.clone(),
             glance: self.glance.clone().filter(|_| self.may_glance()),
+            thorough: self.is_troubled(),
         })
     }
 
@@ -193,7 +188,13 @@ impl Membership {
             && self.going == 0
             && self.releasing.is_empty()
             && self.heard + 1 == self.seq
+            && !self.is_troubled()
             && self.seq % 8 != 1
+    }
+
+    /// Whether replicas are what keeps the group from moving buckets: the store has it nowhere in its state.
+    fn is_troubled(&self) -> bool {
+        !self.view.doubt.is_zero() || self.pending.is_any()
     }
 
     pub(crate) fn handle_beat(&mut self, now: Instant, reply: BeatReply) -> Heard {
@@ -213,54 +214,8 @@ impl Membership {
             }
             BeatReply::Fenced(by) => Heard::Fenced(by),
             // Only an answer to an earlier request can say so, and those are not waited for any more.
-            BeatReply::Stale => Heard::Failed,
+            BeatReply::Stale => self.handle_failed(),
         }
-    }
-
-    pub(crate) fn handle_claim(&mut self, reply: ClaimReply) -> Heard {
-        match reply {
-            ClaimReply::Claimed {
-                number,
-                generation,
-                rejected,
-            } => {
-                for bucket in rejected {
-                    self.lose(bucket, LossCause::Superseded);
-                }
-                let Some(sync) = &mut self.sync else {
-                    return Heard::Failed;
-                };
-                sync.pending.drain(..sync.asked);
-                self.heard = self.seq;
-                self.number = number;
-                let finished = sync.pending.is_empty();
-                sync.generation = Some(generation.clone());
-                if !finished {
-                    return Heard::Unfinished;
-                }
-                self.generation = generation;
-                self.sync = None;
-                let count = u32::try_from(self.holdings.len()).unwrap_or(u32::MAX);
-                self.events.push(Event::Reasserted { count });
-                Heard::Acknowledged(Duration::ZERO)
-            }
-            ClaimReply::Restart => {
-                self.start_sync();
-                Heard::Unfinished
-            }
-            ClaimReply::Fenced(by) => Heard::Fenced(by),
-            ClaimReply::Stale => self.handle_failed(),
-            ClaimReply::Refused(refusal) => Heard::Refused(refusal),
-        }
-    }
-
-    /// The answer never came, or was none. What was claimed so far may be in the store or not: it starts over.
-    pub(crate) fn handle_failed(&mut self) -> Heard {
-        self.glance = None;
-        if self.sync.is_some() {
-            self.start_sync();
-        }
-        Heard::Failed
     }
 
     fn handle_beaten(&mut self, now: Instant, beat: &Beat) -> Heard {
@@ -268,9 +223,7 @@ impl Membership {
         self.glance.clone_from(&beat.glance);
         self.follow_version(now, beat);
         self.settle_releases(&beat.outcomes);
-        for &grant in &beat.grants {
-            self.take(grant);
-        }
+        let waits = self.take_grants(beat);
         self.view = View {
             version: beat.version,
             members: beat.members,
@@ -281,20 +234,22 @@ impl Membership {
         };
         self.plan(now, beat);
         self.finish_rebalance(now, beat);
-        let at_once = beat.more || self.has_releasable();
+        let at_once = beat.more || waits || self.has_releasable();
         Heard::Acknowledged(if at_once { Duration::ZERO } else { beat.again })
     }
 
     fn has_releasable(&self) -> bool {
-        self.ending != Ending::Park
-            && 0 < self.going
-            && self.holdings.values().any(|holding| {
-                holding.guards == 0 && matches!(holding.phase, Phase::Revoking { .. })
-            })
+        if self.ending == Ending::Park {
+            return false;
+        }
+        self.pending.has_unwanted()
+            || 0 < self.going
+                && self.holdings.values().any(|holding| {
+                    holding.guards == 0 && matches!(holding.phase, Phase::Revoking { .. })
+                })
     }
 
     fn take(&mut self, grant: Grant) {
-        self.got += 1;
         self.moved(1);
         let holding = Holding {
             epoch: grant.epoch,
@@ -314,6 +269,9 @@ impl Membership {
     fn settle_releases(&mut self, outcomes: &[Outcome]) {
         let releasing = std::mem::take(&mut self.releasing);
         for (grant, outcome) in releasing.into_iter().zip(outcomes) {
+            if self.pending.settle(grant, *outcome) {
+                continue;
+            }
             match outcome {
                 Outcome::Gone => self.released(grant),
                 Outcome::Keep => self.reactivate(grant.bucket),
@@ -371,38 +329,7 @@ impl Membership {
         }
         self.sync = None;
         self.releasing.clear();
-    }
-
-    /// The store may have forgotten: everything that is worked on is claimed anew. What is being released is not: the
-    /// store may have given it to another, and nobody works on it here.
-    fn start_sync(&mut self) {
-        let going: Vec<Grant> = self
-            .holdings
-            .iter()
-            .filter(|(_, holding)| holding.phase == Phase::Releasing)
-            .map(|(&bucket, holding)| Grant {
-                bucket,
-                epoch: holding.epoch,
-            })
-            .collect();
-        for grant in going {
-            self.released(grant);
-        }
-        self.releasing.clear();
-        self.got = 0;
-        let pending = self
-            .holdings
-            .iter()
-            .map(|(&bucket, holding)| Grant {
-                bucket,
-                epoch: holding.epoch,
-            })
-            .collect();
-        self.sync = Some(Resync {
-            generation: None,
-            pending,
-            asked: 0,
-        });
+        self.pending.forget();
     }
 
     fn moved(&mut self, count: u32) {

@@ -1,13 +1,13 @@
 //! The scripts' arguments and replies in terms of this crate: pure conversions.
 
+mod parse;
+
 use std::{fmt::Write, ops::Range, time::Duration};
 
-use coord_core::{
-    lease::Timing,
-    store::{Command, Reply, StoreError},
-};
+use coord_core::{lease::Timing, store::Command};
 use uuid::Uuid;
 
+pub(crate) use self::parse::{parse_beat, parse_claim, parse_join, parse_leave};
 use crate::{assignment::Assignment, glance::Glance, keys::Keys, scripts};
 
 /// What every request of one incarnation has in common.
@@ -27,6 +27,8 @@ pub(crate) struct Identity {
     pub(crate) grace: Duration,
     pub(crate) settle: Duration,
     pub(crate) discovery: Duration,
+    /// Which replicas are to acknowledge grants, as scripts take it.
+    pub(crate) acknowledge: String,
 }
 
 /// A bucket and the fencing token of one grant of it.
@@ -50,6 +52,8 @@ pub(crate) struct BeatRequest {
     pub(crate) releases: Vec<Grant>,
     /// What the store is expected to have, where nothing was going on when it last answered.
     pub(crate) glance: Option<Glance>,
+    /// Whether the store is to look at everything, although nothing has changed there.
+    pub(crate) thorough: bool,
 }
 
 /// What a member says that it holds.
@@ -118,6 +122,17 @@ pub(crate) struct Beat {
     pub(crate) owned: u32,
     /// For the next request, where nothing is going on.
     pub(crate) glance: Option<Glance>,
+    /// How many replicas must acknowledge what was granted before it takes effect, where the store has looked.
+    pub(crate) replicas: Option<u32>,
+    /// Why nothing is granted, where that is because there are too few replicas.
+    pub(crate) shortage: Option<Shortage>,
+}
+
+/// Too few replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shortage {
+    pub(crate) found: u32,
+    pub(crate) wanted: u32,
 }
 
 /// What became of a released bucket.
@@ -168,6 +183,7 @@ impl Identity {
                 ms(self.settle),
                 ms(self.discovery),
                 u8::from(hurry).to_string(),
+                self.acknowledge.clone(),
             ],
         )
     }
@@ -201,6 +217,8 @@ impl Identity {
                 record,
                 next,
                 ms(self.timing.ttl() + self.grace),
+                self.acknowledge.clone(),
+                u8::from(request.thorough).to_string(),
             ],
         )
     }
@@ -223,6 +241,7 @@ impl Identity {
                 u8::from(request.last).to_string(),
                 request.heard.to_string(),
                 grants_text(&request.claims),
+                self.acknowledge.clone(),
             ],
         )
     }
@@ -243,7 +262,7 @@ impl Identity {
     fn eval(&self, script: &'static coord_core::store::Script, args: Vec<String>) -> Command {
         Command::Eval {
             script,
-            keys: vec![self.keys.group()],
+            keys: self.keys.declared(),
             args,
         }
     }
@@ -262,171 +281,4 @@ fn grants_text(grants: &[Grant]) -> String {
         let _ = write!(text, "{bucket} {epoch}");
     }
     text
-}
-
-fn parse_grants(text: &str) -> Option<Vec<Grant>> {
-    let mut words = text.split_ascii_whitespace();
-    let mut grants = Vec::new();
-    while let Some(bucket) = words.next() {
-        grants.push(Grant {
-            bucket: bucket.parse().ok()?,
-            epoch: words.next()?.parse().ok()?,
-        });
-    }
-    Some(grants)
-}
-
-fn u32_of(reply: &Reply) -> Option<u32> {
-    u32::try_from(reply.as_u64()?).ok()
-}
-
-fn ms_of(reply: &Reply) -> Option<Duration> {
-    Some(Duration::from_millis(reply.as_u64()?))
-}
-
-fn refusal(kind: &str, rest: &[Reply]) -> Option<Refusal> {
-    Some(match (kind, rest) {
-        ("buckets", [theirs]) => Refusal::Buckets {
-            theirs: u32_of(theirs)?,
-        },
-        ("assignment", [theirs]) => Refusal::Assignment {
-            theirs: Assignment::of_letter(theirs.as_str()?)?,
-        },
-        ("full", []) => Refusal::Full,
-        ("wrongtype", [key, found]) => Refusal::WrongType {
-            key: key.as_str()?.to_owned(),
-            found: found.as_str()?.to_owned(),
-        },
-        _ => return None,
-    })
-}
-
-fn split(reply: &Reply) -> Option<(&str, &[Reply])> {
-    let items = reply.as_array()?;
-    Some((items.first()?.as_str()?, &items[1..]))
-}
-
-pub(crate) fn parse_join(reply: &Reply) -> Result<JoinReply, StoreError> {
-    let parsed = || -> Option<JoinReply> {
-        Some(match split(reply)? {
-            ("joined", [number, generation, token]) => JoinReply::Joined {
-                number: u32_of(number)?,
-                generation: generation.as_str()?.to_owned(),
-                token: token.as_str()?.to_owned(),
-            },
-            ("occupied", [left, over]) => JoinReply::Occupied {
-                left: ms_of(left)?.min(Timing::MAX_TTL),
-                over_ms: over.as_u64()?,
-            },
-            (kind, rest) => JoinReply::Refused(refusal(kind, rest)?),
-        })
-    };
-    parsed().ok_or_else(|| StoreError::unexpected("join", reply))
-}
-
-/// Reads what `beat` answered to a request with `releases` releases, in a group of `buckets` buckets.
-pub(crate) fn parse_beat(
-    reply: &Reply,
-    releases: usize,
-    buckets: u32,
-) -> Result<BeatReply, StoreError> {
-    let parsed = || -> Option<BeatReply> {
-        Some(match split(reply)? {
-            ("ok", rest) => BeatReply::Beaten(parse_beaten(rest, releases, buckets)?),
-            ("same", [again]) => BeatReply::Same(ms_of(again)?),
-            ("resync", []) => BeatReply::Resync,
-            ("fenced", [by]) => BeatReply::Fenced(by.as_str()?.to_owned()),
-            ("stale", []) => BeatReply::Stale,
-            _ => return None,
-        })
-    };
-    parsed().ok_or_else(|| StoreError::unexpected("beat", reply))
-}
-
-fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> {
-    let [
-        version,
-        members,
-        quota,
-        surplus,
-        again,
-        more,
-        low,
-        high,
-        grants,
-        outcomes,
-        free,
-        doubt,
-        owned,
-        state,
-        record,
-    ] = items
-    else {
-        return None;
-    };
-    let outcome = |letter| match letter {
-        'm' | 'f' | 'g' => Some(Outcome::Gone),
-        'k' => Some(Outcome::Keep),
-        _ => None,
-    };
-    let beat = Beat {
-        version: version.as_u64()?,
-        members: u32_of(members)?,
-        quota: u32_of(quota)?,
-        surplus: u32_of(surplus)?,
-        again: ms_of(again)?,
-        more: more.as_str()? == "1",
-        range: u32_of(low)?..u32_of(high)?,
-        grants: parse_grants(grants.as_str()?)?,
-        outcomes: outcomes
-            .as_str()?
-            .chars()
-            .map(outcome)
-            .collect::<Option<_>>()?,
-        free: u32_of(free)?,
-        doubt: ms_of(doubt)?,
-        owned: u32_of(owned)?,
-        glance: Some(Glance {
-            state: state.as_str()?.to_owned(),
-            record: record.as_str()?.to_owned(),
-        })
-        .filter(|glance| !glance.state.is_empty()),
-    };
-    let sound = beat.outcomes.len() == releases
-        && beat
-            .grants
-            .iter()
-            .all(|grant| grant.bucket < buckets && 0 < grant.epoch);
-    sound.then_some(beat)
-}
-
-pub(crate) fn parse_claim(reply: &Reply) -> Result<ClaimReply, StoreError> {
-    let parsed = || -> Option<ClaimReply> {
-        Some(match split(reply)? {
-            ("claimed", [number, generation, rejected]) => ClaimReply::Claimed {
-                number: u32_of(number)?,
-                generation: generation.as_str()?.to_owned(),
-                rejected: rejected
-                    .as_str()?
-                    .split_ascii_whitespace()
-                    .map(str::parse)
-                    .collect::<Result<_, _>>()
-                    .ok()?,
-            },
-            ("restart", []) => ClaimReply::Restart,
-            ("fenced", [by]) => ClaimReply::Fenced(by.as_str()?.to_owned()),
-            ("stale", []) => ClaimReply::Stale,
-            (kind, rest) => ClaimReply::Refused(refusal(kind, rest)?),
-        })
-    };
-    parsed().ok_or_else(|| StoreError::unexpected("claim", reply))
-}
-
-/// Whether there still was a membership to end.
-pub(crate) fn parse_leave(reply: &Reply) -> Result<bool, StoreError> {
-    match split(reply) {
-        Some(("left", [])) => Ok(true),
-        Some(("not_member", [])) => Ok(false),
-        _ => Err(StoreError::unexpected("leave", reply)),
-    }
 }

@@ -6,6 +6,7 @@ use coord_core::{
     advice::{DescribeError, Gate, Report, Terms},
     connect::Connector,
     heartbeat::Heartbeat,
+    history::Acknowledge,
     lease::Timing,
     store::{Store, redis::Connection},
 };
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) grace: Duration,
     pub(crate) settle: Duration,
     pub(crate) discovery: Duration,
+    pub(crate) acknowledge: Acknowledge,
     pub(crate) register_timeout: Duration,
     pub(crate) leave_timeout: Duration,
     pub(crate) limits: Limits,
@@ -156,6 +158,11 @@ impl Inner {
     async fn join(&self, heartbeat: Heartbeat, gate: Gate) -> Result<Instance, JoinError> {
         let mut rng = self.connector.rng();
         let incarnation = supervisor::incarnation(&mut rng);
+        let can_confirm = heartbeat.store().can_confirm();
+        let limits = Limits {
+            can_confirm,
+            ..self.limits.clone()
+        };
         let identity = Identity {
             keys: self.keys.clone(),
             id: self.id.clone().unwrap_or_else(|| incarnation.to_string()),
@@ -169,6 +176,7 @@ impl Inner {
             grace: self.grace,
             settle: self.settle,
             discovery: self.discovery,
+            acknowledge: self.acknowledge.as_arg(can_confirm),
         };
         let clock = Arc::clone(heartbeat.clock());
         let mut joining = Joining {
@@ -185,11 +193,7 @@ impl Inner {
             token: joined.token.clone(),
             ..identity
         };
-        let membership = Membership::new(
-            self.limits.clone(),
-            joined.number,
-            joined.generation.clone(),
-        );
+        let membership = Membership::new(limits.clone(), joined.number, joined.generation.clone());
         let shared = Arc::new(Shared::new(
             clock,
             identity.id.clone(),
@@ -202,7 +206,7 @@ impl Inner {
             heartbeat: heartbeat.clone(),
             shared: Arc::clone(&shared),
             identity,
-            limits: self.limits.clone(),
+            limits,
             register_timeout: self.register_timeout,
             leave_timeout: self.leave_timeout,
             leave: leaving,

@@ -72,6 +72,15 @@ impl Renew for Renewal {
         vec![command]
     }
 
+    fn acknowledgements(&self) -> Option<u32> {
+        self.shared.acknowledgements()
+    }
+
+    fn handle_acknowledgements(&mut self, count: u32) {
+        self.shared
+            .change(|membership| membership.note_acknowledgements(count));
+    }
+
     fn handle_replies(&mut self, replies: &[Result<Reply, StoreError>]) -> Verdict {
         let heard = match replies.first() {
             Some(Ok(reply)) => self.hear(reply),

@@ -310,6 +310,11 @@ impl Shared {
             .collect()
     }
 
+    /// How many replicas are to acknowledge the request that was made last, if any.
+    pub(crate) fn acknowledgements(&self) -> Option<u32> {
+        self.state().membership.acknowledgements()
+    }
+
     /// Changes whenever anything does.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()

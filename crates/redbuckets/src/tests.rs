@@ -3,6 +3,7 @@
 
 mod drain;
 mod group;
+mod replicas;
 
 use std::time::Duration;
 

@@ -17,6 +17,10 @@ pub(super) enum Mutant {
     ReapWithoutEpochBump,
     /// Free buckets are granted at once, whatever the store has forgotten.
     HistoryIgnored,
+    /// A grant takes effect before replicas have acknowledged it.
+    EffectiveUnacknowledged,
+    /// After a failover that replicas vouch for, leases that look over are taken for over.
+    VouchedLeasesEnd,
 }
 
 impl Mistake for Mutant {
@@ -47,8 +51,16 @@ impl Mistake for Mutant {
                 "own.epoch = own.epoch == 0 and now or own.epoch",
             )],
             (Self::HistoryIgnored, "beat") => &[(
-                "local known = standing == 'known'",
-                "local known = true; detail = standing == 'known' and detail or 0",
+                "local known = past.standing == 'known' or past.standing == 'vouched'\nlocal reaps",
+                "past.standing, past.need = 'known', past.need or 0; local known = true\nlocal reaps",
+            )],
+            (Self::EffectiveUnacknowledged, "beat") => &[(
+                "tostring(need), past.standing == 'few'",
+                "need ~= '' and '0' or '', past.standing == 'few'",
+            )],
+            (Self::VouchedLeasesEnd, "beat") => &[(
+                "local reaps = past.standing == 'known'",
+                "local reaps = known",
             )],
             _ => &[],
         }

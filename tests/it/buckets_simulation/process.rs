@@ -12,7 +12,7 @@ use coord_core::{
 use coord_tests::gate::Gate;
 use futures_util::FutureExt;
 use redbuckets::{
-    Assignment, BucketGuard, Builder, Event, Events, Instance, Placement, Redbuckets,
+    Acknowledge, Assignment, BucketGuard, Builder, Event, Events, Instance, Placement, Redbuckets,
 };
 
 use super::mutants::Mutant;
@@ -30,6 +30,7 @@ pub(super) struct Group {
     pub(super) discovery: Option<Duration>,
     pub(super) chunk: u32,
     pub(super) max_moves: u32,
+    pub(super) acknowledge: Acknowledge,
 }
 
 /// What a process starts with, and starts with again after a restart.
@@ -230,6 +231,7 @@ fn options(builder: Builder, group: &Group, setup: &Setup) -> Builder {
         .assignment(group.assignment)
         .chunk(group.chunk)
         .max_moves(group.max_moves)
+        .acknowledge(group.acknowledge)
         .weight(setup.weight)
         .rejoin_grace(setup.grace)
         .ttl(TTL)

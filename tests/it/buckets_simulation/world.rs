@@ -8,7 +8,8 @@ use coord_core::{
     clock::{Clock, Instant, TokioClock},
     store::embedded::{Embedded, Snapshot},
 };
-use redbuckets::{Assignment, Event};
+use coord_tests::shares::{self, Share};
+use redbuckets::{Acknowledge, Assignment, Event};
 
 use super::{
     ledger::Ledger,
@@ -44,6 +45,9 @@ pub(super) struct World {
     leaving: Vec<(Instant, Process)>,
     next_number: usize,
     snapshots: Vec<Snapshot>,
+    /// How many replicas there are when all is well, and whether they are connected.
+    replicas: u32,
+    connected: bool,
     /// What ends when: a pause, a partition, an outage.
     repairs: Vec<(Instant, Repair)>,
     /// Until then one process is spared, and so is the server: it has forgotten everything and somebody must tell.
@@ -63,6 +67,8 @@ enum Repair {
     Heal(usize),
     Available,
     Continue,
+    Replicas,
+    FailOver,
 }
 
 impl World {
@@ -72,6 +78,8 @@ impl World {
         let mut rng = fastrand::Rng::with_seed(seed);
         let clock = TokioClock::new(Duration::from_secs(1_800_000_000));
         let embedded = Embedded::with_seed(Arc::new(clock.clone()), rng.u64(..));
+        let replicas = if rng.bool() { rng.u32(1..=2) } else { 0 };
+        embedded.set_replicas(replicas, false);
         let group = Group {
             buckets: rng.u32(1..=24),
             assignment: match rng.u8(0..3) {
@@ -82,6 +90,11 @@ impl World {
             discovery: rng.bool().then_some(TTL),
             chunk: rng.u32(1..=8),
             max_moves: *rng.choice([1, 3, 64].iter()).expect("not empty"),
+            acknowledge: match rng.u8(0..4) {
+                0 if replicas != 0 => Acknowledge::AtLeast(1),
+                1 => Acknowledge::Never,
+                _ => Acknowledge::All,
+            },
         };
         Self {
             group,
@@ -101,6 +114,8 @@ impl World {
             leaving: Vec::new(),
             next_number: 0,
             snapshots: Vec::new(),
+            replicas,
+            connected: true,
             repairs: Vec::new(),
             calm: None,
             faults: 0,
@@ -208,6 +223,8 @@ impl World {
                 }
                 Repair::Available => self.embedded.set_available(true),
                 Repair::Continue => self.embedded.resume(),
+                Repair::Replicas => self.mend_replicas(),
+                Repair::FailOver => self.fail_over(),
             }
         }
     }
@@ -258,6 +275,7 @@ impl World {
         self.repairs.clear();
         self.embedded.set_available(true);
         self.embedded.resume();
+        self.mend_replicas();
         let leaving = self.leaving.iter().map(|(_, process)| process);
         for process in self.processes.iter().chain(leaving) {
             process.store.faults().heal();
@@ -413,24 +431,12 @@ impl World {
 
     /// The least number of buckets that have to move for everybody to have its share.
     fn least(&self, before: &BTreeMap<u32, usize>) -> usize {
-        let weights: u32 = self
-            .processes
-            .iter()
-            .map(|process| process.setup.weight)
-            .sum();
-        let (mut floors, mut kept, mut can_keep_more) = (0, 0, 0);
-        for process in &self.processes {
-            let exact = self.group.buckets * process.setup.weight;
-            let (floor, rest) = ((exact / weights) as usize, !exact.is_multiple_of(weights));
-            let own = before
-                .values()
-                .filter(|&&owner| owner == process.setup.number)
-                .count();
-            floors += floor;
-            kept += own.min(floor);
-            can_keep_more += usize::from(rest && floor < own);
-        }
-        let extras = self.group.buckets as usize - floors;
-        self.group.buckets as usize - kept - extras.min(can_keep_more)
+        let owned = |process: &Process| {
+            let number = process.setup.number;
+            let own = before.values().filter(|&&owner| owner == number).count();
+            (process.setup.weight, own)
+        };
+        let members: Vec<Share> = self.processes.iter().map(owned).collect();
+        shares::least_moves(self.group.buckets, &members)
     }
 }

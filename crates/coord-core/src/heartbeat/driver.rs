@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::{
     mpsc,
     oneshot::{self, error::TryRecvError},
@@ -50,11 +51,18 @@ struct Entry {
     stopping: Option<oneshot::Sender<()>>,
 }
 
+/// Requests whose replies come together.
 struct Batch {
     sent: Instant,
     ids: Vec<(u64, usize)>,
     replies: Vec<Result<Reply, StoreError>>,
+    /// How many replicas have what the first request wrote, where they were waited for.
+    acknowledged: Option<u32>,
+    /// Whether it was the pipeline, of which there is one at a time.
+    shared: bool,
 }
+
+type Batches = FuturesUnordered<BoxFuture<'static, Batch>>;
 
 pub(super) struct Driver {
     store: Arc<dyn Store>,
@@ -85,29 +93,25 @@ impl Driver {
     }
 
     pub(super) async fn run(mut self) {
-        let mut under_way: Option<BoxFuture<'static, Batch>> = None;
+        let mut under_way = Batches::new();
+        let mut piped = false;
         loop {
             self.advance();
-            if under_way.is_none() {
-                under_way = self.start_batch();
+            if !piped {
+                piped = self.start_batches(&under_way);
             }
-            if !self.inbox_open && self.entries.is_empty() && under_way.is_none() {
+            if !self.inbox_open && self.entries.is_empty() && under_way.is_empty() {
                 return;
             }
-            let wake = self.wakes_at(under_way.is_some());
+            let wake = self.wakes_at(piped);
             tokio::select! {
                 biased;
                 message = self.inbox.recv(), if self.inbox_open => match message {
                     Some(message) => self.handle_message(message),
                     None => self.inbox_open = false,
                 },
-                batch = async {
-                    match &mut under_way {
-                        Some(batch) => batch.await,
-                        None => pending().await,
-                    }
-                } => {
-                    under_way = None;
+                Some(batch) = under_way.next() => {
+                    piped &= !batch.shared;
                     self.handle_batch(batch);
                 }
                 () = sleep_until(&*self.clock, wake) => {}
@@ -168,15 +172,16 @@ impl Driver {
         });
     }
 
-    /// One pipeline with a renewal for every lease that is due, or nearly: leases with one heartbeat fall into step.
-    fn start_batch(&mut self) -> Option<BoxFuture<'static, Batch>> {
+    /// One pipeline with a renewal for every lease that is due, or nearly: leases with one heartbeat fall into step. Those
+    /// that replicas have to acknowledge go alone, so that nobody else waits for a slow one. Whether there is a pipeline.
+    fn start_batches(&mut self, batches: &Batches) -> bool {
         let now = self.clock.now();
         let any_due = self
             .entries
             .iter()
             .any(|entry| entry.renewable() && entry.due(now) <= now);
         if !any_due {
-            return None;
+            return false;
         }
         let mut commands: Vec<Command> = Vec::new();
         let mut ids = Vec::new();
@@ -188,22 +193,43 @@ impl Driver {
             }
             // Cleared before the commands are made: a nudge from here on wants the heartbeat after this one.
             entry.nudged.store(false, Ordering::Release);
-            let own = entry.protocol.commands();
+            let mut own = entry.protocol.commands();
             entry.under_way = true;
+            // A short lease must get a second attempt before its deadline.
+            let own_patience = Heartbeat::RESPONSE_TIMEOUT.min(entry.lease.timing().ttl() / 3);
+            if let Some(replicas) = entry.protocol.acknowledgements()
+                && !own.is_empty()
+            {
+                let hints = own.split_off(1);
+                let confirmed = Confirmation {
+                    id: entry.id,
+                    renewal: own.remove(0),
+                    hints,
+                    replicas,
+                };
+                let store = Arc::clone(&self.store);
+                batches.push(Box::pin(confirmed.run(store, now, own_patience)));
+                continue;
+            }
             ids.push((entry.id, own.len()));
             commands.extend(own);
-            // A short lease must get a second attempt before its deadline.
-            patience = patience.min(entry.lease.timing().ttl() / 3);
+            patience = patience.min(own_patience);
+        }
+        if ids.is_empty() {
+            return false;
         }
         let store = Arc::clone(&self.store);
-        Some(Box::pin(async move {
+        batches.push(Box::pin(async move {
             let replies = store.pipeline(&commands, patience).await;
             Batch {
                 sent: now,
                 ids,
                 replies,
+                acknowledged: None,
+                shared: true,
             }
-        }))
+        }));
+        true
     }
 
     fn handle_batch(&mut self, batch: Batch) {
@@ -219,6 +245,9 @@ impl Driver {
             };
             let entry = &mut self.entries[index];
             entry.under_way = false;
+            if let Some(count) = batch.acknowledged {
+                entry.protocol.handle_acknowledgements(count);
+            }
             entry.handle_replies(now, batch.sent, own, jitter);
         }
     }
@@ -236,6 +265,40 @@ impl Driver {
                 }
             })
             .min()
+    }
+}
+
+/// A renewal that replicas have to acknowledge, with its hints.
+struct Confirmation {
+    id: u64,
+    renewal: Command,
+    hints: Vec<Command>,
+    replicas: u32,
+}
+
+impl Confirmation {
+    async fn run(self, store: Arc<dyn Store>, sent: Instant, patience: Duration) -> Batch {
+        let confirm = store.confirm(&self.renewal, self.replicas, patience);
+        let hint = async {
+            if self.hints.is_empty() {
+                return Vec::new();
+            }
+            store.pipeline(&self.hints, patience).await
+        };
+        let (confirmed, hinted) = tokio::join!(confirm, hint);
+        let (reply, acknowledged) = match confirmed {
+            Ok((reply, acknowledged)) => (Ok(reply), Some(acknowledged)),
+            Err(error) => (Err(error), None),
+        };
+        let mut replies = vec![reply];
+        replies.extend(hinted);
+        Batch {
+            sent,
+            ids: vec![(self.id, replies.len())],
+            replies,
+            acknowledged,
+            shared: false,
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use coord_core::history::Acknowledge;
+
 use super::{Builder, Redbuckets};
 use crate::error::ConfigError;
 
@@ -29,6 +31,16 @@ impl Builder {
                     max,
                 });
             }
+        }
+        if let Acknowledge::AtLeast(replicas) = self.acknowledge
+            && !(1..=100).contains(&replicas)
+        {
+            return Err(ConfigError::Number {
+                option: "acknowledge of at least",
+                value: replicas,
+                min: 1,
+                max: 100,
+            });
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 -- A member tells the store what it holds, after either of them may have forgotten something. Takes several calls where
 -- it holds much; until the last one it is not in step, and a beat tells it to start over.
 --
--- KEYS[1] hash of the group
+-- KEYS[1] hash of the group; [2] a key that never exists (see group.lua)
 -- ARGV    1 instance id, 2 incarnation, 3 number of the request, 4 generation ('-' in the first call), 5 buckets,
 --         6 assignment, 7 weight, 8 ttl ms, 9 grace ms, 10 settle ms, 11 '1' in the first call, 12 '1' in the last call,
---         13 number of the last request that was answered, 14 claims: "bucket epoch bucket epoch …"
+--         13 number of the last request that was answered, 14 claims: "bucket epoch bucket epoch …", of grants that have
+--         taken effect, 15 which replicas the caller has acknowledge its grants (see beat.lua)
 --
 -- Reply   {'claimed', member number, generation, rejected "bucket …"}: those the caller must stop working on now
 --         {'restart'}: the store changed in between | {'fenced', incarnation} | {'stale'} | {'full'}
@@ -13,8 +14,15 @@
 -- Guarantees: epochs decide. A bucket granted with a higher epoch than the claimed one is not given back; one with a
 -- lower epoch becomes the caller's, because a holder's higher epoch proves that the earlier holding ended before. What
 -- the table gave to the caller and it does not claim is not granted to anybody, not even to the caller, before the past
--- is known. A caller whose record is gone or older than an answer it had, or whose claim is ahead of the table, proves that the store has forgotten
--- something: nothing free is granted for one ttl.
+-- is known or vouched for. A caller whose record is gone or older than an answer it had, or whose claim is ahead of the
+-- table, proves that the store has forgotten something: nothing free is granted for one ttl.
+--
+-- After a failover that replicas vouch for, a lost answer proves nothing: the last beats and joins before a failover are
+-- always lost, and only grants were waited for. What such beats did is either repeated here (claims), or never took
+-- effect (grants that nobody acknowledged), or is undone without harm: a lost release leaves the bucket with a member
+-- that does not claim it, so nobody works on it; a lost renewal is why no lease is over until the wait ends. A claim
+-- ahead of the table is another matter: its grant took effect, so replicas had it, and this server does not. And so is
+-- a lost join in place of an earlier incarnation, whose lease the lost part alone has seen end.
 
 local id, incarnation, seq, gen = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local buckets, assignment, weight = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
@@ -30,7 +38,16 @@ if not group then
   if not first then return { 'restart' } end
   create(buckets, assignment, ttl, 0, true)
 end
-admit(ttl)
+admit(ttl, ARGV[15])
+
+-- What has begun already: a doubt, or a wait in which replicas vouch for the past.
+local history = history_read(KEYS[1])
+local waits = group.doubted and now < history.till
+local doubted = waits and not history.vouched
+local function lost_something()
+  if not doubted then doubt(ttl) end
+  doubted, waits = true, true
+end
 
 local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)
 local me = number and record(number)
@@ -41,7 +58,7 @@ if me and me.incarnation ~= incarnation then
   end
   -- The caller joined in the part of the past that the store has lost.
   me.incarnation, me.seq = incarnation, 0
-  if not group.doubted then doubt(ttl) end
+  lost_something()
 end
 if me and seq <= me.seq then return { 'stale' } end
 if not first and (not me or gen ~= group.gen) then
@@ -54,7 +71,7 @@ if me then
     splice(ring_own(number), ring_limbo(number))
     redis.call('DEL', base .. 'inbox:' .. number)
     me.acked, me.given, me.limbo = 0, 0, true
-    if me.seq < heard and not group.doubted then doubt(ttl) end
+    if me.seq < heard and not waits then lost_something() end
   end
 else
   number = new_number()
@@ -64,7 +81,7 @@ else
   end
   redis.call('ZADD', base .. 'lease', now + ttl + grace, number)
   me = new_member(number, id, incarnation, weight, grace, settle)
-  if not group.doubted then doubt(ttl) end
+  if not waits then lost_something() end
 end
 me.seq, me.gen, me.dirty = seq, last and group.gen or '-', true
 
@@ -92,7 +109,7 @@ for bucket, epoch in string.gmatch(ARGV[14], '(%d+) (%d+)') do
       group.pool, group.dirty = group.pool - 1, true
       gained = gained + 1
     end
-    if own.epoch < epoch and not group.doubted then doubt(ttl) end
+    if own.epoch < epoch then lost_something() end
     own.owner, own.epoch = number, epoch
     append(ring_own(number), bucket)
   end

@@ -21,6 +21,10 @@
 -- grants it has acknowledged and was given, weight, grace, whether it has unconfirmed buckets (plus 2 where an operator
 -- wants it drained), id.
 --
+-- Every script declares KEYS[1], the group, from whose name the others follow, and KEYS[2], "-", which never exists. While a
+-- cluster moves the slot key by key a node may have only some of these keys; the missing one makes it refuse the script
+-- before it begins, where it would else fail halfway, after writes.
+--
 -- Nodes and records are changed in memory and written by flush() at the very end: whatever fails before changes nothing.
 
 local NODE, PAGE, BLOCK = 14, 2300, 16

@@ -1,15 +1,15 @@
 -- Makes an instance a member of its group, which is made where there is none.
 --
--- KEYS[1] hash of the group
+-- KEYS[1] hash of the group; [2] a key that never exists (see group.lua)
 -- ARGV    1 instance id, 2 incarnation (UUID), 3 an earlier incarnation (with its time) of the same process or '-', 4 buckets,
 --         5 assignment ('s' or 'c'), 6 weight, 7 ttl ms, 8 grace ms, 9 settle ms, 10 discovery ms, 11 '1' where the others
---         should hear of it at once
+--         should hear of it at once, 12 which replicas the caller has acknowledge its grants (see beat.lua)
 --
 -- Reply   {'joined', member number, generation, incarnation with its time}
 --         {'occupied', ms until the lease of that id is over, server ms at which it is over}
 --         {'buckets', count of the group} | {'assignment', that of the group} | {'full'} | {'wrongtype', key, type}
 --
--- Guarantees: an id whose lease runs is not taken, except by the same process. Whoever takes an id over fences its
+-- Guarantees: an id whose lease runs, or may do so because its renewals were lost, is not taken, except by the same process. Whoever takes an id over fences its
 -- earlier incarnation and gets its buckets again, with higher epochs. A refused instance changes nothing. Asking again
 -- with the same incarnation gives the same answer.
 
@@ -24,7 +24,7 @@ refused = mismatch(buckets, assignment)
 if refused then return refused end
 
 if not group then create(buckets, assignment, ttl, discovery, false) end
-local standing, wait = admit(ttl)
+local past = admit(ttl, ARGV[12])
 
 local token = digits(now_us) .. ':' .. incarnation
 local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)
@@ -43,7 +43,7 @@ else
   local over = tonumber(redis.call('ZSCORE', base .. 'lease', number) or '0') - value.grace
   if value.incarnation ~= previous then
     local left = over - now
-    if standing ~= 'known' then left = math.max(left, wait) end
+    if past.standing ~= 'known' then left = math.max(left, past.wait) end
     if 0 < left then
       flush()
       return { 'occupied', left, digits(over) }

@@ -1,6 +1,6 @@
 -- Ends a membership. The caller works on nothing any more and will not send another beat.
 --
--- KEYS[1] hash of the group
+-- KEYS[1] hash of the group; [2] a key that never exists (see group.lua)
 -- ARGV    1 instance id, 2 incarnation, 3 member number, 4 settle ms, 5 '1' to keep its buckets for its grace
 --
 -- Reply   {'left'} | {'not_member'}

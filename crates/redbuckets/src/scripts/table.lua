@@ -21,17 +21,18 @@ local function new_generation()
   group.dirty = true
 end
 
--- 'known', or 'suspect' and the ms to wait. The floor that history keeps is for timestamps; epochs do without, because
--- whatever was granted and forgotten was granted before the wait began, by a clock that is not a ttl ahead.
-local function admit(ttl)
-  local past = history_admit(KEYS[1], now, 'ask', ttl, 0, 'never')
+-- What may be granted now, see history_admit: 'known', 'vouched', 'suspect' or 'few' in `standing`. The floor that history
+-- keeps is for timestamps; epochs do without, because whatever was granted and forgotten was granted before the wait
+-- began, by a clock that is not a ttl ahead, or never took effect.
+local function admit(ttl, acks)
+  local past = history_admit(KEYS[1], now, 'ask', ttl, 0, acks)
   if past.changed then
     new_generation()
     group.doubted = true
   elseif past.standing == 'known' and group.doubted then
     group.doubted, group.dirty = false, true
   end
-  return past.standing, past.wait
+  return past
 end
 
 -- The nodes of the table -----------------------------------------------------------------------------------------

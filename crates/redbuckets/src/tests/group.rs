@@ -12,6 +12,7 @@ use std::{
 
 use coord_core::{
     clock::{Clock, Instant},
+    history::Acknowledge,
     lease::Timing,
     store::{Command, Reply, Store, embedded::Embedded},
 };
@@ -25,6 +26,15 @@ use crate::{
 };
 
 pub(super) const TTL: Duration = Duration::from_secs(10);
+
+/// The embedded store answers at once: its future is ready when it is first polled.
+fn at_once<T>(answer: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(answer).as_mut().poll(&mut context) {
+        std::task::Poll::Ready(answer) => answer,
+        std::task::Poll::Pending => panic!("no fault is set"),
+    }
+}
 
 #[derive(Clone, Default)]
 pub(super) struct ManualClock(Arc<AtomicU64>);
@@ -63,6 +73,8 @@ pub(super) struct Group {
     pub(super) buckets: u32,
     pub(super) assignment: Assignment,
     pub(super) grace: Duration,
+    pub(super) acknowledge: Acknowledge,
+    pub(super) can_confirm: bool,
     pub(super) members: Vec<Member>,
     pub(super) joined: u32,
 }
@@ -76,6 +88,8 @@ impl Group {
             buckets,
             assignment,
             grace: Duration::ZERO,
+            acknowledge: Acknowledge::All,
+            can_confirm: true,
             members: Vec::new(),
             joined: 0,
         }
@@ -84,13 +98,22 @@ impl Group {
     pub(super) fn ask(&self, command: Command) -> Reply {
         let store = self.embedded.client();
         let commands = [command];
-        let answer = store.pipeline(&commands, TTL);
-        // The embedded store answers at once: its future is ready when it is first polled.
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match std::pin::pin!(answer).as_mut().poll(&mut context) {
-            std::task::Poll::Ready(mut replies) => replies.remove(0).expect("scripts do not fail"),
-            std::task::Poll::Pending => panic!("no fault is set"),
-        }
+        at_once(store.pipeline(&commands, TTL))
+            .remove(0)
+            .expect("scripts do not fail")
+    }
+
+    /// As the heartbeat does: where replicas are to acknowledge a request, it says how many did.
+    fn confirm(&mut self, index: usize, command: Command) -> Reply {
+        let membership = &mut self.members[index].membership;
+        let Some(replicas) = membership.acknowledgements() else {
+            return self.ask(command);
+        };
+        let store = self.embedded.client();
+        let confirmed = at_once(store.confirm(&command, replicas, TTL));
+        let (reply, found) = confirmed.expect("scripts do not fail");
+        membership.note_acknowledgements(found);
+        reply
     }
 
     pub(super) fn identity(&mut self, weight: u32, id: Option<&str>) -> Identity {
@@ -108,6 +131,7 @@ impl Group {
             grace: self.grace,
             settle: Duration::from_secs(1),
             discovery: Duration::from_secs(1),
+            acknowledge: self.acknowledge.as_arg(true),
         }
     }
 
@@ -127,6 +151,7 @@ impl Group {
                 forced: false,
                 assignment: self.assignment,
                 load: None,
+                can_confirm: self.can_confirm,
             };
             self.members.push(Member {
                 identity: Identity {
@@ -150,7 +175,8 @@ impl Group {
         let identity = &self.members[index].identity;
         match &request {
             Request::Beat(beat) => {
-                let reply = self.ask(identity.beat(beat));
+                let command = identity.beat(beat);
+                let reply = self.confirm(index, command);
                 let reply = protocol::parse_beat(&reply, beat.releases.len(), self.buckets);
                 let membership = &mut self.members[index].membership;
                 membership.handle_beat(now, reply.expect("understood"))

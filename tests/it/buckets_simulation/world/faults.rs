@@ -116,6 +116,9 @@ impl World {
 
     fn break_server(&mut self) {
         let now = self.clock.now();
+        if self.replicas != 0 && self.rng.u32(0..4) == 0 {
+            return self.break_replication();
+        }
         let rng = &mut self.rng;
         let what = match rng.u32(0..22) {
             0..5 => {
@@ -134,15 +137,49 @@ impl World {
                 self.embedded.restart();
                 "restarts with its data"
             }
-            13..18 => {
-                if let Some(snapshot) = rng.choice(&self.snapshots) {
-                    self.embedded.rollback(snapshot);
-                }
-                "fails over and loses its last writes"
-            }
+            13..18 => return self.fail_over(),
             _ => return self.forget_everything(),
         };
         self.ledger.log(&format!("the server {what}"));
+    }
+
+    /// Where there is a successor that is, or was, in step.
+    pub(super) fn fail_over(&mut self) {
+        if let Some(snapshot) = self.rng.choice(&self.snapshots)
+            && self.connected
+        {
+            self.embedded.rollback(snapshot);
+            self.ledger
+                .log("the server fails over and loses its last writes");
+        }
+    }
+
+    /// Replicas fall behind, or are cut off. One that was cut off is no successor before it has copied everything.
+    fn break_replication(&mut self) {
+        let up_to_ms = *self.rng.choice([1_000, 8_000].iter()).expect("not empty");
+        let until = self.clock.now() + Duration::from_millis(self.rng.u64(100..=up_to_ms));
+        self.repairs.push((until, Repair::Replicas));
+        if self.connected && self.rng.bool() {
+            self.embedded.set_replicas(self.replicas, true);
+            self.ledger.log("the replicas fall behind");
+            // Which is when a failover loses most.
+            if self.rng.bool() {
+                let at = self.clock.now() + Duration::from_millis(self.rng.u64(100..=up_to_ms));
+                self.repairs.push((at, Repair::FailOver));
+            }
+        } else {
+            self.connected = false;
+            self.embedded.set_replicas(0, false);
+            self.ledger.log("the replicas are cut off");
+        }
+    }
+
+    pub(super) fn mend_replicas(&mut self) {
+        if !self.connected {
+            self.snapshots.clear();
+        }
+        self.connected = true;
+        self.embedded.set_replicas(self.replicas, false);
     }
 
     /// An empty restart or a flush. Where discovery is shorter than the ttl, what is promised rests on one living owner

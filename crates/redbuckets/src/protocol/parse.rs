@@ -1,0 +1,191 @@
+//! What the scripts answered.
+
+use std::time::Duration;
+
+use coord_core::{
+    lease::Timing,
+    store::{Reply, StoreError},
+};
+
+use super::{Beat, BeatReply, ClaimReply, Grant, JoinReply, Outcome, Refusal, Shortage};
+use crate::{assignment::Assignment, glance::Glance};
+
+fn parse_grants(text: &str) -> Option<Vec<Grant>> {
+    let mut words = text.split_ascii_whitespace();
+    let mut grants = Vec::new();
+    while let Some(bucket) = words.next() {
+        grants.push(Grant {
+            bucket: bucket.parse().ok()?,
+            epoch: words.next()?.parse().ok()?,
+        });
+    }
+    Some(grants)
+}
+
+fn u32_of(reply: &Reply) -> Option<u32> {
+    u32::try_from(reply.as_u64()?).ok()
+}
+
+fn ms_of(reply: &Reply) -> Option<Duration> {
+    Some(Duration::from_millis(reply.as_u64()?))
+}
+
+fn refusal(kind: &str, rest: &[Reply]) -> Option<Refusal> {
+    Some(match (kind, rest) {
+        ("buckets", [theirs]) => Refusal::Buckets {
+            theirs: u32_of(theirs)?,
+        },
+        ("assignment", [theirs]) => Refusal::Assignment {
+            theirs: Assignment::of_letter(theirs.as_str()?)?,
+        },
+        ("full", []) => Refusal::Full,
+        ("wrongtype", [key, found]) => Refusal::WrongType {
+            key: key.as_str()?.to_owned(),
+            found: found.as_str()?.to_owned(),
+        },
+        _ => return None,
+    })
+}
+
+fn split(reply: &Reply) -> Option<(&str, &[Reply])> {
+    let items = reply.as_array()?;
+    Some((items.first()?.as_str()?, &items[1..]))
+}
+
+pub(crate) fn parse_join(reply: &Reply) -> Result<JoinReply, StoreError> {
+    let parsed = || -> Option<JoinReply> {
+        Some(match split(reply)? {
+            ("joined", [number, generation, token]) => JoinReply::Joined {
+                number: u32_of(number)?,
+                generation: generation.as_str()?.to_owned(),
+                token: token.as_str()?.to_owned(),
+            },
+            ("occupied", [left, over]) => JoinReply::Occupied {
+                left: ms_of(left)?.min(Timing::MAX_TTL),
+                over_ms: over.as_u64()?,
+            },
+            (kind, rest) => JoinReply::Refused(refusal(kind, rest)?),
+        })
+    };
+    parsed().ok_or_else(|| StoreError::unexpected("join", reply))
+}
+
+/// Reads what `beat` answered to a request with `releases` releases, in a group of `buckets` buckets.
+pub(crate) fn parse_beat(
+    reply: &Reply,
+    releases: usize,
+    buckets: u32,
+) -> Result<BeatReply, StoreError> {
+    let parsed = || -> Option<BeatReply> {
+        Some(match split(reply)? {
+            ("ok", rest) => BeatReply::Beaten(parse_beaten(rest, releases, buckets)?),
+            ("same", [again]) => BeatReply::Same(ms_of(again)?),
+            ("resync", []) => BeatReply::Resync,
+            ("fenced", [by]) => BeatReply::Fenced(by.as_str()?.to_owned()),
+            ("stale", []) => BeatReply::Stale,
+            _ => return None,
+        })
+    };
+    parsed().ok_or_else(|| StoreError::unexpected("beat", reply))
+}
+
+fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> {
+    let [
+        version,
+        members,
+        quota,
+        surplus,
+        again,
+        more,
+        low,
+        high,
+        grants,
+        outcomes,
+        free,
+        doubt,
+        owned,
+        state,
+        record,
+        need,
+        few,
+    ] = items
+    else {
+        return None;
+    };
+    let outcome = |letter| match letter {
+        'm' | 'f' | 'g' => Some(Outcome::Gone),
+        'k' => Some(Outcome::Keep),
+        _ => None,
+    };
+    let beat = Beat {
+        version: version.as_u64()?,
+        members: u32_of(members)?,
+        quota: u32_of(quota)?,
+        surplus: u32_of(surplus)?,
+        again: ms_of(again)?,
+        more: more.as_str()? == "1",
+        range: u32_of(low)?..u32_of(high)?,
+        grants: parse_grants(grants.as_str()?)?,
+        outcomes: outcomes
+            .as_str()?
+            .chars()
+            .map(outcome)
+            .collect::<Option<_>>()?,
+        free: u32_of(free)?,
+        doubt: ms_of(doubt)?,
+        owned: u32_of(owned)?,
+        glance: Some(Glance {
+            state: state.as_str()?.to_owned(),
+            record: record.as_str()?.to_owned(),
+        })
+        .filter(|glance| !glance.state.is_empty()),
+        replicas: match need.as_str()? {
+            "" => None,
+            need => Some(need.parse().ok()?),
+        },
+        shortage: match few.as_str()?.split_once(' ') {
+            None => None,
+            Some((found, wanted)) => Some(Shortage {
+                found: found.parse().ok()?,
+                wanted: wanted.parse().ok()?,
+            }),
+        },
+    };
+    let sound = beat.outcomes.len() == releases
+        && beat
+            .grants
+            .iter()
+            .all(|grant| grant.bucket < buckets && 0 < grant.epoch);
+    sound.then_some(beat)
+}
+
+pub(crate) fn parse_claim(reply: &Reply) -> Result<ClaimReply, StoreError> {
+    let parsed = || -> Option<ClaimReply> {
+        Some(match split(reply)? {
+            ("claimed", [number, generation, rejected]) => ClaimReply::Claimed {
+                number: u32_of(number)?,
+                generation: generation.as_str()?.to_owned(),
+                rejected: rejected
+                    .as_str()?
+                    .split_ascii_whitespace()
+                    .map(str::parse)
+                    .collect::<Result<_, _>>()
+                    .ok()?,
+            },
+            ("restart", []) => ClaimReply::Restart,
+            ("fenced", [by]) => ClaimReply::Fenced(by.as_str()?.to_owned()),
+            ("stale", []) => ClaimReply::Stale,
+            (kind, rest) => ClaimReply::Refused(refusal(kind, rest)?),
+        })
+    };
+    parsed().ok_or_else(|| StoreError::unexpected("claim", reply))
+}
+
+/// Whether there still was a membership to end.
+pub(crate) fn parse_leave(reply: &Reply) -> Result<bool, StoreError> {
+    match split(reply) {
+        Some(("left", [])) => Ok(true),
+        Some(("not_member", [])) => Ok(false),
+        _ => Err(StoreError::unexpected("leave", reply)),
+    }
+}

@@ -4,6 +4,7 @@ mod buckets;
 mod buckets_simulation;
 mod coordctl;
 mod differential;
+mod failures;
 mod harness;
 mod minting;
 mod raus;

@@ -1,0 +1,290 @@
+//! Everything that a fleet did, judged.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::line::{Line, Role};
+use crate::{
+    buckets::{self, Visit},
+    history::{self, Holding},
+    ids,
+};
+
+/// What the processes of a fleet recorded, by member.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// The IDs of each holder.
+    pub ids: Vec<ids::Source>,
+    /// Which slot was held when, by the holders' own word.
+    pub holdings: Vec<Holding>,
+    /// Which bucket was worked in when, by the workers' own word.
+    pub visits: Vec<Visit>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    minted_at: BTreeMap<String, Vec<u64>>,
+    beats: BTreeMap<String, Vec<u64>>,
+    members: BTreeMap<String, Role>,
+    held: BTreeMap<(String, u32, u64), (u64, u64)>,
+    worked: BTreeMap<(u32, u64, String), (u64, u64)>,
+}
+
+/// Something that happened to a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When, µs of the boot-time clock.
+    pub at_us: u64,
+    /// To whom.
+    pub who: String,
+    /// What.
+    pub kind: String,
+    /// More about it.
+    pub detail: String,
+}
+
+/// How much was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// IDs.
+    pub ids: usize,
+    /// Grants of slots.
+    pub holdings: usize,
+    /// Grants of buckets.
+    pub visits: usize,
+}
+
+impl Record {
+    /// Checks that no ID exists twice, no slot and no bucket was two members' at once, and fences and epochs rise.
+    ///
+    /// # Panics
+    ///
+    /// When something is wrong; the message names both members.
+    #[track_caller]
+    pub fn check(&self) -> Counts {
+        let counts = self.check_ids_and_slots();
+        let found = self.bucket_violations();
+        if let Some(first) = found.first() {
+            panic!("{} violations among buckets: {first}", found.len());
+        }
+        counts
+    }
+
+    /// [`Record::check`] without the buckets.
+    ///
+    /// # Panics
+    ///
+    /// As [`Record::check`].
+    #[track_caller]
+    pub fn check_ids_and_slots(&self) -> Counts {
+        Counts {
+            ids: ids::assert_all_distinct(&self.ids),
+            holdings: history::assert_exclusive(&self.holdings),
+            visits: self.visits.len(),
+        }
+    }
+
+    /// What is wrong among the buckets.
+    #[must_use]
+    pub fn bucket_violations(&self) -> Vec<String> {
+        buckets::violations(&self.visits)
+    }
+
+    /// For how long two workers believed to own one bucket, at most; zero where that never was.
+    #[must_use]
+    pub fn longest_bucket_overlap(&self) -> Duration {
+        let mut by_bucket: BTreeMap<u32, Vec<&Visit>> = BTreeMap::new();
+        for visit in &self.visits {
+            by_bucket.entry(visit.bucket).or_default().push(visit);
+        }
+        let mut longest = 0;
+        for visits in by_bucket.values() {
+            for (index, first) in visits.iter().enumerate() {
+                for second in &visits[index + 1..] {
+                    let from = first.from_us.max(second.from_us);
+                    let both = first.to_us.min(second.to_us).saturating_sub(from);
+                    longest = longest.max(if first.who == second.who { 0 } else { both });
+                }
+            }
+        }
+        Duration::from_micros(longest)
+    }
+
+    /// Every member of this role.
+    pub fn members(&self, role: Role) -> impl Iterator<Item = &str> {
+        let members = self.members.iter();
+        members
+            .filter(move |(_, its)| **its == role)
+            .map(|(who, _)| who.as_str())
+    }
+
+    /// Events of this kind in this span (µs).
+    pub fn events_of(&self, kind: &str, span: (u64, u64)) -> impl Iterator<Item = &Event> {
+        self.events.iter().filter(move |event| {
+            event.kind == kind && span.0 <= event.at_us && event.at_us < span.1
+        })
+    }
+
+    /// How long after `since_us` the last of these members had its first heartbeat acknowledged.
+    ///
+    /// # Panics
+    ///
+    /// When one never had.
+    #[track_caller]
+    #[must_use]
+    pub fn recovered_after(&self, since_us: u64, who: impl Fn(&str) -> bool) -> Duration {
+        let mut slowest = 0;
+        for member in self.members.keys().filter(|member| who(member)) {
+            let beats = self.beats.get(member).map_or(&[][..], Vec::as_slice);
+            let Some(first) = beats.iter().find(|at| since_us <= **at) else {
+                panic!("{member} was never heard again");
+            };
+            slowest = slowest.max(first - since_us);
+        }
+        Duration::from_micros(slowest)
+    }
+
+    /// Heartbeats of this member that were acknowledged in this span (µs).
+    #[must_use]
+    pub fn beats_in(&self, who: &str, span: (u64, u64)) -> usize {
+        let beats = self.beats.get(who).map_or(&[][..], Vec::as_slice);
+        let in_span = beats.iter().filter(|at| span.0 <= **at && **at < span.1);
+        in_span.count()
+    }
+
+    /// The longest time in this span (µs) in which one of these holders minted nothing.
+    #[must_use]
+    pub fn longest_silence(&self, span: (u64, u64), who: impl Fn(&str) -> bool) -> Duration {
+        let mut longest = 0;
+        for (_, times) in self.minted_at.iter().filter(|(member, _)| who(member)) {
+            let mut last = span.0;
+            let in_span = times.iter().filter(|at| span.0 <= **at && **at < span.1);
+            for at in in_span.chain([&span.1]) {
+                longest = longest.max(at.saturating_sub(last));
+                last = *at;
+            }
+        }
+        Duration::from_micros(longest)
+    }
+
+    /// When this holder last minted in this span (µs).
+    #[must_use]
+    pub fn last_minted(&self, who: &str, span: (u64, u64)) -> Option<u64> {
+        let times = self.minted_at.get(who)?;
+        let mut in_span = times.iter().filter(|at| span.0 <= **at && **at < span.1);
+        in_span.next_back().copied()
+    }
+
+    /// When this worker was last in a bucket in this span (µs), by its own word.
+    #[must_use]
+    pub fn last_worked(&self, who: &str, span: (u64, u64)) -> Option<u64> {
+        let own = self.visits.iter().filter(|visit| visit.who == who);
+        let cut = own.filter(|visit| visit.from_us < span.1 && span.0 < visit.to_us);
+        cut.map(|visit| visit.to_us.min(span.1)).max()
+    }
+
+    /// What happened in this span (µs), by kind: how often and to how many, and when the first and the last time after
+    /// its begin.
+    #[must_use]
+    pub fn story(&self, span: (u64, u64)) -> String {
+        let mut kinds: BTreeMap<(&str, &str), Vec<&Event>> = BTreeMap::new();
+        let in_span = |event: &&Event| span.0 <= event.at_us && event.at_us < span.1;
+        for event in self.events.iter().filter(in_span) {
+            let role = match self.members.get(&event.who) {
+                Some(Role::Workers) => "worker",
+                Some(Role::Holders) => "holder",
+                None => "newcomer",
+            };
+            kinds.entry((role, &event.kind)).or_default().push(event);
+        }
+        let second = |event: Option<&&Event>| {
+            let at = event.map_or(span.0, |event| event.at_us);
+            Duration::from_micros(at - span.0).as_secs_f64()
+        };
+        kinds
+            .into_iter()
+            .map(|((role, kind), events)| {
+                let who: BTreeSet<&str> = events.iter().map(|event| event.who.as_str()).collect();
+                let (count, members) = (events.len(), who.len());
+                let (first, last) = (second(events.first()), second(events.last()));
+                format!("  {role} {kind}: {count} of {members}, from {first:.2} to {last:.2} s\n")
+            })
+            .collect()
+    }
+
+    pub(super) fn take(&mut self, role: Role, process: &str, line: Line) {
+        let name = |who: u32| format!("{process}.{who}");
+        match line {
+            Line::Ready { .. } | Line::Owned { .. } => {}
+            Line::Ids { at, who, ids } => {
+                let name = name(who);
+                self.members.insert(name.clone(), role);
+                self.minted_at.entry(name.clone()).or_default().push(at);
+                match self.ids.iter_mut().find(|source| source.name == name) {
+                    Some(source) => source.ids.extend(ids),
+                    None => self.ids.push(ids::Source::new(name, ids)),
+                }
+            }
+            Line::Held {
+                who,
+                slot,
+                fence,
+                from,
+                to,
+            } => {
+                let span = self.held.entry((name(who), slot, fence));
+                let span = span.or_insert((from, to));
+                *span = (span.0.min(from), span.1.max(to));
+            }
+            Line::Visits { who, visits } => {
+                for [bucket, epoch, from, to] in visits {
+                    let bucket = u32::try_from(bucket).unwrap_or(u32::MAX);
+                    let span = self.worked.entry((bucket, epoch, name(who)));
+                    let span = span.or_insert((from, to));
+                    *span = (span.0.min(from), span.1.max(to));
+                }
+            }
+            Line::Beat { at, who } => {
+                self.members.insert(name(who), role);
+                self.beats.entry(name(who)).or_default().push(at);
+            }
+            Line::Event {
+                at,
+                who,
+                kind,
+                detail,
+            } => self.events.push(Event {
+                at_us: at,
+                who: name(who),
+                kind,
+                detail,
+            }),
+        }
+    }
+
+    /// A grant has one fence, so the spans of one fence are one holding: whoever else had it in between had a higher
+    /// one, and the first holder's was then no longer valid.
+    pub(super) fn complete(&mut self) {
+        self.events.sort_by_key(|event| event.at_us);
+        let held = std::mem::take(&mut self.held).into_iter();
+        self.holdings = held
+            .map(|((who, slot, fence), (from_us, to_us))| Holding {
+                slot,
+                fence,
+                from_us,
+                to_us,
+                who,
+            })
+            .collect();
+        let worked = std::mem::take(&mut self.worked).into_iter();
+        self.visits = worked
+            .map(|((bucket, epoch, who), (from_us, to_us))| Visit {
+                bucket,
+                epoch,
+                from_us,
+                to_us,
+                who,
+            })
+            .collect();
+    }
+}

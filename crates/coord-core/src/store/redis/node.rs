@@ -160,7 +160,9 @@ impl Node {
             .server_name()
             .map(|_| self.dial.config(&self.place));
         let subscribing = subscription::subscribe(&self.client, config, &self.address, channel);
-        self.bounded("subscribe", within, subscribing).await
+        // A connection of its own is made first, which takes a slow network several round trips.
+        self.bounded("subscribe", Dial::CONNECT_TIMEOUT + within, subscribing)
+            .await
     }
 
     pub(super) async fn describe(&self, within: Duration) -> Result<ServerInfo, StoreError> {

@@ -2,11 +2,13 @@
 //! real server, the fault comes and goes, and everything that was recorded is judged. `docs/failures` tells it.
 
 mod blocked;
+mod cancelled;
 mod clocks;
 mod forgetting;
 mod memory;
 mod network;
 mod server_down;
+mod silent;
 
 use std::time::Duration;
 

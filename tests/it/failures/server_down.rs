@@ -64,75 +64,118 @@ fn a_stopped_server_costs_nothing_and_what_it_executes_late_holds_nothing() {
     let server = RedisServer::start().expect("starts");
     let load = Load::on(server.url());
     let fleet = fleet(&load);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ghosts = runtime.block_on(Ghosts::connected(&server));
     server.stop().expect("stops");
     let stopped = now_us();
-    let given_up = give_up(&server);
-    let left = STOPPED.saturating_sub(Duration::from_micros(now_us() - stopped));
-    pause(left);
+    runtime.block_on(ghosts.give_up());
+    pause(STOPPED.saturating_sub(Duration::from_micros(now_us() - stopped)));
     server.cont().expect("goes on");
     let back = now_us();
 
     pause(Duration::from_millis(300));
-    let locks = || -> BTreeSet<String> {
-        let keys: Vec<String> = server.query(&["KEYS", "raus:id:*"]).expect("answers");
-        keys.into_iter().collect()
-    };
-    let with_ghosts = locks();
+    let at_first = (locks(&server), members(&server));
     pause(Duration::from_micros(SLOT_TTL_US + SECOND_US));
+    let later = (locks(&server), members(&server));
     let end = now_us();
-    let without = locks();
     let record = finish(fleet);
 
     tell(row, &record, (stopped, end));
     println!(
-        "{row}: {given_up} newcomers gave up; {} locks after the stop, {} after one ttl",
-        with_ghosts.len(),
-        without.len()
+        "{row}: {} slots and {} members on record after the stop",
+        at_first.0.len(),
+        at_first.1
+    );
+    println!(
+        "{row}: {} slots and {} members on record one ttl later",
+        later.0.len(),
+        later.1
     );
     record.check();
     undisturbed(row, &record, stopped, back);
-    let held: BTreeSet<String> = record
+    assert!(20 < at_first.0.len(), "what was asked for is executed late");
+    let holding = record
         .holdings
         .iter()
-        .filter(|holding| end <= holding.to_us + SECOND_US)
+        .filter(|holding| end <= holding.to_us + SECOND_US);
+    let held: BTreeSet<String> = holding
         .map(|holding| format!("raus:id:{}", holding.slot))
         .collect();
-    assert_eq!(without, held, "whoever gave up holds nothing one ttl later");
-    let members: u32 = server
-        .query(&["ZCARD", "red-buckets:fleet:lease"])
-        .expect("answers");
-    assert_eq!(members, 0, "the fleet has left, and no ghost is a member");
+    assert_eq!(later.0, held, "whoever gave up holds nothing one ttl later");
+    assert_eq!(later.1, 8, "and is no member");
 }
 
-/// How many of ten holders and five workers found out that they could not get in.
-fn give_up(server: &RedisServer) -> usize {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let holders = join_all((0..10).map(|_| async {
-            // A connection of its own for each, as ten processes have.
+fn locks(server: &RedisServer) -> BTreeSet<String> {
+    let keys: Vec<String> = server.query(&["KEYS", "raus:id:*"]).expect("answers");
+    keys.into_iter().collect()
+}
+
+fn members(server: &RedisServer) -> u32 {
+    server
+        .query(&["ZCARD", "red-buckets:{fleet}:lease"])
+        .expect("answers")
+}
+
+/// Ten who want slots and five who want buckets, each connected as a process of its own.
+struct Ghosts {
+    raus: Vec<Raus>,
+    groups: Vec<Redbuckets>,
+}
+
+impl Ghosts {
+    async fn connected(server: &RedisServer) -> Self {
+        let here = tokio::runtime::Handle::current;
+        let raus = (0..10).map(|_| {
             let raus = Raus::builder(&server.url(), 0..=1_023)
                 .ttl(Duration::from_micros(SLOT_TTL_US))
-                .placement(::raus::Placement::Runtime(tokio::runtime::Handle::current()))
-                .build()
-                .expect("valid");
+                .placement(::raus::Placement::Runtime(here()));
+            raus.build().expect("valid")
+        });
+        let groups = (0..5).map(|_| {
+            let group = Redbuckets::builder(&server.url(), "fleet")
+                .buckets(1_024)
+                .ttl(Duration::from_micros(BUCKET_TTL_US))
+                .placement(redbuckets::Placement::Runtime(here()));
+            group.build().expect("valid")
+        });
+        let ghosts = Self {
+            raus: raus.collect(),
+            groups: groups.collect(),
+        };
+        // Connections that exist carry what is asked while the server stands still.
+        for raus in &ghosts.raus {
+            let (first, second) = (raus.acquire().await, raus.acquire().await);
+            for machine_id in [first, second] {
+                machine_id
+                    .expect("free")
+                    .release()
+                    .await
+                    .expect("given back");
+            }
+        }
+        for group in &ghosts.groups {
+            group
+                .join()
+                .await
+                .expect("joins")
+                .leave()
+                .await
+                .expect("leaves");
+        }
+        ghosts
+    }
+
+    async fn give_up(self) {
+        let holders = self.raus.iter().map(async |raus| {
             let outcome = raus.acquire().await;
             assert!(
                 matches!(outcome, Err(AcquireError::Store(_))),
                 "{outcome:?}"
             );
-        }));
-        let workers = join_all((0..5).map(|_| async {
-            let group = Redbuckets::builder(&server.url(), "fleet")
-                .buckets(1_024)
-                .ttl(Duration::from_micros(BUCKET_TTL_US))
-                .placement(redbuckets::Placement::Runtime(
-                    tokio::runtime::Handle::current(),
-                ))
-                .build()
-                .expect("valid");
+        });
+        let workers = self.groups.iter().map(async |group| {
             group.join().await.expect_err("the server stands still");
-        }));
-        let (holders, workers) = futures_util::future::join(holders, workers).await;
-        holders.len() + workers.len()
-    })
+        });
+        futures_util::future::join(join_all(holders), join_all(workers)).await;
+    }
 }

@@ -43,6 +43,17 @@ pub struct Event {
     pub detail: String,
 }
 
+impl Event {
+    /// What it says of a bucket: the first two numbers of the detail.
+    fn bucket_and_epoch(&self) -> Option<(u64, u64)> {
+        let mut numbers = self
+            .detail
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|digits| digits.parse().ok());
+        Some((numbers.next()?, numbers.next()?))
+    }
+}
+
 /// How much was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
@@ -90,20 +101,32 @@ impl Record {
         buckets::violations(&self.visits)
     }
 
-    /// For how long two workers believed to own one bucket, at most; zero where that never was.
+    /// For how long two workers were told that one bucket is theirs, by the events that began and ended it; of those
+    /// whose ownership ended with a loss. Zero where that never was.
     #[must_use]
     pub fn longest_bucket_overlap(&self) -> Duration {
-        let mut by_bucket: BTreeMap<u32, Vec<&Visit>> = BTreeMap::new();
-        for visit in &self.visits {
-            by_bucket.entry(visit.bucket).or_default().push(visit);
+        let mut granted: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+        for event in self.events.iter().filter(|event| event.kind == "granted") {
+            granted.extend(event.bucket_and_epoch().map(|key| (key, event.at_us)));
         }
+        let lost = self.events.iter().filter(|event| event.kind == "lost");
+        let overlaps = lost.filter_map(|event| {
+            let (bucket, epoch) = event.bucket_and_epoch()?;
+            let mut later = granted.range((bucket, epoch + 1)..=(bucket, u64::MAX));
+            Some(event.at_us.saturating_sub(*later.next()?.1))
+        });
+        Duration::from_micros(overlaps.max().unwrap_or(0))
+    }
+
+    /// For how long two holders believed to hold one slot, at most; zero where that never was.
+    #[must_use]
+    pub fn longest_slot_overlap(&self) -> Duration {
         let mut longest = 0;
-        for visits in by_bucket.values() {
-            for (index, first) in visits.iter().enumerate() {
-                for second in &visits[index + 1..] {
+        for (index, first) in self.holdings.iter().enumerate() {
+            for second in &self.holdings[index + 1..] {
+                if first.slot == second.slot {
                     let from = first.from_us.max(second.from_us);
-                    let both = first.to_us.min(second.to_us).saturating_sub(from);
-                    longest = longest.max(if first.who == second.who { 0 } else { both });
+                    longest = longest.max(first.to_us.min(second.to_us).saturating_sub(from));
                 }
             }
         }

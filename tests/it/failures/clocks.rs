@@ -3,7 +3,9 @@
 //! Leases count by the server's clock, holders by their own. A server that is suddenly ahead takes leases for over that
 //! are not.
 
+use ::raus::{Event, Raus};
 use coord_tests::{clock::FakeClock, fleet::Job};
+use snowflake::{Generator, MintError};
 
 use super::*;
 
@@ -167,4 +169,37 @@ fn a_tolerated_step_beyond_the_ttl_is_detected_at_the_next_heartbeat() {
     let granted = |kind| stepped.record.events_of(kind, stepped.span()).count();
     let granted = granted("acquired") + granted("reacquired");
     assert_eq!(lost, granted, "whoever lost a slot to another is told");
+}
+
+/// Where the clocks contradict each other, the horizon follows what is minted, so who mints nothing comes to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_holder_stops_at_its_horizon_while_the_servers_clock_is_behind() {
+    const TTL: Duration = Duration::from_secs(2);
+    let clock = FakeClock::new().expect("libfaketime is there");
+    let server = RedisServer::builder()
+        .clock(&clock)
+        .start()
+        .expect("starts");
+    let raus = Raus::builder(&server.url(), 0..=9)
+        .ttl(TTL)
+        .heartbeat(TTL / 10)
+        .discovery(Duration::ZERO)
+        .build()
+        .expect("valid");
+    let machine_id = raus.acquire().await.expect("free");
+    let mut events = machine_id.events();
+    let generator = Generator::from_raus(machine_id).expect("fits");
+    generator.next().await.expect("mints");
+    clock.set_offset_ms(-HOUR_MS).expect("is set");
+    tokio::time::sleep(TTL * 2).await;
+    let outcome = generator.try_next();
+    assert!(
+        matches!(outcome, Err(MintError::HorizonReached { .. })),
+        "{outcome:?}"
+    );
+    let said = events.next().await.expect("something is said");
+    assert!(matches!(said, Event::ClockSkewed { .. }), "{said:?}");
+    clock.set_offset_ms(0).expect("is set");
+    let again = generator.next_within(PATIENCE).await;
+    again.expect("mints again once the clocks agree");
 }

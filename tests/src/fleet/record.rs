@@ -311,3 +311,122 @@ impl Record {
             .collect();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(lines: Vec<(Role, &str, Line)>) -> Record {
+        let mut record = Record::default();
+        for (role, process, line) in lines {
+            record.take(role, process, line);
+        }
+        record.complete();
+        record
+    }
+
+    fn ids(at: u64, ids: &[u64]) -> Line {
+        let ids = ids.to_vec();
+        Line::Ids { at, who: 0, ids }
+    }
+
+    fn held(fence: u64, from: u64, to: u64) -> Line {
+        Line::Held {
+            who: 0,
+            slot: 3,
+            fence,
+            from,
+            to,
+        }
+    }
+
+    fn visit(epoch: u64, from: u64, to: u64) -> Line {
+        Line::Visits {
+            who: 0,
+            visits: vec![[7, epoch, from, to]],
+        }
+    }
+
+    #[test]
+    fn spans_of_one_grant_are_one_and_grants_that_follow_each_other_are_fine() {
+        let record = record(vec![
+            (Role::Holders, "a", ids(5, &[1, 2])),
+            (Role::Holders, "b", ids(6, &[3])),
+            (Role::Holders, "a", held(1, 0, 10)),
+            (Role::Holders, "a", held(1, 0, 20)),
+            (Role::Holders, "b", held(2, 20, 30)),
+            (Role::Workers, "w", visit(1, 0, 10)),
+            (Role::Workers, "w", visit(1, 12, 20)),
+            (Role::Workers, "v", visit(2, 25, 30)),
+        ]);
+        let counts = Counts {
+            ids: 3,
+            holdings: 2,
+            visits: 2,
+        };
+        assert_eq!(record.check(), counts);
+    }
+
+    #[test]
+    #[should_panic(expected = "held twice")]
+    fn a_slot_that_two_hold_at_once_is_found() {
+        let (first, second) = (held(1, 0, 20), held(2, 19, 30));
+        record(vec![
+            (Role::Holders, "a", first),
+            (Role::Holders, "b", second),
+        ])
+        .check();
+    }
+
+    #[test]
+    #[should_panic(expected = "both at once")]
+    fn a_bucket_that_two_work_in_at_once_is_found() {
+        let (first, second) = (visit(1, 0, 20), visit(2, 19, 30));
+        record(vec![
+            (Role::Workers, "a", first),
+            (Role::Workers, "b", second),
+        ])
+        .check();
+    }
+
+    #[test]
+    #[should_panic(expected = "duplicate")]
+    fn an_id_of_two_holders_is_found() {
+        record(vec![
+            (Role::Holders, "a", ids(1, &[1, 2])),
+            (Role::Holders, "b", ids(2, &[2])),
+        ])
+        .check();
+    }
+
+    #[test]
+    fn silence_and_recovery_are_measured_from_the_fault() {
+        let beat = |at| Line::Beat { at, who: 0 };
+        let record = record(vec![
+            (Role::Holders, "a", ids(10, &[1])),
+            (Role::Holders, "a", ids(40, &[2])),
+            (Role::Holders, "a", beat(15)),
+            (Role::Holders, "a", beat(35)),
+        ]);
+        let micros = Duration::from_micros;
+        assert_eq!(record.longest_silence((10, 50), |_| true), micros(30));
+        assert_eq!(record.recovered_after(20, |_| true), micros(15));
+        assert_eq!(record.last_minted("a.0", (0, 40)), Some(10));
+    }
+
+    #[test]
+    fn an_overlap_of_buckets_is_measured_by_the_events_of_loss_and_grant() {
+        let event = |at, kind: &str, epoch| Line::Event {
+            at,
+            who: 0,
+            kind: kind.to_owned(),
+            detail: format!(" {{ bucket: 7, epoch: {epoch} }}"),
+        };
+        let record = record(vec![
+            (Role::Workers, "a", event(1, "granted", 4)),
+            (Role::Workers, "b", event(10, "granted", 6)),
+            (Role::Workers, "a", event(25, "lost", 4)),
+        ]);
+        assert_eq!(record.longest_bucket_overlap(), Duration::from_micros(15));
+    }
+}

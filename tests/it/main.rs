@@ -6,6 +6,7 @@ mod buckets_simulation;
 mod connections;
 mod coordctl;
 mod differential;
+mod failures;
 mod harness;
 mod minting;
 mod raus;

@@ -212,6 +212,17 @@ impl Running {
         self.output().newest.iter().cloned().collect()
     }
 
+    /// The newest line that `wanted` accepts.
+    #[must_use]
+    pub fn last_line(&self, wanted: impl Fn(&str) -> bool) -> Option<Line> {
+        let output = self.output();
+        let newest_first = output.newest.iter().rev();
+        newest_first
+            .into_iter()
+            .find(|line| wanted(&line.text))
+            .cloned()
+    }
+
     /// Waits until it has printed `count` lines in all.
     ///
     /// # Errors

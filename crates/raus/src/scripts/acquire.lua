@@ -90,7 +90,10 @@ if label ~= '' then
     end
   end
 end
+-- Whose lease ended first, before all others what was given back or never granted: where the server's clock was set
+-- forward, the leases that ended last have holders that do not know of it yet.
 local function search(only_spare)
+  local best
   for _, i in ipairs(free) do
     local record = record_of(i)
     if record.till > now then
@@ -98,9 +101,11 @@ local function search(only_spare)
     elseif not lenient and record.horizon > now + skew then
       ahead = ahead + 1
     elseif record.till == 0 or not only_spare then
-      return i
+      if record.till == 0 then return i end
+      if not best or record.till < record_of(best).till then best = i end
     end
   end
+  return best
 end
 chosen = chosen or search(false)
 if not chosen then return { 'taken', held, ahead } end

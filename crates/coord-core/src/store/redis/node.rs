@@ -161,7 +161,9 @@ impl Node {
     ) -> Result<Subscription, StoreError> {
         let config = self.has_server_name.then(|| self.config.clone());
         let subscribing = subscription::subscribe(&self.client, config, &self.address, channel);
-        self.bounded("subscribe", within, subscribing).await
+        // A connection of its own is made first, which takes a slow network several round trips.
+        self.bounded("subscribe", Dial::CONNECT_TIMEOUT + within, subscribing)
+            .await
     }
 
     /// Another text after a connection was replaced, and perhaps the server behind it.

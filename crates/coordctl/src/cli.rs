@@ -135,6 +135,9 @@ pub(crate) struct LeaseOptions {
     /// the host's name.
     #[arg(long)]
     pub(crate) label: Option<String>,
+    /// Use a server even if it may evict what is known of leases (maxmemory-policy allkeys-*).
+    #[arg(long)]
+    pub(crate) allow_eviction: bool,
 }
 
 /// Which machine IDs.

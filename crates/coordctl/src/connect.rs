@@ -42,6 +42,7 @@ pub(crate) fn lessor(
         .ttl(options.ttl)
         .heartbeat(options.heartbeat)
         .discovery(options.discovery)
+        .allow_eviction(options.allow_eviction)
         .release_timeout(RELEASE_TIMEOUT)
         .label(label))
 }

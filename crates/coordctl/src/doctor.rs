@@ -4,30 +4,23 @@ mod latency;
 
 use std::{process::ExitCode, time::Duration};
 
-use coord_core::{
-    advice::{self, Advice},
-    heartbeat::Heartbeat,
-    store::ServerInfo,
-};
-use raus::inspect::History;
+use raus::{Advice, Report, inspect::History};
 use serde_json::{Value, json};
 
 pub(crate) use self::latency::{Latency, Sample, ping};
 use crate::{
     cli::{DoctorOptions, Global},
+    connect,
     failure::Failure,
     id::list::{self, Namespace, Reader},
     output, time,
 };
 
 pub(crate) async fn run(global: &Global, options: &DoctorOptions) -> Result<ExitCode, Failure> {
-    let reader = Reader::new(global, &(0..=1_023))?;
+    let raus = connect::namespace(global, &(0..=1_023))?;
+    let reader = Reader::of(&raus)?;
     let namespace = reader.read().await?;
-    let info = reader
-        .inspector()
-        .store()
-        .describe(DESCRIBE_TIMEOUT)
-        .await?;
+    let report = raus.describe().await?;
     let mut samples = Vec::new();
     for _ in 0..options.pings {
         samples.push(ping(reader.inspector()).await?);
@@ -35,7 +28,7 @@ pub(crate) async fn run(global: &Global, options: &DoctorOptions) -> Result<Exit
     let examined = Examined {
         latency: Latency::of(&samples),
         namespace,
-        info,
+        report,
     };
     let advice = examined.advice();
     if global.json {
@@ -48,17 +41,18 @@ pub(crate) async fn run(global: &Global, options: &DoctorOptions) -> Result<Exit
 
 struct Examined {
     namespace: Namespace,
-    info: ServerInfo,
+    report: Report,
     latency: Latency,
 }
 
 impl Examined {
     /// What to change.
     fn advice(&self) -> Vec<String> {
-        let of_server = advice::advise(&self.info).into_iter();
+        // The clocks are compared below, by many round trips.
+        let of_server = self.report.warnings();
         let mut advice: Vec<String> = of_server
-            .filter(|advice| !matches!(advice, Advice::Unchecked { .. }))
-            .map(|advice| advice.to_string())
+            .filter(|advice| !matches!(advice, Advice::ClockSkew { .. }))
+            .map(Advice::to_string)
             .collect();
         if let History::Suspect { left } = self.namespace.read.history {
             advice.push(format!(
@@ -71,8 +65,21 @@ impl Examined {
         advice
     }
 
+    /// What is good to know.
+    fn notes(&self) -> Vec<String> {
+        let all = self.report.advice.iter();
+        let notes =
+            all.filter(|advice| !advice.is_warning() && !matches!(advice, Advice::Unchecked(_)));
+        notes.map(Advice::to_string).collect()
+    }
+
+    fn unchecked(&self) -> Vec<String> {
+        let unchecked = self.report.unchecked().iter();
+        unchecked.map(ToString::to_string).collect()
+    }
+
     fn print(&self, advice: &[String]) -> Result<(), Failure> {
-        let info = &self.info;
+        let info = &self.report.server;
         let latency = &self.latency;
         let us = |span: Duration| format!("{:.2} ms", span.as_secs_f64() * 1e3);
         output::line(&format!(
@@ -100,8 +107,11 @@ impl Examined {
             us(latency.min / 2)
         ))?;
         output::line(&format!("leases     {}", self.namespace.headline()))?;
-        for what in &info.unchecked {
-            output::line(&format!("unchecked  {}", output::plain(what)))?;
+        for what in self.unchecked() {
+            output::line(&format!("unchecked  {}", output::plain(&what)))?;
+        }
+        for note in self.notes() {
+            output::line(&format!("note       {}", output::plain(&note)))?;
         }
         for advice in advice {
             let mark = output::styled(output::WARN, "change");
@@ -114,7 +124,7 @@ impl Examined {
     }
 
     fn json(&self, advice: &[String]) -> Value {
-        let info = &self.info;
+        let info = &self.report.server;
         json!({
             "server": {
                 "product": info.product,
@@ -134,9 +144,8 @@ impl Examined {
                 "recorded": self.namespace.read.recorded,
             },
             "advice": advice,
-            "unchecked": info.unchecked,
+            "notes": self.notes(),
+            "unchecked": self.unchecked(),
         })
     }
 }
-
-const DESCRIBE_TIMEOUT: Duration = Heartbeat::RESPONSE_TIMEOUT.saturating_mul(4);

@@ -94,10 +94,19 @@ impl From<AcquireError> for Failure {
     fn from(error: AcquireError) -> Self {
         match &error {
             AcquireError::Store(cause) => Self::of_store(cause, &error),
-            AcquireError::WrongType { .. } | AcquireError::Heartbeat(_) => {
-                Self::Failed(causes(&error))
-            }
+            AcquireError::WrongType { .. }
+            | AcquireError::Evicting(_)
+            | AcquireError::Heartbeat(_) => Self::Failed(causes(&error)),
             _ => Self::Unavailable(causes(&error)),
+        }
+    }
+}
+
+impl From<raus::DescribeError> for Failure {
+    fn from(error: raus::DescribeError) -> Self {
+        match &error {
+            raus::DescribeError::Store(cause) => Self::of_store(cause, &error),
+            _ => Self::Failed(causes(&error)),
         }
     }
 }

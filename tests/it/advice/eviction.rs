@@ -18,7 +18,7 @@ async fn a_server_that_evicts_everything_is_refused_before_anything_is_granted()
     let server = started(evicting("allkeys-lru"));
     let expected = format!(
         "{} has a memory limit and maxmemory-policy allkeys-lru, which may evict what is known of leases; set noeviction, \
-         give leases a server of their own, or accept the danger with allow_eviction(true)",
+         give leases a server of their own, or accept the danger by the option allow_eviction",
         server.addr()
     );
     let raus = machine_ids(&server.url()).build().expect("valid");

@@ -9,6 +9,7 @@ use std::{
 use coord_tests::{
     process::Process,
     program::{Program, Running},
+    server::RedisServer,
     wait,
 };
 use nix::{
@@ -41,6 +42,21 @@ fn the_program_learns_its_machine_id_and_its_code_is_passed_on() {
     let options = ["--url", &url, "--range", "3", "--env", "WORKER"];
     let outcome = finish(&mut exec(&server, &options, script));
     assert_eq!(outcome.stdout, "3/orders/\n", "{outcome:?}");
+}
+
+#[test]
+fn nothing_runs_on_a_server_that_evicts_unless_that_is_accepted() {
+    let server = RedisServer::builder()
+        .config_line("maxmemory 50mb")
+        .config_line("maxmemory-policy allkeys-lru")
+        .start()
+        .expect("it starts");
+    let outcome = finish(&mut exec(&server, &[], TALK));
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(outcome.stderr.contains("allow_eviction"), "{outcome:?}");
+    assert!(outcome.stdout.is_empty(), "{outcome:?}");
+    let outcome = finish(&mut exec(&server, &["--allow-eviction"], TALK));
+    assert_eq!(outcome.code, Some(42), "{outcome:?}");
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Terms {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{server} has a memory limit and maxmemory-policy {policy}, which may evict what is known of leases; set noeviction, \
-     give leases a server of their own, or accept the danger with allow_eviction(true)"
+     give leases a server of their own, or accept the danger by the option allow_eviction"
 )]
 #[non_exhaustive]
 pub struct EvictingServer {

@@ -115,7 +115,7 @@ fn only_a_server_that_evicts_everything_is_refused_and_only_where_that_is_not_al
     assert_eq!(
         error.to_string(),
         "10.0.0.1:6379 has a memory limit and maxmemory-policy allkeys-lru, which may evict what is known of leases; set \
-         noeviction, give leases a server of their own, or accept the danger with allow_eviction(true)"
+         noeviction, give leases a server of their own, or accept the danger by the option allow_eviction"
     );
 }
 

@@ -8,6 +8,7 @@ pub mod buckets;
 pub mod clock;
 pub mod cluster;
 mod examples;
+pub mod fleet;
 pub mod gate;
 pub mod history;
 pub mod ids;

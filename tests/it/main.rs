@@ -5,6 +5,7 @@ mod buckets;
 mod buckets_simulation;
 mod connections;
 mod coordctl;
+mod deployments;
 mod differential;
 mod failures;
 mod harness;

@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod gate;
 pub mod history;
 pub mod ids;
+pub mod mixed_fleet;
 pub mod port;
 pub mod process;
 pub mod program;

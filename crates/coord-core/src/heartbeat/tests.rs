@@ -53,7 +53,11 @@ impl Store for SlowReplicas {
         Box::pin(async { unused })
     }
 
-    fn describe(&self, _within: Duration) -> BoxFuture<'_, Result<ServerInfo, StoreError>> {
+    fn describe<'a>(
+        &'a self,
+        _key: &'a str,
+        _within: Duration,
+    ) -> BoxFuture<'a, Result<ServerInfo, StoreError>> {
         Box::pin(async { Ok(ServerInfo::default()) })
     }
 }

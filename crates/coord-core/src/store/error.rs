@@ -116,6 +116,19 @@ impl StoreError {
         }
     }
 
+    /// The message with those of all causes, for a place that keeps no source.
+    #[cfg(any(feature = "cluster", feature = "sentinel"))]
+    pub(crate) fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = StdError::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+
     /// Whether the operation may have been executed although no answer came.
     #[must_use]
     pub const fn is_ambiguous(&self) -> bool {

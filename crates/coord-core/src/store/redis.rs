@@ -32,7 +32,7 @@ pub(crate) use self::cluster::hash_slot;
 pub use self::custom::Connection;
 use self::{
     dial::{Dial, Place},
-    node::Node,
+    node::{Node, Patience},
 };
 use super::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription};
 use crate::{
@@ -130,7 +130,7 @@ impl Store for RedisStore {
         Box::pin(async move {
             let commands: Vec<&Command> = commands.iter().collect();
             self.node
-                .pipeline(&commands, false, Dial::CONNECT_TIMEOUT, within)
+                .pipeline(&commands, false, Patience::Answer(within))
                 .await
         })
     }
@@ -141,7 +141,8 @@ impl Store for RedisStore {
         replicas: u32,
         within: Duration,
     ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
-        Box::pin(self.node.confirm(write, replicas, within))
+        let patience = Patience::Answer(within);
+        Box::pin(self.node.confirm(write, replicas, patience))
     }
 
     fn subscribe<'a>(

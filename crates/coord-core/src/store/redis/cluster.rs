@@ -6,6 +6,7 @@
 //! a master that was stopped and resumed believes for a while that it still is one. Replicas are never read.
 
 mod hash_slot;
+mod look;
 mod topology;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::time::Instant;
 
 pub(crate) use self::hash_slot::hash_slot;
 use self::topology::{Redirection, Topology};
@@ -23,7 +24,7 @@ use super::{
     describe,
     dial::{Dial, Place},
     exchange::Outcome,
-    node::Node,
+    node::{Node, Patience},
 };
 use crate::{
     endpoint::Address,
@@ -39,11 +40,12 @@ pub(super) struct ClusterStore {
     looking: tokio::sync::Mutex<()>,
 }
 
+#[derive(Default)]
 struct State {
     topology: Topology,
-    /// Counts looks at the topology, so that one that began after a failure is told from an older one.
+    /// Counts looks at the topology; so that those who waited for one know that it is over.
     looks: u64,
-    /// Why the last look found nothing.
+    /// Why the last look found nobody.
     failure: Option<StoreError>,
     nodes: HashMap<Address, Arc<Node>>,
 }
@@ -54,22 +56,30 @@ impl fmt::Debug for ClusterStore {
     }
 }
 
-/// What stands between a command and its answer.
+/// What stands between a command and its answer. Where a pipeline meets several, the last of this order is dealt with
+/// first: others may be served where a redirection leads, and nobody is by waiting.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Obstacle {
-    /// The topology has to be looked at first.
-    Unknown,
-    /// Another node serves the slot, for good (`MOVED`) or for this once (`ASK`).
-    Elsewhere(Redirection),
     /// The slot is being moved (`TRYAGAIN`).
     Moving,
+    /// The topology has to be looked at first.
+    Unknown,
+    /// Another node serves the slot, for this once (`ASK`) or for good (`MOVED`).
+    Elsewhere(Redirection),
+}
+
+/// How far the commands of one slot have got.
+struct Progress {
+    /// Where to go instead of to the master, once.
+    asked: Option<Address>,
+    redirections: u32,
+    pause: Duration,
 }
 
 impl ClusterStore {
-    /// How long a look at the topology waits for the nodes asked.
-    const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
-    /// How many nodes are asked at a time.
-    const ASKED: usize = 8;
-    const MAX_REDIRECTIONS: u32 = 8;
+    /// So many are followed at once, as a slot under way needs two or three; nodes that send clients round in circles
+    /// are given time to agree.
+    const PROMPT_REDIRECTIONS: u32 = 4;
     const FIRST_PAUSE: Duration = Duration::from_millis(5);
     const MAX_PAUSE: Duration = Duration::from_millis(50);
 
@@ -78,12 +88,7 @@ impl ClusterStore {
             name,
             seeds,
             dial,
-            state: Mutex::new(State {
-                topology: Topology::default(),
-                looks: 0,
-                failure: None,
-                nodes: HashMap::new(),
-            }),
+            state: Mutex::default(),
             looking: tokio::sync::Mutex::new(()),
         }
     }
@@ -112,11 +117,7 @@ impl ClusterStore {
                 outcomes[index] = Some(outcome);
             }
         }
-        let missing = |index: usize| StoreError::unexpected(commands[index].name(), &Reply::Nil);
-        let outcomes = outcomes.into_iter().enumerate();
-        outcomes
-            .map(|(index, outcome)| outcome.unwrap_or_else(|| Err(missing(index))))
-            .collect()
+        answered(outcomes, commands.iter())
     }
 
     /// Runs commands of one slot. Those that were surely not executed, because they came to the wrong node, are sent
@@ -129,96 +130,110 @@ impl ClusterStore {
     ) -> Vec<Outcome> {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; commands.len()];
         let mut pending: Vec<usize> = (0..commands.len()).collect();
-        let mut asked: Option<Address> = None;
-        let mut pause = Self::FIRST_PAUSE;
-        for attempt in 0.. {
+        let mut progress = Progress {
+            asked: None,
+            redirections: 0,
+            pause: Self::FIRST_PAUSE,
+        };
+        loop {
             let group: Vec<&Command> = pending.iter().map(|&index| commands[index]).collect();
-            let answers = match self.node_for(slot, asked.as_ref(), deadline).await {
-                Ok(node) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let answers = node.pipeline(&group, asked.is_some(), left, left).await;
-                    self.note_failures(&node, &answers);
-                    answers
-                }
-                Err(error) => vec![Err(error); group.len()],
-            };
+            let asked = progress.asked.take();
+            let answers = self.attempt(slot, asked, &group, deadline).await;
             let mut obstacle = None;
             let mut again = Vec::new();
             for (index, answer) in pending.into_iter().zip(answers) {
                 if let Some(found) = obstacle_in(&answer) {
                     again.push(index);
-                    obstacle = Some(found);
+                    obstacle = obstacle.max(Some(found));
                 }
                 outcomes[index] = Some(answer);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Some(obstacle) = obstacle.filter(|_| !left.is_zero()) else {
+            let Some(obstacle) = obstacle else { break };
+            self.overcome(obstacle, &mut progress, deadline).await;
+            if deadline <= Instant::now() {
                 break;
-            };
-            asked = None;
-            match obstacle {
-                Obstacle::Elsewhere(_) | Obstacle::Unknown if attempt >= Self::MAX_REDIRECTIONS => {
-                    break;
-                }
-                Obstacle::Elsewhere(Redirection {
-                    slot,
-                    address,
-                    for_good,
-                }) => {
-                    if for_good {
-                        self.state().topology.moved(slot, address);
-                    } else {
-                        asked = Some(address);
-                    }
-                }
-                Obstacle::Unknown => self.look().await,
-                Obstacle::Moving => {
-                    tokio::time::sleep(pause.min(left)).await;
-                    pause = (pause * 2).min(Self::MAX_PAUSE);
-                }
             }
             pending = again;
         }
-        let outcomes = outcomes.into_iter().zip(commands);
-        outcomes
-            .map(|(outcome, command)| {
-                outcome.unwrap_or_else(|| Err(StoreError::unexpected(command.name(), &Reply::Nil)))
-            })
-            .collect()
+        answered(outcomes, commands.iter().copied())
     }
 
-    /// The node to talk to.
+    async fn attempt(
+        &self,
+        slot: Option<u16>,
+        asked: Option<Address>,
+        commands: &[&Command],
+        deadline: Instant,
+    ) -> Vec<Outcome> {
+        let asking = asked.is_some();
+        let node = match asked {
+            Some(address) => self.node(&address),
+            None => self.node_for(slot, deadline).await,
+        };
+        match node {
+            Ok(node) => {
+                let patience = Patience::Whole(left(deadline));
+                let answers = node.pipeline(commands, asking, patience).await;
+                self.note_failures(&node, &answers);
+                answers
+            }
+            Err(error) => vec![Err(error); commands.len()],
+        }
+    }
+
+    async fn overcome(&self, obstacle: Obstacle, progress: &mut Progress, deadline: Instant) {
+        let waits = match obstacle {
+            Obstacle::Moving => true,
+            Obstacle::Unknown => {
+                // What it found, or did not, is known to the next attempt.
+                let _ = self.look(deadline).await;
+                progress.redirections += 1;
+                Self::PROMPT_REDIRECTIONS < progress.redirections
+            }
+            Obstacle::Elsewhere(redirection) => {
+                if redirection.for_good {
+                    let mut state = self.state();
+                    state.topology.moved(redirection.slot, redirection.address);
+                } else {
+                    progress.asked = Some(redirection.address);
+                }
+                progress.redirections += 1;
+                Self::PROMPT_REDIRECTIONS < progress.redirections
+            }
+        };
+        if waits {
+            tokio::time::sleep(progress.pause.min(left(deadline))).await;
+            progress.pause = (progress.pause * 2).min(Self::MAX_PAUSE);
+        }
+    }
+
+    /// The node that serves `slot`, or any master where there is none.
     async fn node_for(
         &self,
         slot: Option<u16>,
-        asked: Option<&Address>,
         deadline: Instant,
     ) -> Result<Arc<Node>, StoreError> {
-        if let Some(address) = asked {
-            return self.node(address);
-        }
         if let Some(address) = self.master_of(slot) {
             return self.node(&address);
         }
-        let _ = tokio::time::timeout_at(deadline, self.look()).await;
+        self.look(deadline).await?;
         match self.master_of(slot) {
             Some(address) => self.node(&address),
-            None => Err(self.unserved(slot)),
+            None => Err(StoreError::Unavailable {
+                operation: "find node",
+                address: self.name.clone(),
+                code: "CLUSTERDOWN".to_owned(),
+                detail: slot.map_or_else(
+                    || "no node that answers serves any hash slot".to_owned(),
+                    |slot| {
+                        format!(
+                            "no master serves hash slot {slot}; it comes back when a replica is promoted or its \
+                             master is started"
+                        )
+                    },
+                ),
+            }),
         }
-    }
-
-    /// Why nobody serves `slot`: what a node said, which may have to do with us alone, or that none can be reached.
-    fn unserved(&self, slot: Option<u16>) -> StoreError {
-        let failure = self.state().failure.clone();
-        failure.unwrap_or_else(|| StoreError::Unavailable {
-            operation: "route",
-            address: self.name.clone(),
-            code: "CLUSTERDOWN".to_owned(),
-            detail: slot.map_or_else(
-                || "no node of the cluster could be reached".to_owned(),
-                |slot| format!("no reachable node serves hash slot {slot}"),
-            ),
-        })
     }
 
     fn master_of(&self, slot: Option<u16>) -> Option<Address> {
@@ -266,84 +281,27 @@ impl ClusterStore {
         }
     }
 
-    /// Asks the nodes who serves what. Those who come while somebody looks wait for that look.
-    async fn look(&self) {
-        let before = self.state().looks;
-        let _looking = self.looking.lock().await;
-        if self.state().looks != before {
-            return;
-        }
-        let mut candidates = self.state().topology.addresses();
-        candidates.extend(self.seeds.iter().cloned());
-        candidates.dedup();
-        let mut topology = Topology::default();
-        let mut failure = None;
-        for asked in candidates.chunks(Self::ASKED) {
-            (topology, failure) = self.ask(asked).await;
-            if !topology.is_empty() {
-                break;
-            }
-        }
-        let mut state = self.state();
-        state.looks += 1;
-        state.failure = failure.filter(|_| topology.is_empty());
-        if topology.is_empty() {
-            tracing::debug!(cluster = %self.name, "no node of the cluster answered");
-            return;
-        }
-        let known = topology.addresses();
-        state.nodes.retain(|address, _| known.contains(address));
-        state.topology = topology;
-    }
-
-    /// Asks these nodes at once, until most have answered or the time is over. Says also what one of them failed with.
-    async fn ask(&self, addresses: &[Address]) -> (Topology, Option<StoreError>) {
-        let mut asking = JoinSet::new();
-        for address in addresses {
-            let Ok(node) = self.node(address) else {
-                continue;
-            };
-            let address = address.clone();
-            asking.spawn(async move {
-                let command = redis::cmd("CLUSTER").arg("NODES").to_owned();
-                let answer = node.ask("topology", &command, Self::LOOK_TIMEOUT).await;
-                (address, answer)
-            });
-        }
-        let enough = addresses.len() / 2 + 1;
-        let deadline = Instant::now() + Self::LOOK_TIMEOUT;
-        let mut topology = Topology::default();
-        let mut failure: Option<StoreError> = None;
-        let mut answered = 0;
-        while answered < enough
-            && let Ok(Some(joined)) = tokio::time::timeout_at(deadline, asking.join_next()).await
-        {
-            match joined {
-                Ok((address, Ok(value))) => {
-                    answered += 1;
-                    topology.merge(&address, &text_of(value));
-                }
-                Ok((address, Err(error))) => {
-                    tracing::debug!(cluster = %self.name, %address, %error, "a node did not say who serves what");
-                    // What does not pass by itself says more than what does.
-                    failure = failure
-                        .filter(|known| !known.is_transient())
-                        .or(Some(error));
-                }
-                Err(_panicked) => {}
-            }
-        }
-        (topology, failure)
-    }
-
     /// Every change under this lock is complete before anything can panic, so a poisoned one is still good.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn text_of(value: redis::Value) -> String {
-    redis::from_redis_value(value).unwrap_or_default()
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// The outcomes; a command that has none is one that no node has answered.
+fn answered<'a>(
+    outcomes: Vec<Option<Outcome>>,
+    commands: impl Iterator<Item = &'a Command>,
+) -> Vec<Outcome> {
+    let outcomes = outcomes.into_iter().zip(commands);
+    outcomes
+        .map(|(outcome, command)| {
+            outcome.unwrap_or_else(|| Err(StoreError::unexpected(command.name(), &Reply::Nil)))
+        })
+        .collect()
 }
 
 /// The hash slot of a command; none for a publication, which every node passes on.
@@ -384,19 +342,18 @@ impl Store for ClusterStore {
     ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
         Box::pin(async move {
             let deadline = Instant::now() + within;
-            let node = self.node_for(slot_of(write), None, deadline).await?;
+            let node = self.node_for(slot_of(write), deadline).await?;
+            let patience = Patience::Whole(left(deadline));
             // A slot that moved meanwhile is an error like any other: nothing was confirmed.
-            let outcome = node.confirm(write, replicas, within).await;
+            let outcome = node.confirm(write, replicas, patience).await;
             if let Err(error) = &outcome {
-                if let Some(Obstacle::Elsewhere(Redirection {
-                    slot,
-                    address,
-                    for_good: true,
-                })) = obstacle_in(&Err(error.clone()))
+                let failed = [Err(error.clone())];
+                if let Some(Obstacle::Elsewhere(found)) = obstacle_in(&failed[0])
+                    && found.for_good
                 {
-                    self.state().topology.moved(slot, address);
+                    self.state().topology.moved(found.slot, found.address);
                 }
-                self.note_failures(&node, &[Err(error.clone())]);
+                self.note_failures(&node, &failed);
             }
             outcome
         })
@@ -408,10 +365,9 @@ impl Store for ClusterStore {
         within: Duration,
     ) -> BoxFuture<'a, Result<Subscription, StoreError>> {
         Box::pin(async move {
-            let node = self
-                .node_for(Some(hash_slot(channel)), None, Instant::now() + within)
-                .await?;
-            let outcome = node.subscribe(channel, within).await;
+            let deadline = Instant::now() + within;
+            let node = self.node_for(Some(hash_slot(channel)), deadline).await?;
+            let outcome = node.subscribe(channel, left(deadline)).await;
             if let Err(error) = &outcome {
                 self.note_failures(&node, &[Err(error.clone())]);
             }
@@ -426,7 +382,7 @@ impl Store for ClusterStore {
     ) -> BoxFuture<'a, Result<ServerInfo, StoreError>> {
         Box::pin(async move {
             let deadline = Instant::now() + within;
-            let node = self.node_for(Some(hash_slot(key)), None, deadline).await?;
+            let node = self.node_for(Some(hash_slot(key)), deadline).await?;
             let outcome = node
                 .describe(&[describe::SERVER, describe::NODE], within)
                 .await;
@@ -441,5 +397,31 @@ impl Store for ClusterStore {
         let master = self.master_of(Some(hash_slot(key)));
         let node = master.and_then(|address| self.state().nodes.get(&address).cloned());
         Some(node.map(|node| node.route()).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn obstacle(line: &str) -> Option<Obstacle> {
+        let (code, detail) = line.split_once(' ').expect("a code and more");
+        obstacle_in(&Err(StoreError::Unavailable {
+            operation: "renew",
+            address: "node".to_owned(),
+            code: code.to_owned(),
+            detail: detail.to_owned(),
+        }))
+    }
+
+    #[test]
+    fn a_redirection_is_followed_before_anybody_waits() {
+        let moving = obstacle("TRYAGAIN Multiple keys request during rehashing of slot");
+        let nowhere = obstacle("MOVED 7 :0");
+        let once = obstacle("ASK 7 10.0.0.2:7000");
+        let for_good = obstacle("MOVED 7 10.0.0.2:7000");
+        assert_eq!(nowhere, Some(Obstacle::Unknown));
+        assert!(None < moving && moving < nowhere && nowhere < once && once < for_good);
+        assert_eq!(obstacle("CLUSTERDOWN Hash slot not served"), None);
     }
 }

@@ -36,6 +36,13 @@ impl Lane {
     pub(super) fn connection(&self) -> MultiplexedConnection {
         self.connection.clone()
     }
+
+    /// Those who still use it may go on; nobody else gets it.
+    fn leave_pool(&self) {
+        if let Some(guard) = lock(&self.guard).take() {
+            drop(deadpool_redis::Connection::take(guard));
+        }
+    }
 }
 
 pub(super) struct Lanes {
@@ -167,8 +174,18 @@ impl Lanes {
                 self.discarded.fetch_add(1, Ordering::Relaxed);
             }
         }
-        if let Some(guard) = lock(&lane.guard).take() {
-            drop(deadpool_redis::Connection::take(guard));
+        lane.leave_pool();
+    }
+
+    /// Takes every open lane out of use.
+    pub(super) fn discard_all(&self) {
+        for open in &self.open {
+            // Bound first: the lock is not held while the connection goes.
+            let lane = lock(open).take();
+            if let Some(lane) = lane {
+                self.discarded.fetch_add(1, Ordering::Relaxed);
+                lane.leave_pool();
+            }
         }
     }
 }

@@ -7,17 +7,72 @@
 
 use std::{error::Error as StdError, fmt, future::Future, sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, ConnectionInfo, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, ConnectionInfo};
+use tokio::time::Instant;
 
 use super::{
     confirm,
     describe::{self, Question},
     dial::{self, Dial, Place},
     exchange::{self, Outcome, exchange},
-    lanes::Lanes,
+    lanes::{Lane, Lanes},
     reply, subscription,
 };
 use crate::store::{Command, Reply, ServerInfo, StoreError, Subscription};
+
+/// How long an operation may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    /// So long for the answer; a connection that has to be made first gets its own connect timeout.
+    Answer(Duration),
+    /// So long for connection and answer together, because another server may have to be tried.
+    #[cfg_attr(
+        not(any(feature = "cluster", feature = "sentinel")),
+        expect(dead_code, reason = "a server that stands alone has no other to try")
+    )]
+    Whole(Duration),
+}
+
+impl Patience {
+    const fn within(self) -> Duration {
+        match self {
+            Self::Answer(within) | Self::Whole(within) => within,
+        }
+    }
+
+    const fn connect(self) -> Duration {
+        match self {
+            Self::Answer(_) => Dial::CONNECT_TIMEOUT,
+            Self::Whole(within) => within,
+        }
+    }
+
+    fn deadline(self, now: Instant) -> Instant {
+        now + self.within()
+    }
+
+    /// What is left for the answer, once there is a connection.
+    fn left(self, deadline: Instant) -> Duration {
+        match self {
+            Self::Answer(within) => within,
+            Self::Whole(_) => deadline.saturating_duration_since(Instant::now()),
+        }
+    }
+}
+
+/// A lane that leaves its lanes with this, unless it is taken out before.
+struct Used<'a> {
+    lanes: &'a Lanes,
+    lane: Option<Lane>,
+}
+
+impl Drop for Used<'_> {
+    fn drop(&mut self) {
+        if let Some(lane) = &self.lane {
+            self.lanes.discard(lane);
+        }
+    }
+}
 
 pub(super) struct Node {
     address: String,
@@ -29,7 +84,8 @@ pub(super) struct Node {
     client: redis::Client,
     lanes: Lanes,
     /// A connection that nothing else uses: WAIT blocks it, and covers what was written before on it.
-    waiting: tokio::sync::Mutex<Option<MultiplexedConnection>>,
+    waiting_lane: Lanes,
+    waiting: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Node {
@@ -71,13 +127,11 @@ impl Node {
         let failed = |source| unconfigured(&address, source);
         let client =
             redis::Client::open(info.clone()).map_err(|error| failed(reply::source(error)))?;
-        let lanes = Lanes::new(
-            info,
-            config.clone(),
-            Self::CONNECTIONS,
-            Dial::CONNECT_TIMEOUT,
-        )
-        .map_err(failed)?;
+        let lanes = |size| {
+            let (info, config) = (info.clone(), config.clone());
+            Lanes::new(info, config, size, Dial::CONNECT_TIMEOUT).map_err(failed)
+        };
+        let (lanes, waiting_lane) = (lanes(Self::CONNECTIONS)?, lanes(1)?);
         Ok(Self {
             address,
             config,
@@ -85,7 +139,8 @@ impl Node {
             has_server_name,
             client,
             lanes,
-            waiting: tokio::sync::Mutex::new(None),
+            waiting_lane,
+            waiting: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -93,22 +148,26 @@ impl Node {
         &self.address
     }
 
-    /// Waits `connect` for a connection and `within` for the answer.
+    /// Sends `commands`, each after ASKING where `asking`.
     pub(super) async fn pipeline(
         &self,
         commands: &[&Command],
         asking: bool,
-        connect: Duration,
-        within: Duration,
+        patience: Patience,
     ) -> Vec<Outcome> {
         let operation = exchange::operation(commands);
-        let lane = match self.lanes.get(operation, &self.address, connect).await {
+        let deadline = patience.deadline(Instant::now());
+        let lane = self
+            .lanes
+            .get(operation, &self.address, patience.connect())
+            .await;
+        let lane = match lane {
             Ok(lane) => lane,
             Err(error) => return vec![Err(error); commands.len()],
         };
         let mut connection = lane.connection();
         let work = exchange(&mut connection, &self.address, commands, asking);
-        match self.bounded(operation, within, work).await {
+        match self.bounded(operation, patience.left(deadline), work).await {
             Ok(outcomes) => {
                 if outcomes.iter().any(reply::condemns_connection) {
                     self.lanes.discard(&lane);
@@ -116,8 +175,10 @@ impl Node {
                 outcomes
             }
             Err(error) => {
-                tracing::debug!(address = %self.address, %error, "connection dropped");
+                tracing::debug!(address = %self.address, %error, "connections dropped");
+                // Whatever silenced this connection has silenced the others too.
                 self.lanes.discard(&lane);
+                self.lanes.discard_all();
                 vec![Err(error); commands.len()]
             }
         }
@@ -128,30 +189,25 @@ impl Node {
         &self,
         write: &Command,
         replicas: u32,
-        within: Duration,
+        patience: Patience,
     ) -> Result<(Reply, u32), StoreError> {
         let operation = write.name();
+        let deadline = patience.deadline(Instant::now());
         let lock = async { Ok(self.waiting.lock().await) };
-        let mut waiting = self.bounded(operation, within, lock).await?;
-        // Taken out while it is used: a dropped or failed attempt leaves none behind, as its replies may still come.
-        let connection = match waiting.take() {
-            Some(connection) => connection,
-            None => self.connect(operation).await?,
+        let _alone = self.bounded(operation, patience.within(), lock).await?;
+        let lanes = &self.waiting_lane;
+        let lane = lanes
+            .get(operation, &self.address, patience.connect())
+            .await?;
+        // A dropped or failed attempt leaves no connection behind: its WAIT may still block it.
+        let mut used = Used {
+            lanes,
+            lane: Some(lane.clone()),
         };
-        let confirmed =
-            confirm::confirm(&connection, &self.address, write, replicas, within).await?;
-        *waiting = Some(connection);
+        let (connection, left) = (lane.connection(), patience.left(deadline));
+        let confirmed = confirm::confirm(&connection, &self.address, write, replicas, left).await?;
+        used.lane = None;
         Ok(confirmed)
-    }
-
-    async fn connect(&self, operation: &'static str) -> Result<MultiplexedConnection, StoreError> {
-        let work = async {
-            self.client
-                .get_multiplexed_async_connection_with_config(&self.config)
-                .await
-                .map_err(|error| reply::connect_error(operation, &self.address, error))
-        };
-        self.bounded(operation, Dial::CONNECT_TIMEOUT, work).await
     }
 
     pub(super) async fn subscribe(
@@ -199,13 +255,18 @@ impl Node {
         command: &redis::Cmd,
         within: Duration,
     ) -> Result<redis::Value, StoreError> {
-        let lane = self.lanes.get(operation, &self.address, within).await?;
+        let patience = Patience::Whole(within);
+        let deadline = patience.deadline(Instant::now());
+        let lane = self
+            .lanes
+            .get(operation, &self.address, patience.connect())
+            .await?;
         let mut connection = lane.connection();
         let work = async {
             let value = command.query_async::<redis::Value>(&mut connection).await;
             value.map_err(|error| reply::classify(operation, &self.address, error))
         };
-        let answer = self.bounded(operation, within, work).await;
+        let answer = self.bounded(operation, patience.left(deadline), work).await;
         if answer.as_ref().is_err_and(StoreError::is_transient) {
             self.lanes.discard(&lane);
         }

@@ -1,29 +1,31 @@
 //! The master that sentinels name.
 //!
 //! Sentinels are asked all at once, so that one that hangs holds nobody up, and the answer with the highest
-//! configuration epoch counts. They are asked anew after whatever suggests that the master is not the right one, when one of
-//! them announces a switch, and once a second: a master that was succeeded without noticing goes on to acknowledge
-//! writes, all of which will be lost.
+//! configuration epoch counts. They are asked anew after whatever suggests that the master is not the right one, when
+//! one of them announces a switch, and once a second: a master that was succeeded without noticing goes on to
+//! acknowledge writes, all of which will be lost.
 
+mod ask;
 mod master;
+#[cfg(test)]
+mod tests;
+mod watch;
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{sync::watch as watch_channel, time::Instant};
 
-use self::master::Master;
+use self::{master::Master, watch::Watch};
 use super::{
     describe,
     dial::{Dial, Place},
     exchange::Outcome,
-    node::Node,
+    node::{Node, Patience},
+    subscription,
 };
 use crate::{
     endpoint::SentinelKind,
@@ -32,25 +34,37 @@ use crate::{
 
 pub(super) struct SentinelStore {
     inner: Arc<Inner>,
-    /// Whether somebody watches for a switch. The watch lives on the runtime that the store is used on.
-    watched: AtomicBool,
+    watch: Watch,
 }
 
 struct Inner {
     name: String,
     master_name: String,
     sentinels: Vec<Arc<Node>>,
+    /// Where the sentinels listen, for errors.
+    addresses: Vec<String>,
     dial: Dial,
     state: Mutex<State>,
+    /// One question to all sentinels at a time; those who wait for it share the outcome.
     looking: tokio::sync::Mutex<()>,
+    /// Changes when another master takes over.
+    switched: watch_channel::Sender<()>,
 }
 
 #[derive(Default)]
 struct State {
-    current: Option<(Master, Arc<Node>)>,
-    /// Whether the current master is in doubt.
-    doubted: bool,
+    current: Option<Current>,
+    /// Counts questions to all sentinels.
     looks: u64,
+}
+
+struct Current {
+    master: Master,
+    node: Arc<Node>,
+    /// Whether the sentinels have to be asked before it is used again.
+    doubted: bool,
+    /// Since when it has done nothing for us.
+    failing_since: Option<Instant>,
 }
 
 impl fmt::Debug for SentinelStore {
@@ -74,143 +88,98 @@ impl SentinelStore {
         Ok(Self {
             inner: Arc::new(Inner {
                 master_name: kind.master.clone(),
+                addresses: kind.sentinels.iter().map(ToString::to_string).collect(),
                 sentinels: sentinels.collect::<Result<_, _>>()?,
                 name,
                 dial,
                 state: Mutex::default(),
                 looking: tokio::sync::Mutex::new(()),
+                switched: watch_channel::Sender::new(()),
             }),
-            watched: AtomicBool::new(false),
+            watch: Watch::default(),
         })
     }
 
     /// The master's node, looked for where it is unknown or in doubt.
-    async fn node(&self, within: Duration) -> Result<Arc<Node>, StoreError> {
-        if !self.watched.swap(true, Ordering::AcqRel) {
-            watch(&self.inner);
-        }
+    async fn node(&self, deadline: Instant) -> Result<Arc<Node>, StoreError> {
+        self.watch.ensure(&self.inner);
         if let Some(node) = self.inner.undoubted() {
             return Ok(node);
         }
-        let looked = tokio::time::timeout(within, self.inner.look()).await;
-        looked.unwrap_or_else(|_| Err(self.inner.unreachable("no sentinel answered in time")))
+        let looked = tokio::time::timeout_at(deadline, self.inner.look()).await;
+        looked.unwrap_or_else(|_| Err(self.inner.nobody("answered in time", None)))
     }
 
     async fn execute(&self, commands: &[Command], within: Duration) -> Vec<Outcome> {
         let deadline = Instant::now() + within;
-        let left = || deadline.saturating_duration_since(Instant::now());
-        let node = match self.node(within).await {
+        let node = match self.node(deadline).await {
             Ok(node) => node,
             Err(error) => return vec![Err(error); commands.len()],
         };
         let all: Vec<&Command> = commands.iter().collect();
-        let outcomes = node.pipeline(&all, false, left(), left()).await;
-        for outcome in &outcomes {
-            self.inner.note(&node, outcome);
-        }
+        let patience = Patience::Whole(left(deadline));
+        let outcomes = node.pipeline(&all, false, patience).await;
+        self.inner.note(&node, &outcomes);
         outcomes
     }
 }
 
 impl Inner {
-    /// How long sentinels have to answer.
-    const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
-    /// How often the master's address is checked though nothing suggests a change.
-    const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-    const SWITCH_CHANNEL: &str = "+switch-master";
+    /// For how long a master has to fail before sentinels are believed that know nothing of its promotion: they were
+    /// set up anew and count from the beginning.
+    const FORGOTTEN: Duration = Duration::from_secs(5);
 
     fn undoubted(&self) -> Option<Arc<Node>> {
         let state = self.state();
-        let current = state.current.as_ref().filter(|_| !state.doubted);
-        current.map(|(_, node)| Arc::clone(node))
+        let current = state.current.as_ref().filter(|current| !current.doubted)?;
+        Some(Arc::clone(&current.node))
     }
 
-    /// Asks the sentinels. Those who come while somebody does wait for that outcome.
-    async fn look(&self) -> Result<Arc<Node>, StoreError> {
-        let before = self.state().looks;
-        let _looking = self.looking.lock().await;
-        if self.state().looks != before
-            && let Some(node) = self.undoubted()
-        {
-            return Ok(node);
-        }
-        let found = self.ask_all().await;
-        self.state().looks += 1;
-        self.take(found?)
-    }
-
-    async fn ask_all(&self) -> Result<Master, StoreError> {
-        let mut asking = JoinSet::new();
-        for sentinel in &self.sentinels {
-            asking.spawn(ask(Arc::clone(sentinel), self.master_name.clone()));
-        }
-        let enough = self.sentinels.len() / 2 + 1;
-        let deadline = Instant::now() + Self::LOOK_TIMEOUT;
-        let mut best: Option<Master> = None;
-        let mut failure = None;
-        let mut answered = 0;
-        while answered < enough
-            && let Ok(Some(joined)) = tokio::time::timeout_at(deadline, asking.join_next()).await
-        {
-            match joined {
-                Ok(Ok(master)) => {
-                    answered += 1;
-                    if best.as_ref().is_none_or(|best| best.epoch < master.epoch) {
-                        best = Some(master);
-                    }
-                }
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "a sentinel did not name the master");
-                    failure = Some(error);
-                }
-                Err(_panicked) => {}
-            }
-        }
-        best.ok_or_else(|| failure.unwrap_or_else(|| self.unreachable("no sentinel answered")))
-    }
-
-    /// Makes `master` the one to talk to, unless a later one is known.
-    fn take(&self, master: Master) -> Result<Arc<Node>, StoreError> {
+    /// Makes `master` the one to talk to, unless a later one is known. `agreed` says that most sentinels were asked.
+    fn take(&self, master: Master, agreed: bool) -> Result<Arc<Node>, StoreError> {
         let mut state = self.state();
-        if let Some((known, node)) = &state.current
-            && (master.epoch < known.epoch || master.address == known.address)
-        {
-            let node = Arc::clone(node);
-            state.doubted = false;
-            return Ok(node);
+        if let Some(current) = &mut state.current {
+            let is_older = master.epoch < current.master.epoch;
+            let failing = current.failing_since;
+            let forgotten =
+                agreed && failing.is_some_and(|since| Self::FORGOTTEN < since.elapsed());
+            let is_same = master.address == current.master.address;
+            if is_same || (is_older && !forgotten) {
+                if is_same && (forgotten || !is_older) {
+                    current.master.epoch = master.epoch;
+                }
+                current.doubted = false;
+                return Ok(Arc::clone(&current.node));
+            }
         }
         let shown = format!("{} (master {})", self.name, master.address);
         let place = Place::Tcp(master.address.clone());
         let node = Arc::new(Node::new(shown, place, self.dial.clone())?);
-        if let Some((old, _)) = &state.current {
-            tracing::info!(from = %old.address, to = %master.address, "the master was switched");
+        if let Some(old) = &state.current {
+            tracing::info!(from = %old.master.address, to = %master.address, "the master was switched");
+            self.switched.send_replace(());
         }
-        state.current = Some((master, Arc::clone(&node)));
-        state.doubted = false;
+        state.current = Some(Current {
+            master,
+            node: Arc::clone(&node),
+            doubted: false,
+            failing_since: None,
+        });
         Ok(node)
     }
 
     /// After a failure that another master may not have, the sentinels are asked before the next command.
-    fn note(&self, node: &Arc<Node>, outcome: &Outcome) {
-        let Err(error) = outcome else {
+    fn note(&self, node: &Arc<Node>, outcomes: &[Outcome]) {
+        let mut state = self.state();
+        let current = state.current.as_mut();
+        let Some(current) = current.filter(|current| Arc::ptr_eq(&current.node, node)) else {
             return;
         };
-        let passing = matches!(error, StoreError::Unavailable { code, .. }
-            if matches!(code.as_str(), "NOSCRIPT" | "BUSY" | "MISCONF" | "LOADING"));
-        if !error.is_transient() || passing {
-            return;
-        }
-        let mut state = self.state();
-        let is_current = |(_, current): &(Master, Arc<Node>)| Arc::ptr_eq(current, node);
-        state.doubted |= state.current.as_ref().is_some_and(is_current);
-    }
-
-    fn unreachable(&self, detail: &str) -> StoreError {
-        StoreError::Unavailable {
-            operation: "find master",
-            address: self.name.clone(),
-            code: "NOMASTER".to_owned(),
-            detail: detail.to_owned(),
+        if outcomes.iter().any(is_suspicious) {
+            current.doubted = true;
+            current.failing_since.get_or_insert_with(Instant::now);
+        } else {
+            current.failing_since = None;
         }
     }
 
@@ -220,66 +189,17 @@ impl Inner {
     }
 }
 
-async fn ask(sentinel: Arc<Node>, master_name: String) -> Result<Master, StoreError> {
-    let mut command = redis::cmd("SENTINEL");
-    command.arg("MASTER").arg(&master_name);
-    let answer = sentinel
-        .ask("find master", &command, Inner::LOOK_TIMEOUT)
-        .await;
-    master::parse(sentinel.address(), &master_name, answer)
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
-/// Looks for switches for as long as the store lives.
-fn watch(inner: &Arc<Inner>) {
-    for sentinel in &inner.sentinels {
-        tokio::spawn(listen(Arc::downgrade(inner), Arc::clone(sentinel)));
-    }
-    let weak = Arc::downgrade(inner);
-    tokio::spawn(async move {
-        let mut turn = 0;
-        loop {
-            tokio::time::sleep(Inner::CHECK_INTERVAL).await;
-            let Some(inner) = weak.upgrade() else { return };
-            // One sentinel a time; all of them are asked where something is suspected.
-            let sentinel = Arc::clone(&inner.sentinels[turn % inner.sentinels.len()]);
-            turn += 1;
-            check(&inner, sentinel).await;
+fn is_suspicious(outcome: &Outcome) -> bool {
+    match outcome {
+        Err(StoreError::Unavailable { code, .. }) => {
+            !matches!(code.as_str(), "NOSCRIPT" | "BUSY" | "MISCONF" | "LOADING")
         }
-    });
-}
-
-async fn check(inner: &Inner, sentinel: Arc<Node>) {
-    if let Ok(master) = ask(sentinel, inner.master_name.clone()).await
-        && let Err(error) = inner.take(master)
-    {
-        tracing::debug!(%error, "the new master cannot be used");
-    }
-}
-
-/// Subscribes to one sentinel's announcements, for ever; each one is a reason to ask it.
-async fn listen(inner: Weak<Inner>, sentinel: Arc<Node>) {
-    const FIRST_PAUSE: Duration = Duration::from_millis(500);
-    const MAX_PAUSE: Duration = Duration::from_secs(10);
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let subscribed = sentinel
-            .subscribe(Inner::SWITCH_CHANNEL, Dial::CONNECT_TIMEOUT)
-            .await;
-        match subscribed {
-            Ok(mut announcements) => {
-                pause = FIRST_PAUSE;
-                while announcements.next().await.is_some() {
-                    let Some(inner) = inner.upgrade() else { return };
-                    check(&inner, Arc::clone(&sentinel)).await;
-                }
-            }
-            Err(error) => tracing::debug!(%error, "not subscribed to a sentinel"),
-        }
-        if inner.upgrade().is_none() {
-            return;
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(MAX_PAUSE);
+        Err(error) => error.is_transient(),
+        Ok(_) => false,
     }
 }
 
@@ -299,10 +219,12 @@ impl Store for SentinelStore {
         within: Duration,
     ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
         Box::pin(async move {
-            let node = self.node(within).await?;
-            let outcome = node.confirm(write, replicas, within).await;
+            let deadline = Instant::now() + within;
+            let node = self.node(deadline).await?;
+            let patience = Patience::Whole(left(deadline));
+            let outcome = node.confirm(write, replicas, patience).await;
             if let Err(error) = &outcome {
-                self.inner.note(&node, &Err(error.clone()));
+                self.inner.note(&node, &[Err(error.clone())]);
             }
             outcome
         })
@@ -314,12 +236,17 @@ impl Store for SentinelStore {
         within: Duration,
     ) -> BoxFuture<'a, Result<Subscription, StoreError>> {
         Box::pin(async move {
-            let node = self.node(within).await?;
-            let outcome = node.subscribe(channel, within).await;
-            if let Err(error) = &outcome {
-                self.inner.note(&node, &Err(error.clone()));
+            let deadline = Instant::now() + within;
+            let switched = self.inner.switched.subscribe();
+            let node = self.node(deadline).await?;
+            match node.subscribe(channel, left(deadline)).await {
+                // A master that was succeeded hears nothing until it is made a replica, which takes a while.
+                Ok(subscription) => Ok(subscription::until(subscription, switched)),
+                Err(error) => {
+                    self.inner.note(&node, &[Err(error.clone())]);
+                    Err(error)
+                }
             }
-            outcome
         })
     }
 
@@ -329,14 +256,14 @@ impl Store for SentinelStore {
         within: Duration,
     ) -> BoxFuture<'a, Result<ServerInfo, StoreError>> {
         Box::pin(async move {
-            let node = self.node(within).await?;
+            let node = self.node(Instant::now() + within).await?;
             let outcome = node.describe(&[describe::SERVER], within).await;
             if let Err(error) = &outcome {
-                self.inner.note(&node, &Err(error.clone()));
+                self.inner.note(&node, &[Err(error.clone())]);
             }
             let mut info = outcome?;
             match self.inner.ask_all().await {
-                Ok(master) => info.failover = master.failover,
+                Ok((master, _)) => info.failover = master.failover,
                 Err(error) => info.unchecked.push(Unchecked::new(
                     "how long a failover takes",
                     "SENTINEL MASTER",
@@ -350,6 +277,10 @@ impl Store for SentinelStore {
     fn route(&self, _key: &str) -> Option<String> {
         let state = self.inner.state();
         let current = state.current.as_ref();
-        Some(current.map(|(_, node)| node.route()).unwrap_or_default())
+        Some(
+            current
+                .map(|current| current.node.route())
+                .unwrap_or_default(),
+        )
     }
 }

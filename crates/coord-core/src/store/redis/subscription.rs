@@ -5,6 +5,8 @@ use std::{future::poll_fn, pin::pin, time::Duration};
 use futures_core::Stream;
 use redis::{AsyncConnectionConfig, PushInfo, PushKind, aio::PubSub};
 use tokio::sync::mpsc;
+#[cfg(feature = "sentinel")]
+use tokio::sync::watch;
 
 use super::{permission, reply};
 use crate::store::{StoreError, Subscription};
@@ -121,4 +123,23 @@ async fn subscribe_pushed(
 fn refused(address: &str, channel: &str, error: redis::RedisError) -> StoreError {
     let error = reply::classify("subscribe", address, error);
     permission::explain_subscription(channel, error)
+}
+
+/// `subscription`, for as long as `over` does not change.
+#[cfg(feature = "sentinel")]
+pub(super) fn until(mut subscription: Subscription, mut over: watch::Receiver<()>) -> Subscription {
+    let (messages, receiver) = mpsc::channel(Subscription::CAPACITY);
+    tokio::spawn(async move {
+        loop {
+            let message = tokio::select! {
+                biased;
+                _ = over.changed() => return,
+                () = messages.closed() => return,
+                message = subscription.next() => message,
+            };
+            let Some(message) = message else { return };
+            let _ = messages.try_send(message);
+        }
+    });
+    Subscription::new(receiver)
 }

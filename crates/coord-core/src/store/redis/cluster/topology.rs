@@ -15,12 +15,12 @@ pub(super) struct Topology {
 }
 
 /// `MOVED 3999 127.0.0.1:6381` or `ASK …`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Redirection {
-    pub(super) slot: u16,
-    pub(super) address: Address,
     /// `MOVED`, not `ASK`.
     pub(super) for_good: bool,
+    pub(super) slot: u16,
+    pub(super) address: Address,
 }
 
 impl Redirection {
@@ -32,7 +32,7 @@ impl Redirection {
                 .parse()
                 .ok()
                 .filter(|&slot| usize::from(slot) < SLOTS)?,
-            address: parse_address(address, None)?,
+            address: parse_address(address, None, false)?,
             for_good: code == "MOVED",
         })
     }
@@ -83,8 +83,9 @@ impl Topology {
     }
 
     /// Takes in what the node at `asked` answered to `CLUSTER NODES`. The higher configuration epoch wins: a master
-    /// that was succeeded and does not know it yet has a lower one.
-    pub(super) fn merge(&mut self, asked: &Address, text: &str) {
+    /// that was succeeded and does not know it yet has a lower one. Where `by_name`, nodes that announce a host name are
+    /// reached by it, as their certificates want it.
+    pub(super) fn merge(&mut self, asked: &Address, text: &str, by_name: bool) {
         self.owners.resize(SLOTS, (0, 0));
         for line in text.lines() {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -96,9 +97,10 @@ impl Topology {
                 continue;
             }
             let own_host = has("myself").then_some(asked.host.as_str());
-            let (Some(address), Ok(epoch)) =
-                (parse_address(address, own_host), epoch.parse::<u64>())
-            else {
+            let (Some(address), Ok(epoch)) = (
+                parse_address(address, own_host, by_name),
+                epoch.parse::<u64>(),
+            ) else {
                 continue;
             };
             if has("fail") || !has("master") || slots.is_empty() {
@@ -133,13 +135,19 @@ impl Topology {
 
 /// `127.0.0.1:6381@16381,host`, `::1:6381`, `host:6381`; `own_host` stands in for an address that a node does not know
 /// of itself.
-fn parse_address(text: &str, own_host: Option<&str>) -> Option<Address> {
-    let (text, _) = text.split_once(['@', ',']).unwrap_or((text, ""));
+fn parse_address(text: &str, own_host: Option<&str>, by_name: bool) -> Option<Address> {
+    let mut fields = text.split(',');
+    let text = fields.next().unwrap_or_default();
+    // Further fields are of the form shard-id=….
+    let name = fields
+        .next()
+        .filter(|name| by_name && !name.is_empty() && !name.contains('='));
+    let (text, _bus) = text.split_once('@').unwrap_or((text, ""));
     let (host, port) = text.rsplit_once(':')?;
-    let host = if host.is_empty() || host == "?" {
-        own_host?
-    } else {
-        host
+    let host = match name {
+        Some(name) => name,
+        None if host.is_empty() || host == "?" => own_host?,
+        None => host,
     };
     Some(Address {
         host: host.to_owned(),
@@ -161,7 +169,7 @@ mod tests {
     use super::*;
 
     fn address(text: &str) -> Address {
-        parse_address(text, None).expect("an address")
+        parse_address(text, None, false).expect("an address")
     }
 
     const ANSWER: &str = "\
@@ -174,7 +182,7 @@ d4 10.0.0.4:7000@17000 slave c3 0 1 1 connected
     #[test]
     fn an_answer_says_who_serves_what() {
         let mut topology = Topology::default();
-        topology.merge(&address("10.0.0.1:7000"), ANSWER);
+        topology.merge(&address("10.0.0.1:7000"), ANSWER, false);
         assert_eq!(topology.master_of(93), Some(address("10.0.0.1:7000")));
         assert_eq!(topology.master_of(5_461), Some(address("10.0.0.2:7000")));
         assert_eq!(topology.master_of(16_383), None);
@@ -187,7 +195,7 @@ d4 10.0.0.4:7000@17000 slave c3 0 1 1 connected
         for order in [[ANSWER, newer], [newer, ANSWER]] {
             let mut topology = Topology::default();
             for text in order {
-                topology.merge(&address("10.0.0.1:7000"), text);
+                topology.merge(&address("10.0.0.1:7000"), text, false);
             }
             assert_eq!(topology.master_of(0), Some(address("10.0.0.4:7000")));
         }
@@ -199,8 +207,24 @@ d4 10.0.0.4:7000@17000 slave c3 0 1 1 connected
         topology.merge(
             &address("h:7000"),
             "a1 :7000@17000 myself,master - 0 0 0 connected 0-16383\n",
+            false,
         );
         assert_eq!(topology.master_of(7), Some(address("h:7000")));
+    }
+
+    #[test]
+    fn encrypted_nodes_are_reached_by_the_name_that_they_announce() {
+        let text = "a1 10.0.0.1:7000@17000,node1.example,shard-id=x myself,master - 0 0 1 connected 0-99\n\
+                    b2 10.0.0.2:7000@17000,,shard-id=y master - 0 0 2 connected 100-199\n\
+                    c3 10.0.0.3:7000@17000,shard-id=z master - 0 0 3 connected 200-299\n";
+        let found = |by_name| {
+            let mut topology = Topology::default();
+            topology.merge(&address("h:1"), text, by_name);
+            [0, 100, 200].map(|slot| topology.master_of(slot).map(|address| address.host))
+        };
+        let some = |hosts: [&str; 3]| hosts.map(|host| Some(host.to_owned()));
+        assert_eq!(found(true), some(["node1.example", "10.0.0.2", "10.0.0.3"]));
+        assert_eq!(found(false), some(["10.0.0.1", "10.0.0.2", "10.0.0.3"]));
     }
 
     #[test]
@@ -215,7 +239,7 @@ d4 10.0.0.4:7000@17000 slave c3 0 1 1 connected
         #[test]
         fn garbage_is_ignored(text in "[ -~\n]{0,400}") {
             let mut topology = Topology::default();
-            topology.merge(&address("h:1"), &text);
+            topology.merge(&address("h:1"), &text, false);
             let _ = topology.any_master();
             let _ = Redirection::parse("MOVED", &text);
         }

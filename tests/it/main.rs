@@ -2,6 +2,7 @@
 
 mod buckets;
 mod buckets_simulation;
+mod conformance;
 mod differential;
 mod harness;
 mod minting;

@@ -3,6 +3,7 @@
 mod advice;
 mod buckets;
 mod buckets_simulation;
+mod conformance;
 mod connections;
 mod coordctl;
 mod deployments;

@@ -42,7 +42,7 @@ fn ids(machine_ids: &[MachineId]) -> BTreeSet<u32> {
 }
 
 /// The first event that `wanted` accepts, within 20 s.
-async fn event(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
+pub(crate) async fn event(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
     let found = tokio::time::timeout(Duration::from_secs(20), async {
         while let Some(event) = events.next().await {
             if wanted(&event) {
@@ -58,7 +58,7 @@ async fn event(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
 }
 
 /// Waits until `condition` holds, within 20 s.
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     for _ in 0..2_000 {
         if condition() {
             return;

@@ -11,6 +11,7 @@ use coord_core::{
     clock::Clock,
     connect::{self, Connector},
     endpoint::Endpoint,
+    heartbeat::Heartbeat,
     history::Acknowledge,
     lease::Timing,
     spawn::Placement,
@@ -157,7 +158,7 @@ impl Builder {
 
     /// How long a group that the store knows nothing of grants nothing, so that members whose store was emptied can say
     /// so: up to 1 h. Members that the store cannot reach for longer than this are not waited for; a ttl covers them
-    /// too. Defaults to `settle` or `period`, whichever is longer, and 20 ms.
+    /// too. Defaults to `settle` or `period`, whichever is longer, and 500 ms.
     pub const fn discovery(mut self, discovery: Duration) -> Self {
         self.discovery = Some(discovery);
         self
@@ -314,6 +315,7 @@ impl Builder {
         }))
     }
 
-    /// A member registers once a period; its answer to an emptied store must arrive within the discovery.
-    const DISCOVERY_MARGIN: Duration = Duration::from_millis(20);
+    /// A member registers once a period; its answer to an emptied store must arrive within the discovery, however busy
+    /// its host is within reason.
+    const DISCOVERY_MARGIN: Duration = Heartbeat::RESPONSE_TIMEOUT;
 }

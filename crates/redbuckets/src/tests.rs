@@ -10,12 +10,8 @@ use std::time::Duration;
 use coord_core::clock::Clock;
 use proptest::prelude::*;
 
-use self::group::{Group, TTL};
-use crate::{
-    assignment::Assignment,
-    membership::Ending,
-    protocol::{JoinReply, Refusal},
-};
+use self::group::Group;
+use crate::{assignment::Assignment, membership::Ending, protocol::JoinReply};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
@@ -160,76 +156,4 @@ fn a_rolling_restart_with_stable_ids_moves_nothing() {
         group.settle();
     }
     assert_eq!(group.owners(), before);
-}
-
-#[test]
-fn a_living_id_is_not_taken() {
-    let mut group = Group::new(8, Assignment::Sticky);
-    group.try_join(1, Some("twin"));
-    group.settle();
-    let reply = group.try_join(1, Some("twin"));
-    assert!(
-        matches!(reply, JoinReply::Occupied { left, .. } if left <= TTL),
-        "{reply:?}"
-    );
-}
-
-#[test]
-fn another_bucket_count_or_assignment_is_refused_and_changes_nothing() {
-    let mut group = Group::new(8, Assignment::Sticky);
-    group.join(1);
-    group.settle();
-    let before: Vec<_> = group
-        .embedded
-        .keys()
-        .into_iter()
-        .map(|key| group.embedded.get(&key))
-        .collect();
-    group.buckets = 9;
-    let reply = group.try_join(1, None);
-    assert_eq!(reply, JoinReply::Refused(Refusal::Buckets { theirs: 8 }));
-    group.buckets = 8;
-    group.assignment = Assignment::Contiguous;
-    let reply = group.try_join(1, None);
-    let theirs = Assignment::Sticky;
-    assert_eq!(reply, JoinReply::Refused(Refusal::Assignment { theirs }));
-    let after: Vec<_> = group
-        .embedded
-        .keys()
-        .into_iter()
-        .map(|key| group.embedded.get(&key))
-        .collect();
-    assert_eq!(before, after);
-}
-
-#[test]
-fn a_flush_is_survived_by_claims() {
-    let mut group = Group::new(300, Assignment::Sticky);
-    for _ in 0..3 {
-        group.join(1);
-    }
-    group.settle();
-    let before: Vec<_> = group
-        .members
-        .iter()
-        .flat_map(|m| m.membership.held().collect::<Vec<_>>())
-        .collect();
-    group.embedded.flush_all();
-    group.join(1);
-    group.run();
-    let after: Vec<_> = group
-        .members
-        .iter()
-        .flat_map(|m| m.membership.held().collect::<Vec<_>>())
-        .collect();
-    assert_eq!(
-        before, after,
-        "nothing is granted in doubt, nothing is lost"
-    );
-    for _ in 0..11 {
-        group.clock.advance(Duration::from_secs(1));
-        group.run();
-    }
-    group.settle();
-    group.assert_fair();
 }

@@ -1,70 +1,13 @@
-//! Joining, leaving, guards and tasks.
+//! Tasks in buckets, and readers while the server hangs.
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering},
 };
 
-use redbuckets::{Bucket, BucketState, Event};
+use redbuckets::{Bucket, Event};
 
-use super::{event, instance_of, is_balanced, join, owners, server, until};
-
-#[tokio::test(flavor = "multi_thread")]
-async fn instances_that_start_together_share_at_once() {
-    let server = server();
-    let mut instances = Vec::new();
-    for _ in 0..8 {
-        instances.push(join(&server, 256).await);
-    }
-    until("all buckets are shared", || is_balanced(&instances, 256)).await;
-    // Nothing was granted before everybody was there, so nothing had to move.
-    let first = owners(&instances);
-    let newcomer = join(&server, 256).await;
-    instances.push(newcomer);
-    until("the newcomer has its share", || {
-        is_balanced(&instances, 256)
-    })
-    .await;
-    let moved = owners(&instances);
-    let moved = first
-        .iter()
-        .filter(|(bucket, owner)| moved[bucket] != **owner);
-    assert_eq!(moved.count(), 28);
-    let leaver = instances.remove(0);
-    leaver.leave().await.expect("leaves");
-    until("the others own everything", || is_balanced(&instances, 256)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_guard_delays_the_handover_past_the_drain_timeout() {
-    let server = server();
-    let group = instance_of(&server, 2)
-        .drain_timeout(Duration::from_millis(300))
-        .build()
-        .expect("valid");
-    let owner = group.join().await.expect("joins");
-    until("everything is owned", || owner.owned().len() == 2).await;
-    let guards: Vec<_> = (0..2).filter_map(|bucket| owner.enter(bucket)).collect();
-    let mut events = owner.events();
-    let newcomer = group.join().await.expect("joins");
-    let overdue = event(&mut events, |event| {
-        matches!(event, Event::Revoking { overdue: true, .. })
-    });
-    let Event::Revoking { bucket, epoch, .. } = overdue.await else {
-        unreachable!("that is what was waited for");
-    };
-    assert_eq!(owner.state(bucket), BucketState::Revoking);
-    assert!(owner.enter(bucket).is_none(), "nobody new may enter");
-    assert!(newcomer.enter(bucket).is_none(), "it is not handed over");
-    let guard = guards.iter().find(|guard| guard.bucket() == bucket);
-    guard.expect("it was entered").revoked().await;
-    drop(guards);
-    until("the newcomer has it", || newcomer.owned().contains(bucket)).await;
-    assert!(epoch < newcomer.owned().epoch(bucket).expect("it is owned"));
-}
+use super::{event, join, server, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_task_runs_per_bucket_and_a_panic_restarts_it() {
@@ -105,19 +48,6 @@ async fn one_task_runs_per_bucket_and_a_panic_restarts_it() {
     tasks.await.expect("ends with the membership");
     until("the newcomer has everything", || {
         newcomer.owned().len() == 4
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn draining_gives_everything_away_and_stays_a_member() {
-    let server = server();
-    let instances = [join(&server, 64).await, join(&server, 64).await];
-    until("all buckets are shared", || is_balanced(&instances, 64)).await;
-    instances[0].drain().await.expect("drains");
-    assert!(instances[0].owned().is_empty() && instances[0].is_member());
-    until("the other has everything", || {
-        instances[1].owned().len() == 64
     })
     .await;
 }

@@ -5,29 +5,6 @@ use redbuckets::Event;
 use super::{event, is_balanced, join, owners, server, until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flush_is_answered_by_everybody() {
-    let server = server();
-    let mut instances = vec![join(&server, 128).await, join(&server, 128).await];
-    until("all buckets are shared", || is_balanced(&instances, 128)).await;
-    let before = owners(&instances);
-    let mut events: Vec<_> = instances.iter().map(|instance| instance.events()).collect();
-    server.flush_all().expect("flushes");
-    // A newcomer right after the flush, which knows of nobody.
-    let newcomer = join(&server, 128).await;
-    for events in &mut events {
-        event(events, |event| matches!(event, Event::Reasserted { .. })).await;
-    }
-    assert_eq!(owners(&instances), before, "under the same epochs");
-    assert!(newcomer.owned().is_empty());
-    instances.push(newcomer);
-    until("the newcomer has its share", || {
-        owners(&instances);
-        is_balanced(&instances, 128)
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_restart_is_survived() {
     let server = server();
     let instances = [join(&server, 128).await, join(&server, 128).await];

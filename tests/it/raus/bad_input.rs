@@ -156,30 +156,6 @@ async fn a_server_that_never_answers_is_an_error_not_a_hang() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_one_minute_off_is_refused_and_nothing_written() {
-    use coord_core::clock::{Clock, TokioClock};
-    let server = server();
-    let true_wall = ::raus::SystemClock.wall();
-    for wall in [
-        true_wall + Duration::from_secs(60),
-        true_wall - Duration::from_secs(60),
-    ] {
-        let raus = client(&server, 0..=9)
-            .clock(std::sync::Arc::new(TokioClock::new(wall)))
-            .build()
-            .expect("valid");
-        let error = raus.acquire().await.expect_err("must be refused");
-        let AcquireError::ClockSkew { skew, limit } = error else {
-            panic!("{error:?}");
-        };
-        assert_eq!(skew.as_secs_f64().round(), 60.0, "{skew:?}");
-        assert_eq!(limit, Duration::from_secs(10));
-    }
-    let keys: Vec<String> = server.query(&["KEYS", "*"]).expect("keys");
-    assert!(keys.is_empty(), "{keys:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_replica_is_refused_by_name() {
     let master = server();
     let replica = RedisServer::builder()
@@ -189,41 +165,4 @@ async fn a_replica_is_refused_by_name() {
     let raus = client(&replica, 0..=9).build().expect("valid");
     let error = raus.acquire().await.expect_err("must be refused");
     assert!(causes(&error).contains("READONLY"), "{}", causes(&error));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_of_the_wrong_type_are_named_and_kept() {
-    let server = server();
-    server.cli(&["SET", "raus:slots", "mine"]).expect("sets");
-    let error = client(&server, 0..=9)
-        .build()
-        .expect("valid")
-        .acquire()
-        .await
-        .expect_err("must be refused");
-    assert!(
-        causes(&error).contains("key \"raus:slots\" holds a string"),
-        "{}",
-        causes(&error)
-    );
-    assert_eq!(
-        server.query::<String>(&["GET", "raus:slots"]).expect("get"),
-        "mine"
-    );
-
-    // In the place of a lock a foreign key of whatever type is a slot that is held.
-    server.cli(&["DEL", "raus:slots"]).expect("deletes");
-    server.cli(&["RPUSH", "raus:id:4", "mine"]).expect("pushes");
-    let raus = client(&server, 4..=5).build().expect("valid");
-    let machine_id = raus.acquire().await.expect("5 is free");
-    assert_eq!(machine_id.id(), 5);
-    let error = raus.acquire().await.expect_err("full");
-    assert!(
-        matches!(error, AcquireError::RangeExhausted { held: 2, .. }),
-        "{error:?}"
-    );
-    assert_eq!(
-        server.query::<u32>(&["LLEN", "raus:id:4"]).expect("length"),
-        1
-    );
 }

@@ -134,39 +134,3 @@ async fn a_paused_peer_that_overwrites_our_key_takes_the_slot_and_we_take_anothe
     assert!(peer.heartbeat(), "its key was left alone");
     assert_eq!(zero.id(), 1);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn our_heartbeats_are_heard_where_the_original_listens() {
-    let server = server();
-    let raus = client(&server, 7..=7)
-        .heartbeat(Duration::from_millis(100))
-        .build()
-        .expect("valid");
-    let machine_id = raus.acquire().await.expect("free");
-    let (url, holder) = (
-        server.url(),
-        server.query::<String>(&["GET", "raus:id:7"]).expect("get"),
-    );
-    let heard = tokio::task::spawn_blocking(move || {
-        let client = redis::Client::open(url).expect("valid");
-        let mut connection = client.get_connection().expect("connects");
-        let mut subscription = connection.as_pubsub();
-        subscription
-            .subscribe("raus:broadcast")
-            .expect("subscribes");
-        subscription
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .expect("sets");
-        subscription
-            .get_message()
-            .expect("a heartbeat")
-            .get_payload::<String>()
-            .expect("text")
-    });
-    assert_eq!(heard.await.expect("joins"), format!("{holder}:7"));
-    assert_eq!(
-        Uuid::parse_str(&holder).expect("a UUID").to_string(),
-        holder
-    );
-    assert!(machine_id.is_held());
-}

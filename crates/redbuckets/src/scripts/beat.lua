@@ -48,11 +48,15 @@ if me.drained then weight = 0 end
 
 local inbox = base .. 'inbox:' .. number
 local first_lease = redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES')
+local count = tonumber(redis.call('ZSCORE', base .. 'count:' .. me.weight, number) or nil)
+local contiguous = group.assignment == 'c'
+-- Keys of the group that are lost: the claim finds that out too, and makes the group anew.
+local ordered = not contiguous or me.weight == 0 or redis.call('ZSCORE', base .. 'order:' .. me.weight, number)
+local delivered = me.acked == me.given or redis.call('LLEN', inbox) == me.given - me.acked
+if not (first_lease[2] and count and ordered and delivered) then return { 'resync' } end
 local next_expiry = math.max(0, tonumber(first_lease[2]) - now)
-local count = counted(number, me.weight)
 local extras = shares()
 local class = class_of(weight)
-local contiguous = group.assignment == 'c'
 local share = quota(number, weight, count, extras)
 local free = group.pool + group.virgin
 local settled = group.settle_at <= now

@@ -29,11 +29,12 @@ local buckets, assignment, weight = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7]
 local ttl, grace, settle = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local first, last, heard = ARGV[11] == '1', ARGV[12] == '1', tonumber(ARGV[13])
 
-local refused = wrong_type()
+local refused = wrong_type(weight)
 if refused then return refused end
 group_load()
 refused = mismatch(buckets, assignment)
 if refused then return refused end
+if group and torn() then group = nil end
 if not group then
   if not first then return { 'restart' } end
   create(buckets, assignment, ttl, 0, true)

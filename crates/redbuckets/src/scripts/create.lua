@@ -5,10 +5,11 @@ local function config_text(buckets, assignment)
 end
 
 -- nil where every key is of its own kind, else the reply that names one that is not.
-local function wrong_type()
+local function wrong_type(weight)
   local kinds = {
     { KEYS[1], 'hash' }, { base .. 'members', 'hash' }, { base .. 'ids', 'hash' }, { base .. 'lease', 'zset' },
-    { base .. 'retired', 'list' }, { base .. 'table:0', 'string' },
+    { base .. 'retired', 'list' }, { base .. 'table:0', 'string' }, { base .. 'count:' .. weight, 'zset' },
+    { base .. 'order:' .. weight, 'zset' },
   }
   for _, kind in ipairs(kinds) do
     local found = redis.call('TYPE', kind[1]).ok
@@ -25,6 +26,23 @@ local function mismatch(buckets, assignment)
   return nil
 end
 
+-- Whether the store has lost a key of the group: what is left does not fit together, and the group has to be made anew.
+local function torn()
+  local members = group.members
+  if redis.call('HLEN', base .. 'members') ~= members or redis.call('HLEN', base .. 'ids') ~= members then return true end
+  if redis.call('ZCARD', base .. 'lease') ~= members then return true end
+  for _, class in ipairs(group.classes) do
+    for _, set in ipairs({ 'count:', 'order:' }) do
+      if redis.call('ZCARD', base .. set .. class.weight) ~= class.members then return true end
+    end
+  end
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    local page = string.match(field, '^page:(%d+)$')
+    if page and redis.call('EXISTS', base .. 'table:' .. page) == 0 then return true end
+  end
+  return false
+end
+
 -- Makes the group anew. What is left of an older one, of which keys were lost, is removed. Without a history nothing is
 -- granted for `discovery` ms, in which living members whose group was lost find that out, and everybody who starts at
 -- the same time joins; where something was lost for certain, for one ttl.
@@ -34,7 +52,10 @@ local function create(buckets, assignment, ttl, discovery, lost)
     if weight then redis.call('DEL', base .. 'count:' .. weight, base .. 'order:' .. weight) end
   end
   redis.call('DEL', base .. 'members', base .. 'ids', base .. 'lease', base .. 'retired')
-  for page = 0, math.floor((buckets + 131072) / PAGE) do redis.call('DEL', base .. 'table:' .. page) end
+  for page = 0, math.floor((buckets + 131072) / PAGE) do
+    redis.call('DEL', base .. 'table:' .. page)
+    redis.call('HDEL', KEYS[1], 'page:' .. page)
+  end
   group = {
     buckets = buckets, assignment = assignment, gen = digits(now_us), version = 0, settle_at = now, unsettled = now,
     cursor = 0, virgin = buckets, pool = 0, top = 0, doubted = false, members = 0, moves = 0, classes = {},

@@ -7,7 +7,8 @@ if ARGV[13] ~= '' then
   if redis.call('HGET', KEYS[1], 'state') == ARGV[13] and redis.call('HGET', base .. 'members', number) == ARGV[14] then
     local time = redis.call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
-    local left = tonumber(redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES')[2]) - now
+    local first = redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES')[2]
+    local left = first and first - now or 0
     if 0 < left then
       redis.call('ZADD', base .. 'lease', now + ARGV[16], number)
       redis.call('HSET', base .. 'members', number, ARGV[15])

@@ -17,11 +17,12 @@ local id, incarnation, previous = ARGV[1], ARGV[2], ARGV[3]
 local buckets, assignment, weight = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
 local ttl, grace, settle, discovery = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 
-local refused = wrong_type()
+local refused = wrong_type(weight)
 if refused then return refused end
 group_load()
 refused = mismatch(buckets, assignment)
 if refused then return refused end
+if group and torn() then group = nil end
 
 if not group then create(buckets, assignment, ttl, discovery, false) end
 local past = admit(ttl, ARGV[12])

@@ -50,7 +50,14 @@ local function node(index)
   if not text then
     text = redis.call('GETRANGE', base .. 'table:' .. page, block * BLOCK * NODE, (block + 1) * BLOCK * NODE - 1)
     blocks[key] = text
-    if text == '' then missing[page] = true end
+    if text == '' then
+      missing[page] = true
+      if redis.call('HEXISTS', KEYS[1], 'page:' .. page) == 1 and redis.call('EXISTS', base .. 'table:' .. page) == 0 then
+        -- Without a state the group is not there: the next request of each member is a claim.
+        redis.call('HDEL', KEYS[1], 'state')
+        error('-TRYAGAIN the table has lost a page; the group is made anew from what its members hold')
+      end
+    end
   end
   local offset = (at - block * BLOCK) * NODE
   if offset + NODE <= #text then
@@ -121,6 +128,7 @@ local function nodes_flush()
       local size = math.min(PAGE, math.max(group.buckets - page * PAGE, last + 1 - page * PAGE))
       if redis.call('EXISTS', base .. 'table:' .. page) == 0 then
         redis.call('SETRANGE', base .. 'table:' .. page, size * NODE - 1, '\0')
+        redis.call('HSET', KEYS[1], 'page:' .. page, '1')
       end
       missing[page] = nil
     end
@@ -179,6 +187,10 @@ end
 
 -- Puts a member into the class of `weight`, with the buckets it owns.
 local function enter_class(number, weight, count)
+  if weight ~= 0 and class_of(weight).members == 0 then
+    -- Left behind by a group of which keys were lost.
+    redis.call('DEL', base .. 'count:' .. weight, base .. 'order:' .. weight)
+  end
   redis.call('ZADD', base .. 'count:' .. weight, count, number)
   if weight ~= 0 then redis.call('ZADD', base .. 'order:' .. weight, number, number) end
   class_change(weight, 1)

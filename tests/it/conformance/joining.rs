@@ -1,0 +1,137 @@
+//! Who may join a group, and under which id.
+
+use std::{sync::Arc, time::Duration};
+
+use coord_core::store::Reply;
+use coord_tests::gate::Gate;
+use redbuckets::{Assignment, Event, JoinError, Placement};
+
+use super::{space::Space, wiretap::Wiretap};
+use crate::buckets::{event, is_balanced, owners, until};
+
+pub(super) async fn another_bucket_count_is_refused_with_both_numbers(space: Space) {
+    let instances = [space.join(8).await];
+    until("everything is owned", || is_balanced(&instances, 8)).await;
+    let before = configured(&space).await;
+    let refused = space.group(9).build().expect("valid").join().await;
+    let error = refused.expect_err("the group has 8 buckets");
+    assert!(
+        matches!(error, JoinError::BucketCount { ours: 9, theirs: 8 }),
+        "{error:?}"
+    );
+    let text = error.to_string();
+    assert!(text.contains('8') && text.contains('9'), "{text}");
+    assert_eq!(configured(&space).await, before);
+    assert!(is_balanced(&instances, 8));
+}
+
+pub(super) async fn another_assignment_is_refused_with_both(space: Space) {
+    let instances = [space.join(8).await];
+    until("everything is owned", || is_balanced(&instances, 8)).await;
+    let before = configured(&space).await;
+    let other = space.group(8).assignment(Assignment::Contiguous);
+    let refused = other.build().expect("valid").join().await;
+    let error = refused.expect_err("the group is sticky");
+    let (sticky, contiguous) = (Assignment::Sticky, Assignment::Contiguous);
+    assert!(
+        matches!(&error, JoinError::Assignment { ours, theirs } if *ours == contiguous && *theirs == sticky),
+        "{error:?}"
+    );
+    assert_eq!(configured(&space).await, before);
+    assert!(is_balanced(&instances, 8));
+}
+
+/// What a refused instance must not change: the configuration, and how many members there are.
+async fn configured(space: &Space) -> (Option<String>, Vec<u64>) {
+    let config = space.text(&["HGET", &space.key("group"), "config"]).await;
+    let mut members = Vec::new();
+    for key in ["members", "ids"] {
+        members.push(space.number(&["HLEN", &space.key(key)]).await);
+    }
+    (config, members)
+}
+
+pub(super) async fn a_living_id_is_a_duplicate(space: Space) {
+    let twin = || space.group(8).instance_id("twin").build().expect("valid");
+    let instances = [twin().join().await.expect("joins")];
+    until("everything is owned", || is_balanced(&instances, 8)).await;
+    let before = owners(&instances);
+    let error = twin().join().await.expect_err("the first one lives");
+    assert!(
+        matches!(&error, JoinError::DuplicateInstance { id } if id == "twin"),
+        "{error:?}"
+    );
+    assert_eq!(owners(&instances), before);
+}
+
+/// The first process is paused past its lease, another one takes its id, and then the first goes on.
+pub(super) async fn a_later_incarnation_fences_the_earlier_one(space: Space) {
+    let (gate, wire) = (Gate::default(), Wiretap::on(space.store()));
+    let earlier = space
+        .group_on(wire.clone(), 8)
+        .instance_id("twin")
+        .placement(Placement::Custom(Arc::new(gate.clone())));
+    let earlier = earlier.build().expect("valid").join().await.expect("joins");
+    until("everything is owned", || earlier.owned().len() == 8).await;
+    let mut events = earlier.events();
+    gate.pause();
+    let later = space.group(8).instance_id("twin").build().expect("valid");
+    let later = later.join().await.expect("the lease of the first is over");
+    assert!(!earlier.owned().valid(), "it has stopped before");
+    until("everything is owned", || later.owned().len() == 8).await;
+
+    let reply = wire.replay(wire.last("beat")).await;
+    let answer = reply.as_array().and_then(|answer| answer[0].as_str());
+    assert_eq!(answer, Some("fenced"), "a request that was on its way");
+    gate.resume();
+    event(&mut events, |event| matches!(event, Event::Fenced { .. })).await;
+    assert!(earlier.owned().is_empty() && !earlier.is_member());
+    assert_eq!(later.owned().len(), 8);
+}
+
+pub(super) async fn a_restart_with_a_stable_id_moves_nothing(space: Space) {
+    let member = async |index: usize| {
+        let group = space
+            .group(30)
+            .instance_id(format!("member-{index}"))
+            .rejoin_grace(Duration::from_secs(60));
+        group.build().expect("valid").join().await.expect("joins")
+    };
+    let mut instances = Vec::new();
+    for index in 0..3 {
+        instances.push(member(index).await);
+    }
+    until("all buckets are shared", || is_balanced(&instances, 30)).await;
+    let before = owners(&instances);
+    for index in 0..3 {
+        instances[index].clone().leave().await.expect("leaves");
+        instances[index] = member(index).await;
+        until("it owns its share again", || is_balanced(&instances, 30)).await;
+    }
+    let after = owners(&instances);
+    for (bucket, (owner, epoch)) in before {
+        let (owner_now, epoch_now) = after[&bucket];
+        assert_eq!(owner, owner_now, "bucket {bucket}");
+        assert!(epoch < epoch_now, "of a later incarnation");
+    }
+}
+
+pub(super) async fn a_foreign_key_is_named_and_left_alone(space: Space) {
+    for name in [
+        "group", "members", "ids", "lease", "retired", "table:0", "count:1", "order:1",
+    ] {
+        let key = space.key(name);
+        // A set is of no use to anybody here.
+        space.send(&["SADD", &key, "mine"]).await;
+        let refused = space.group(8).build().expect("valid").join().await;
+        let error = refused.expect_err("a foreign key is in the way");
+        assert!(
+            matches!(&error, JoinError::WrongType { key: named, found } if *named == key && found == "set"),
+            "{error:?}"
+        );
+        assert_eq!(space.keys().await, [&*key], "nothing is changed");
+        let mine = space.send(&["SMEMBERS", &key]).await;
+        assert_eq!(mine, Reply::Array(vec![Reply::Bytes(b"mine".to_vec())]));
+        space.send(&["DEL", &key]).await;
+    }
+}

@@ -41,8 +41,8 @@ pub enum Kind {
     Limit,
     /// A change that covers it.
     Repair,
-    /// An extension that is planned.
-    Planned,
+    /// Grants that replicas acknowledge before they take effect.
+    Extension,
 }
 
 impl Kind {
@@ -54,7 +54,7 @@ impl Kind {
             Self::Mutant => "mutant",
             Self::Limit => "limit",
             Self::Repair => "repair",
-            Self::Planned => "planned",
+            Self::Extension => "extension",
         }
     }
 }

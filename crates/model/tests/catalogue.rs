@@ -43,7 +43,7 @@ fn the_lease_protocol_has_the_limits_that_are_known_and_their_repairs_hold() {
 
 #[test]
 fn acknowledged_grants_hold() {
-    check("lease", &[Kind::Planned]);
+    check("lease", &[Kind::Extension]);
 }
 
 #[test]

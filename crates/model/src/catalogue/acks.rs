@@ -1,4 +1,4 @@
-//! The models of an acknowledged history, an extension of the lease protocol that is planned.
+//! The models of an acknowledged history, an extension of the lease protocol.
 
 use super::{
     Bounds, Entry, Kind,
@@ -51,7 +51,7 @@ fn mixed(end: u8, faults: Faults, change: impl Fn(&mut Acks)) -> Setting {
 }
 
 fn rule(bounds: Bounds) -> Vec<Entry> {
-    let entry = |name, setting| Entry::lease(Kind::Planned, name, None, setting);
+    let entry = |name, setting| Entry::lease(Kind::Extension, name, None, setting);
     let same = |_: &mut Acks| {};
     let mut entries = vec![
         entry(
@@ -63,6 +63,13 @@ fn rule(bounds: Bounds) -> Vec<Entry> {
             Setting {
                 replicas: 2,
                 ..setting(bounds.pick(3, 4), failovers(1), same)
+            },
+        ),
+        entry(
+            "acknowledged grants, a replaced master that goes on answering, less than a ttl",
+            Setting {
+                split: true,
+                ..setting(2, failovers(1), same)
             },
         ),
         entry(
@@ -102,6 +109,20 @@ fn mutants() -> Vec<Entry> {
             Setting {
                 replicas: 2,
                 ..setting(4, failovers(1), |acks| acks.all_replicas = false)
+            },
+        ),
+        mutant(
+            "acknowledged: what is asked for again of a master without replicas needs none",
+            Setting {
+                split: true,
+                ..setting(2, failovers(1), |acks| acks.repeats_wait = false)
+            },
+        ),
+        mutant(
+            "acknowledged: servers known by run_id, a failover there and back",
+            Setting {
+                identity: Identity::Process,
+                ..setting(4, failovers(2), |_| {})
             },
         ),
         mutant(

@@ -1,4 +1,4 @@
-//! Whether the store can vouch for its past: `history.lua`, and what is planned for it.
+//! Whether the store can vouch for its past: `history.lua`, and how acknowledgements help.
 
 use super::{
     rules::{Acks, Heirs, Rules},
@@ -125,7 +125,7 @@ fn admit_absent(
     }
 }
 
-/// Planned for `history.lua`: who does not wait for replicas says so first, and who does says so again.
+/// Who does not wait for replicas says so first, and who does says so again.
 pub(super) fn flip(
     store: &mut Store,
     ask: &Acquire,

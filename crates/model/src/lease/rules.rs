@@ -29,7 +29,7 @@ pub(crate) struct Rules {
     pub(crate) horizon_capped: bool,
     /// Proposed: the first grant of an absent past begins above what wall clocks may have shown so far.
     pub(crate) first_floor: bool,
-    /// Planned: grants that a replica acknowledged before they took effect.
+    /// Extension: grants that replicas acknowledged before they took effect.
     pub(crate) acks: Option<Acks>,
 }
 
@@ -40,6 +40,8 @@ pub(crate) struct Acks {
     pub(crate) held_slots_wait: bool,
     /// Every replica has to acknowledge, not just one.
     pub(crate) all_replicas: bool,
+    /// A grant that is asked for again waits like a new one, where no replica is connected any more as well.
+    pub(crate) repeats_wait: bool,
     /// A client that does not wait for acknowledgements flips the flag before its first grant.
     pub(crate) flag: bool,
     /// It waits until its own flip, known by its number, is acknowledged, whoever flipped the flag before.
@@ -114,6 +116,7 @@ impl Default for Acks {
         Self {
             held_slots_wait: true,
             all_replicas: true,
+            repeats_wait: true,
             flag: true,
             own_flip: true,
             flip_numbered: true,

@@ -2,6 +2,7 @@
 
 use super::{
     action::Action,
+    rules::Acks,
     servers,
     setting::{Clocks, Setting},
     store::{self, Acquire, Release, Renew, Reply, Server, Store},
@@ -284,6 +285,7 @@ fn handle_granted(
         floor,
         horizon,
         at: served,
+        again,
     } = reply
     else {
         return;
@@ -302,7 +304,10 @@ fn handle_granted(
         sent,
         till: served + rules.ttl,
     };
-    if rules.acks.is_some() && !setting.plain[at] {
+    // A master that was replaced has no replicas.
+    let alone = term != world.server.term;
+    let waits = |acks: Acks| !(alone && again) || acks.repeats_wait;
+    if rules.acks.is_some_and(waits) && !setting.plain[at] {
         let actor = &mut world.actors[at];
         (actor.phase, actor.term, actor.flip) = (Phase::Waiting, term, 0);
     } else {

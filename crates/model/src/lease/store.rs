@@ -103,6 +103,8 @@ pub(crate) enum Reply {
         floor: u8,
         horizon: u8,
         at: u8,
+        /// The holder had it already.
+        again: bool,
     },
     Absent(u8),
     /// The flag was flipped; ask again when that is acknowledged.
@@ -139,7 +141,7 @@ pub(crate) fn acquire(
                 .horizon
                 .max(rules.next_horizon(now, ask.wall, 0, slot.floor));
             (slot.till, slot.expiry) = (now + rules.ttl, now + rules.ttl);
-            return granted(at, slot, now);
+            return granted(at, slot, now, true);
         }
     }
     let mut free: Vec<usize> = order
@@ -175,16 +177,17 @@ pub(crate) fn acquire(
         .max(rules.next_horizon(now, ask.wall, 0, slot.floor));
     slot.till = now + rules.ttl;
     (slot.lock, slot.expiry) = (ask.holder, now + rules.ttl);
-    granted(chosen, slot, now)
+    granted(chosen, slot, now, false)
 }
 
-fn granted(at: usize, slot: &Slot, now: u8) -> Reply {
+fn granted(at: usize, slot: &Slot, now: u8, again: bool) -> Reply {
     Reply::Granted {
         slot: u8::try_from(at).expect("two slots"),
         fence: slot.fence,
         floor: slot.floor,
         horizon: slot.horizon,
         at: now,
+        again,
     }
 }
 

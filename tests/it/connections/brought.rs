@@ -249,7 +249,10 @@ async fn what_a_store_cannot_do_is_said_with_the_way_out() {
         "{error}"
     );
     assert!(!store.can_confirm());
-    let info = store.describe(PATIENCE).await.expect("it may be asked");
+    let info = store
+        .describe("ns", PATIENCE)
+        .await
+        .expect("it may be asked");
     assert_eq!(info.role, "master");
     assert_eq!(info.min_replicas_to_write, Some(0));
 }

@@ -46,7 +46,10 @@ async fn a_namespace_lies_in_one_hash_slot_by_a_pool_and_by_a_connection() {
             .expect("asks");
         assert!(keys.contains(&format!("{{{name}}}:slots")), "{keys:?}");
         let store = connection.open().expect("valid");
-        let info = store.describe(PATIENCE).await.expect("one answers for all");
+        let info = store
+            .describe("k", PATIENCE)
+            .await
+            .expect("a master answers");
         assert_eq!(info.role, "master", "{info:?}");
     }
 

@@ -1,14 +1,18 @@
 -- Shared by every script that grants. A store can only grant safely if it can vouch for its own past: one record per
--- namespace or group, "<run_id> <until> <ttl> <floor> <acked> <vouched> <alone>", says which server wrote last (run_id),
--- until when new grants must wait (until, server ms), the longest ttl ever granted (ttl, ms), the timestamp below which
+-- namespace or group, "<identity> <until> <ttl> <floor> <acked> <vouched> <alone> <at>", says which server wrote last
+-- (identity: "<run_id>:<replication id>", because a server that was succeeded and comes back has its old run_id), until when new grants must wait (until, server ms), the longest ttl ever granted (ttl, ms), the timestamp below which
 -- forgotten holders may have minted (floor, ms), whether replicas acknowledge every grant before it takes effect (acked:
 -- 1 they do; 2 they still do, but somebody wants to go on without; 0 they do not), whether the wait is only for what the record shows as held (vouched, 0 or 1), and since when no replica is
--- connected although there was one (alone, server ms, 0 while there is).
+-- connected although there was one (alone, server ms, 0 while there is), and about when something was last granted under
+-- acked (at, server ms).
 --
 -- Why acked can be trusted after a failover: what replicas have is always a prefix of what the master wrote. Where that
 -- prefix holds the mark 1, it holds everything before it, and everything that took effect after it was acknowledged.
 -- Who wants to go on without acknowledgements replaces the mark by 2, and has that, with his grant, acknowledged like
 -- any other. It never becomes 0 while a replica is connected, because whether one has the 2 is known to nobody for sure.
+-- The prefix is that of a replica which was promoted: the server's second replication id is the recorded one, and its
+-- process is older than the last grant. A server that restarts from its own disk has what the disk had, whatever
+-- replicas acknowledged.
 
 local function server_now()
   local time = redis.call('TIME')
@@ -19,34 +23,52 @@ local function digits(number)
   return string.format('%.0f', number)
 end
 
+local function info_of(section)
+  local info = redis.pcall('INFO', section)
+  return type(info) == 'string' and info or ''
+end
+
 -- The identity of this server, or '?' where INFO is forbidden or tells nothing: then nothing can be compared.
 local function run_id()
-  local info = redis.pcall('INFO', 'server')
-  return type(info) == 'string' and string.match(info, 'run_id:(%w+)') or '?'
+  local run, replication = string.match(info_of('server'), 'run_id:(%w+)'), string.match(info_of('replication'), 'master_replid:(%w+)')
+  return run and replication and run .. ':' .. replication or '?'
+end
+
+-- Whether this server took over from the one that wrote `past`, as its replica, and not from a disk.
+local function is_successor(past, now)
+  local uptime = tonumber(string.match(info_of('server'), 'uptime_in_seconds:(%d+)') or nil)
+  local second = string.match(info_of('replication'), 'master_replid2:(%w+)')
+  return uptime and second and second == string.match(past.run, ':(%w+)$') and now - uptime * 1000 < past.at
 end
 
 local function history_read(key)
   local text = redis.call('HGET', key, 'history')
   if not text then return nil end
-  local run, till, ttl, floor, acked, vouched, alone =
-    string.match(text, '^(%S+) (%d+) (%d+) (%d+) ([012]) ([01]) (%d+)$')
+  local run, till, ttl, floor, acked, vouched, alone, at =
+    string.match(text, '^(%S+) (%d+) (%d+) (%d+) ([012]) ([01]) (%d+) (%d+)$')
   if not run then return nil end
   return {
     run = run, till = tonumber(till), ttl = tonumber(ttl), floor = tonumber(floor),
-    acked = tonumber(acked), vouched = vouched == '1', alone = tonumber(alone),
+    acked = tonumber(acked), vouched = vouched == '1', alone = tonumber(alone), at = tonumber(at),
   }
 end
 
 local function history_write(key, past)
   redis.call('HSET', key, 'history', past.run .. ' ' .. digits(past.till) .. ' ' .. digits(past.ttl) .. ' '
-    .. digits(past.floor) .. ' ' .. digits(past.acked) .. (past.vouched and ' 1 ' or ' 0 ') .. digits(past.alone))
+    .. digits(past.floor) .. ' ' .. digits(past.acked) .. (past.vouched and ' 1 ' or ' 0 ') .. digits(past.alone) .. ' '
+    .. digits(past.at))
+end
+
+-- Whether replicas vouch for a past that another server wrote. A doubt that nobody vouched for lasts until its end.
+local function is_vouched(past, now)
+  return past.acked == 1 and (past.till <= now or past.vouched) and is_successor(past, now)
 end
 
 -- How the past stands, for onlookers: 'absent', 'known', 'suspect' or 'vouched', and for how many ms.
 local function history_standing(past, run, now)
   if not past then return 'absent', 0 end
   if run ~= '?' and past.run ~= '?' and past.run ~= run then
-    return past.acked == 1 and (past.till <= now or past.vouched) and 'vouched' or 'suspect', past.ttl
+    return is_vouched(past, now) and 'vouched' or 'suspect', past.ttl
   end
   local left = math.min(past.till - now, past.ttl)
   if left <= 0 then return 'known', 0 end
@@ -59,7 +81,7 @@ end
 local function history_doubt(key, past, run, now, ttl, skew, vouched)
   local longest = math.max(ttl, past and past.ttl or 0)
   local doubtful = {
-    run = run, till = now + longest, ttl = longest, alone = 0,
+    run = run, till = now + longest, ttl = longest, alone = 0, at = past and past.at or 0,
     floor = math.max(now + longest + skew, past and past.floor or 0),
     acked = vouched and 1 or past and 0 < past.acked and 2 or 0, vouched = vouched or false,
   }
@@ -69,12 +91,9 @@ end
 
 -- How many replicas are connected, in step, and were heard of within 10 s (the default of min-replicas-max-lag).
 local function good_replicas()
-  local info = redis.pcall('INFO', 'replication')
   local good = 0
-  if type(info) == 'string' then
-    for lag in string.gmatch(info, 'slave%d+:[^\r\n]*state=online[^\r\n]*lag=(%d+)') do
-      if tonumber(lag) <= 10 then good = good + 1 end
-    end
+  for lag in string.gmatch(info_of('replication'), 'slave%d+:[^\r\n]*state=online[^\r\n]*lag=(%d+)') do
+    if tonumber(lag) <= 10 then good = good + 1 end
   end
   return good
 end
@@ -100,7 +119,9 @@ local function history_acknowledgements(key, past, acks, now)
   else
     past.acked, past.alone = 0 < need and 1 or 0, 0
   end
-  if past.acked ~= before or past.alone ~= since then history_write(key, past) end
+  local stale = 0 < past.acked and past.at + 10000 < now
+  if stale then past.at = now end
+  if stale or past.acked ~= before or past.alone ~= since then history_write(key, past) end
   return need
 end
 
@@ -130,12 +151,10 @@ local function history_admit(key, now, mode, ttl, skew, acks)
     end
     if mode ~= 'first:' .. token then return { standing = 'absent', token = token } end
     redis.call('HDEL', key, 'discovery')
-    past = { run = run, till = 0, ttl = ttl, floor = 0, acked = 0, vouched = false, alone = 0 }
+    past = { run = run, till = 0, ttl = ttl, floor = 0, acked = 0, vouched = false, alone = 0, at = 0 }
     history_write(key, past)
   elseif run ~= '?' and past.run ~= '?' and past.run ~= run then
-    -- A doubt that nobody vouched for lasts until its end.
-    local vouched = past.acked == 1 and (past.till <= now or past.vouched)
-    past, changed = history_doubt(key, past, run, now, ttl, skew, vouched), true
+    past, changed = history_doubt(key, past, run, now, ttl, skew, is_vouched(past, now)), true
   elseif past.till > now + past.ttl then
     -- A clock that was set back must not prolong the wait beyond one ttl.
     past.till = now + past.ttl
@@ -144,7 +163,8 @@ local function history_admit(key, now, mode, ttl, skew, acks)
   local wait = math.max(0, past.till - now)
   if 0 < wait and not past.vouched then return { standing = 'suspect', wait = wait, changed = changed } end
   local need, good, wanted, alone = history_acknowledgements(key, past, acks, now)
-  if alone then return { standing = 'suspect', wait = math.max(wait, alone), changed = changed } end
+  -- A replica may be back at any moment, so this is asked again soon.
+  if alone then return { standing = 'suspect', wait = math.min(alone, 1000), changed = changed } end
   if not need then return { standing = 'few', good = good, need = wanted, wait = wait, changed = changed } end
   if past.ttl < ttl or (past.run == '?' and run ~= '?') then
     past.ttl = math.max(past.ttl, ttl)

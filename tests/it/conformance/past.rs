@@ -57,7 +57,7 @@ pub(super) async fn another_server_grants_nothing_for_one_ttl_but_renews(space: 
     let history = space.history(&space.slots()).await.expect("there is one");
     let record = space.record(later.id()).await.expect("it is held");
     assert_eq!(record.floor.to_string(), history[3]);
-    assert_ne!(history[0], "another-server");
+    assert!(!history[0].starts_with("another-server"));
     assert!(held.iter().all(MachineId::is_held));
     assert_eq!(described(&held), before);
 }
@@ -85,13 +85,13 @@ pub(super) async fn a_vouched_past_grants_what_was_given_back_at_once(space: Spa
     space.set_record(0, &record).await;
     space.change_server(&space.slots(), true).await;
 
-    let acknowledge = match space.replicas {
-        // Nobody is there to acknowledge anything: whoever wants that waits for another reason.
-        0 => Acknowledge::Never,
-        _ => Acknowledge::All,
-    };
-    let raus = space.raus(0..=1).acknowledge(acknowledge).build();
-    let raus = raus.expect("valid");
+    let raus = space.raus(0..=1).build().expect("valid");
+    if space.replicas == 0 {
+        // The survivor has no replica left, and may have been succeeded itself.
+        let error = raus.acquire_within(SHORT).await.expect_err("alone");
+        assert!(is_waiting(&error), "{error:?}");
+        return;
+    }
     let free = raus.acquire_within(LONG).await.expect("it was given back");
     assert_eq!(free.id(), 1);
     let error = raus.acquire_within(LONG).await.expect_err("it may be held");
@@ -114,12 +114,9 @@ pub(super) async fn a_server_that_lost_its_replicas_grants_nothing_for_one_ttl(s
         assert!(granted.expect("its replicas are there").is_held());
         return;
     }
-    let error = raus.acquire_within(LONG).await;
+    let error = raus.acquire_within(SHORT).await;
     let error = error.expect_err("its successor may be granting");
-    assert!(
-        matches!(error, AcquireError::HistorySuspect { .. }),
-        "{error:?}"
-    );
+    assert!(is_waiting(&error), "{error:?}");
     edit_history(&space, 6, space.server_ms().await - 60_000).await;
     assert!(raus.acquire().await.expect("the wait is over").is_held());
     let history = space.history(&space.slots()).await.expect("there is one");
@@ -134,7 +131,7 @@ pub(super) async fn a_grant_notes_whether_replicas_acknowledge(space: Space) {
     let unasked = space.raus(0..=9).acknowledge(Acknowledge::Never).build();
     let unasked = unasked.expect("valid").acquire().await.expect("free");
     let history = space.history(&space.slots()).await.expect("there is one");
-    assert_eq!(history[4], "0");
+    assert_eq!(history[4], if space.replicas == 0 { "0" } else { "2" });
     assert!(machine_id.is_held() && unasked.is_held());
 }
 
@@ -162,9 +159,18 @@ async fn edit_history(space: &Space, field: usize, value: u64) {
         .await;
 }
 
+fn is_waiting(error: &AcquireError) -> bool {
+    matches!(
+        error,
+        AcquireError::HistorySuspect { .. } | AcquireError::TimedOut { .. }
+    )
+}
+
 fn described(held: &[MachineId]) -> Vec<(u32, u64)> {
     held.iter().map(|id| (id.id(), id.fence())).collect()
 }
 
+/// Long enough to be told to wait.
+const SHORT: Duration = Duration::from_secs(2);
 /// Shorter than a ttl of a minute, and as long as a busy machine may need.
 const LONG: Duration = Duration::from_secs(20);

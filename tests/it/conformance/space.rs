@@ -241,8 +241,10 @@ impl Space {
     /// Makes it look as if another server had written last, one whose replicas acknowledged every grant or did not.
     pub(super) async fn change_server(&self, key: &str, acknowledged: bool) {
         let mut history = self.history(key).await.expect("there is a history");
-        history[0] = "another-server".to_owned();
+        // One that this server, which never was a replica, took over from, after it had run for a while.
+        history[0] = format!("another-server:{:040}", 0);
         history[4] = u8::from(acknowledged).to_string();
+        history[7] = (self.server_ms().await + 60_000).to_string();
         self.send(&["HSET", key, "history", &history.join(" ")])
             .await;
     }

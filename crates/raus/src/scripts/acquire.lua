@@ -54,9 +54,14 @@ for i = 1, count do
     if record then
       record.horizon = math.max(record.horizon, next_horizon(now, wall, skew, record.floor, ttl))
       record.till = now + ttl
+      local past = history_read(slots)
+      local need, good, wanted, alone = 0, 0, 0, nil
+      if past then need, good, wanted, alone = history_acknowledgements(slots, past, acks, now) end
+      if alone then return { 'suspect', math.min(alone, 1000), '0' } end
+      if not need then return { 'few', good, wanted } end
       redis.call('HSET', slots, slot, record_text(record))
       redis.call('PEXPIRE', KEYS[1 + i], ttl)
-      return granted(slot, record, tonumber(acks) or good_replicas())
+      return granted(slot, record, need)
     end
     held = held + 1
   elseif values[i] or redis.call('EXISTS', KEYS[1 + i]) == 1 then
@@ -123,7 +128,7 @@ local old = records[chosen]
 local floor = math.max(old.horizon, past.floor)
 local record = {
   fence = math.max(old.fence + 1, now_us),
-  horizon = next_horizon(now, wall, skew, floor, ttl),
+  horizon = math.max(floor, next_horizon(now, wall, skew, floor, ttl)),
   floor = floor,
   till = now + ttl,
   label = label,

@@ -24,8 +24,8 @@ local function wrong_type(key)
   return { 'wrongtype', key, found }
 end
 
--- How far a holder may mint: a ttl from its own clock, which counts only as far as it agrees with the server's, or
--- from what it last minted, where its clock was set back.
+-- How far a holder may mint: a ttl from its own clock, or from what it last minted, where its clock was set back; but
+-- only as far as that agrees with the server's. Whatever is on record then lies below the floor of a doubt.
 local function next_horizon(now, wall, skew, last, ttl)
-  return math.max(math.min(wall, now + skew), last) + ttl
+  return math.min(math.max(wall, last), now + skew) + ttl
 end

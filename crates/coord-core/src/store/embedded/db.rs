@@ -32,7 +32,7 @@ impl Db {
             entries: HashMap::new(),
             now: Duration::ZERO,
             until_sweep: MIN_COMMANDS_BETWEEN_SWEEPS,
-            server: Server::new(&mut rng),
+            server: Server::new(&mut rng, Duration::ZERO),
             channels: Channels::default(),
             rng,
             calls: vec![0; COMMANDS.len()],

@@ -206,15 +206,23 @@ impl Engine {
         self.db().replace_entries(entries);
     }
 
-    /// Another process serves from now on: new identity, no scripts, no connections, nothing queued.
-    pub(super) fn new_process(&mut self) {
+    /// A replica takes over: new identity, no scripts, no connections, nothing queued.
+    pub(super) fn fail_over(&mut self) {
+        self.new_process(Server::succeeded);
+    }
+
+    /// The server starts again from its disk, and is as new as after [`fail_over`](Self::fail_over).
+    pub(super) fn restart(&mut self, now: Duration) {
+        self.new_process(|server, rng| server.restarted(rng, now));
+    }
+
+    fn new_process(&mut self, next: impl FnOnce(&Server, &mut fastrand::Rng) -> Server) {
         self.interpreter.forget_scripts();
         self.paused = None;
         let mut db = self.db();
         db.channels.end_all();
-        let replicas = db.server.replicas;
-        db.server = Server::new(&mut db.rng.fork());
-        db.server.replicas = replicas;
+        let mut rng = db.rng.fork();
+        db.server = next(&db.server, &mut rng);
     }
 
     pub(super) fn keys(&mut self, now: Duration) -> Vec<Vec<u8>> {

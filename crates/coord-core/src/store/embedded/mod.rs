@@ -123,7 +123,7 @@ impl Embedded {
         let mut engine = self.shared.engine();
         let promoted = engine.promoted(&snapshot.entries, snapshot.confirmations);
         engine.replace_entries(promoted);
-        engine.new_process();
+        engine.fail_over();
     }
 
     /// How many replicas are connected, and whether they are held back: they receive and confirm nothing until they are
@@ -134,14 +134,16 @@ impl Embedded {
 
     /// Restarts with all data: the run id is new, subscriptions end, what waited for a paused engine is lost.
     pub fn restart(&self) {
-        self.shared.engine().new_process();
+        let now = self.shared.wall();
+        self.shared.engine().restart(now);
     }
 
     /// Like [`restart`](Self::restart), but nothing had been saved.
     pub fn restart_empty(&self) {
+        let now = self.shared.wall();
         let mut engine = self.shared.engine();
         engine.replace_entries(HashMap::new());
-        engine.new_process();
+        engine.restart(now);
     }
 
     /// Forgets all data and nothing else, as `FLUSHALL` does; the run id stays.

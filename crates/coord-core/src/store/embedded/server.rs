@@ -1,12 +1,16 @@
 //! The identity of the engine's "server" and what `INFO` tells of it.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 /// What a restart renews.
 #[derive(Debug)]
 pub(super) struct Server {
     run_id: String,
     replication_id: String,
+    /// That of the server this one was a replica of.
+    former_replication_id: Option<String>,
+    /// When the process started, server time.
+    started: Duration,
     /// How many replicas are connected.
     pub(super) replicas: u32,
 }
@@ -15,11 +19,30 @@ impl Server {
     /// The version whose behaviour the engine follows.
     pub(super) const VERSION: &'static str = "7.0.15";
 
-    pub(super) fn new(rng: &mut fastrand::Rng) -> Self {
+    pub(super) fn new(rng: &mut fastrand::Rng, started: Duration) -> Self {
         Self {
             run_id: identity(rng),
             replication_id: identity(rng),
+            former_replication_id: None,
+            started,
             replicas: 0,
+        }
+    }
+
+    /// A replica of this server takes over: it is as old, and knows whose replica it was.
+    pub(super) fn succeeded(&self, rng: &mut fastrand::Rng) -> Self {
+        Self {
+            former_replication_id: Some(self.replication_id.clone()),
+            replicas: self.replicas,
+            ..Self::new(rng, self.started)
+        }
+    }
+
+    /// The same server, started again from its disk.
+    pub(super) fn restarted(&self, rng: &mut fastrand::Rng, now: Duration) -> Self {
+        Self {
+            replicas: self.replicas,
+            ..Self::new(rng, now)
         }
     }
 
@@ -28,7 +51,7 @@ impl Server {
     }
 
     /// The text of `INFO` for the sections named, or for all of them.
-    pub(super) fn info(&self, sections: &[&[u8]]) -> String {
+    pub(super) fn info(&self, now: Duration, sections: &[&[u8]]) -> String {
         let everything = ["all", "everything", "default"];
         let wanted = |name: &str| {
             sections.is_empty()
@@ -40,7 +63,7 @@ impl Server {
                 })
         };
         [
-            ("server", self.server_section()),
+            ("server", self.server_section(now)),
             ("memory", memory_section()),
             ("replication", self.replication_section()),
         ]
@@ -51,12 +74,13 @@ impl Server {
         .join("\r\n")
     }
 
-    fn server_section(&self) -> String {
+    fn server_section(&self, now: Duration) -> String {
         format!(
             "# Server\r\nredis_version:{}\r\nredis_mode:standalone\r\narch_bits:64\r\nprocess_supervised:no\r\n\
-             run_id:{}\r\ntcp_port:0\r\n",
+             run_id:{}\r\ntcp_port:0\r\nuptime_in_seconds:{}\r\n",
             Self::VERSION,
-            self.run_id
+            self.run_id,
+            now.saturating_sub(self.started).as_secs()
         )
     }
 
@@ -71,8 +95,12 @@ impl Server {
         }
         format!(
             "# Replication\r\nrole:master\r\nconnected_slaves:{}\r\n{replicas}master_failover_state:no-failover\r\n\
-             master_replid:{}\r\nmaster_replid2:{:040}\r\nmaster_repl_offset:0\r\nsecond_repl_offset:-1\r\n",
-            self.replicas, self.replication_id, 0
+             master_replid:{}\r\nmaster_replid2:{}\r\nmaster_repl_offset:0\r\nsecond_repl_offset:-1\r\n",
+            self.replicas,
+            self.replication_id,
+            self.former_replication_id
+                .as_deref()
+                .unwrap_or("0000000000000000000000000000000000000000")
         )
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn time(db: &mut Db, _args: Args<'_>) -> CommandResult {
 }
 
 pub(super) fn info(db: &mut Db, args: Args<'_>) -> CommandResult {
-    Ok(Resp::bulk(db.server.info(&args[1..])))
+    Ok(Resp::bulk(db.server.info(db.now(), &args[1..])))
 }
 
 pub(super) fn ping(_db: &mut Db, args: Args<'_>) -> CommandResult {

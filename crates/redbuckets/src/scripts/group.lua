@@ -1,7 +1,8 @@
 -- Shared by the scripts of redbuckets. Everything of one group lives under one prefix, in one cluster slot:
 --
--- group      hash: "history" (see history.lua), "config" (buckets, assignment), "classes" (weight:members,…), "state", and
---            "page:<p>" for every page of the table that there has to be
+-- group      hash: "history" (see history.lua), "config" (buckets, assignment), "classes" (weight:members,…), "state",
+--            "page:<p>" for every page of the table that there has to be, and "hold": until when (server ms) nobody is
+--            taken for dead
 -- members    hash: member number -> record, see record_parse; ids: hash, instance id -> member number
 -- lease      sorted set: member number by the server ms at which it may be reaped (end of its lease + its grace)
 -- count:<w>  sorted set per weight: member number by the buckets it owns; weight 0 is for those that drain

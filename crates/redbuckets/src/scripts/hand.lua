@@ -13,6 +13,13 @@ local reaps = past.standing == 'known'
 -- An owner hands over in doubt as well, except where the grant would need replicas that are not there.
 local need = known and past.need or ''
 if past.standing == 'suspect' and history_read(KEYS[1]).acked == 0 then need = 0 end
+-- A member beats before two thirds of its ttl are over. Where more have passed since its last beat by this clock, the
+-- clock was set forward, or nothing of the member arrived; in both cases its word that others are dead is worth nothing.
+local hold = 0
+if reaps and next_expiry == 0 then
+  local last = tonumber(redis.call('ZSCORE', base .. 'lease', number)) - ttl - me.grace
+  hold = held_back(ttl, ttl * 2 / 3 <= now - last)
+end
 
 -- The lease first: were memory full, it would be refused, and nothing else be done.
 redis.call('ZADD', base .. 'lease', now + ttl + me.grace, number)
@@ -23,13 +30,13 @@ if me.acked < got then
 end
 
 local changed = false
-if reaps and next_expiry == 0 and tonumber(first_lease[1]) ~= number then
+if reaps and hold == 0 and next_expiry == 0 and tonumber(first_lease[1]) ~= number then
   local dead = tonumber(first_lease[1])
   remove(dead, record(dead) or { weight = 1, id = '' }, settle)
   changed = true
 end
 first_lease = redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES')
-next_expiry = math.max(0, tonumber(first_lease[2]) - now)
+next_expiry = math.max(hold, tonumber(first_lease[2]) - now)
 
 if me.weight ~= weight then
   leave_class(number, me.weight)

@@ -26,6 +26,9 @@ if group and torn() then group = nil end
 
 if not group then create(buckets, assignment, ttl, discovery, false) end
 local past = admit(ttl, ARGV[12])
+-- A newcomer cannot know whether leases that are over ended by a step of this clock.
+local first_lease, hold = redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES'), 0
+if first_lease[2] and tonumber(first_lease[2]) <= now then hold = held_back(ttl, true) end
 
 local token = digits(now_us) .. ':' .. incarnation
 local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)
@@ -45,6 +48,7 @@ else
   if value.incarnation ~= previous then
     local left = over - now
     if past.standing ~= 'known' then left = math.max(left, past.wait) end
+    left = math.max(left, hold)
     if 0 < left then
       flush()
       return { 'occupied', left, digits(over) }

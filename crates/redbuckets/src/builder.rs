@@ -276,6 +276,11 @@ impl Builder {
                     .map_err(ConfigError::Store)?
             }
             Source::Connection(connection) => {
+                if let Acknowledge::AtLeast(replicas) = self.acknowledge
+                    && !connection.can_confirm()
+                {
+                    return Err(ConfigError::Unconfirmable { replicas });
+                }
                 Connector::to_connection(*connection, &keys.group(), self.settings)
                     .map_err(ConfigError::Store)?
             }

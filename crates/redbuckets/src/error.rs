@@ -27,6 +27,15 @@ pub enum ConfigError {
     /// The store could not be set up.
     #[error("connection cannot be configured")]
     Store(#[source] StoreError),
+    /// Replicas must acknowledge, and the connection cannot wait for them.
+    #[error(
+        "acknowledge of at least {replicas} replicas by a connection that others use too; bring a redis::Client or a pool \
+         of one server, or use a URL"
+    )]
+    Unconfirmable {
+        /// How many were to acknowledge.
+        replicas: u32,
+    },
     /// The bucket count.
     #[error("bucket count of {count} is out of bounds; choose between 1 and 1048576")]
     Buckets {

@@ -112,17 +112,22 @@ async fn grants_are_acknowledged_under_the_documented_rules() {
     assert!(master.commandstats().expect("stats").contains_key("wait"));
 }
 
-/// Every right that the rules grant is used: by a script, or by a client for the given purpose.
+/// Every right that the rules grant is used: by a script, or by a client for the given purpose. Operators' scripts,
+/// which `coordctl` runs, are not among those of a service.
 #[test]
 fn the_documented_rules_are_the_smallest() {
-    let check = |name: &str, by_client: &[&str]| {
+    let check = |name: &str, of_operators: &[&str]| {
         let folder = root().join("crates").join(name).join("src/scripts");
         let mut scripts: Vec<_> = fs::read_dir(folder)
             .expect("is there")
             .map(|entry| entry.expect("is readable").path())
+            .filter(|path| {
+                let name = path.file_stem().and_then(|name| name.to_str());
+                !of_operators.contains(&name.expect("a name"))
+            })
             .collect();
         scripts.push(root().join("crates/coord-core/src/history.lua"));
-        let mut used: BTreeSet<String> = by_client.iter().map(|name| format!("+{name}")).collect();
+        let mut used: BTreeSet<String> = BY_CLIENT.iter().map(|name| format!("+{name}")).collect();
         for script in scripts {
             let text = fs::read_to_string(script).expect("is text");
             for call in text.split("call('").skip(1) {
@@ -138,12 +143,11 @@ fn the_documented_rules_are_the_smallest() {
             .collect();
         assert_eq!(granted, used, "{name}");
     };
-    check(
-        "raus",
-        &["evalsha", "eval", "publish", "subscribe", "ping", "wait"],
-    );
-    check("redbuckets", &["evalsha", "eval", "subscribe", "ping"]);
+    check("raus", &["clock", "inspect", "revoke"]);
+    check("redbuckets", &["drain", "members", "owners"]);
 }
+
+const BY_CLIENT: [&str; 6] = ["evalsha", "eval", "publish", "subscribe", "ping", "wait"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_right_is_named() {
@@ -239,4 +243,51 @@ async fn a_cluster_and_sentinels_say_that_credentials_are_wrong() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_wants_the_documented_rights_besides() {
+    let rules = documented("raus").replace("~raus:*", "~{raus}:*");
+    let rules = rules.replace("&raus:broadcast", "&{raus}:broadcast");
+    let cluster = Cluster::builder()
+        .acl_user("raus", &format!("{rules} +cluster|nodes +asking"))
+        .acl_user("lacking", &rules);
+    let cluster = cluster.start().expect("starts");
+    let url = |user| {
+        let url = cluster.url();
+        url.replacen("://", &format!("://{user}:password@"), 1)
+    };
+    live_as_machine(Raus::builder(&url("raus"), 0..=1)).await;
+    let raus = Raus::builder(&url("lacking"), 0..=1).build();
+    let text = causes(&acquire(&raus.expect("valid")).await.expect_err("must fail"));
+    assert!(
+        text.contains("NOPERM") && text.contains("cluster"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_and_databases_want_the_documented_rights_besides() {
+    let group = Sentinels::builder()
+        .acl_user("raus", &format!("{} +select", documented("raus")))
+        .acl_user("lacking", &documented("raus"))
+        .sentinel_acl_user("coord", &documented("coord"))
+        .start()
+        .expect("starts");
+    let url = |user| {
+        let url = group.url_for(user, "password");
+        format!("{url}/3?sentinel_user=coord&sentinel_password=password")
+    };
+    live_as_machine(Raus::builder(&url("raus"), 0..=1)).await;
+    for sentinel in group.sentinels() {
+        let log: Vec<redis::Value> = sentinel.query(&["ACL", "LOG"]).expect("asks");
+        let log = format!("{log:?}");
+        assert!(
+            !log.contains("sentinel|") && !log.contains("subscribe"),
+            "{log}"
+        );
+    }
+    let raus = Raus::builder(&url("lacking"), 0..=1).build();
+    let text = causes(&acquire(&raus.expect("valid")).await.expect_err("must fail"));
+    assert!(text.contains("select"), "{text}");
 }

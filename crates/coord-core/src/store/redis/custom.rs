@@ -1,5 +1,6 @@
 //! Connections that the user brings.
 
+mod at_key;
 mod pools;
 mod server;
 mod supply;
@@ -160,7 +161,7 @@ impl Connection {
             }
         };
         let subscriptions = self.subscriptions.map(|client| Node::of_client(&client));
-        let store = CustomStore::new(address, source, subscriptions.transpose()?);
+        let store = CustomStore::new(address, source, self.in_cluster, subscriptions.transpose()?);
         Ok(Arc::new(store))
     }
 

@@ -93,7 +93,7 @@ pub(super) async fn describe(
     let mut answers = Answers::default();
     for (question, value) in questions.into_iter().zip(values) {
         match value {
-            Ok(value) => (question.read)(&mut answers, of_one_node(value)),
+            Ok(value) => (question.read)(&mut answers, value),
             Err(error) => {
                 let error = reply::classify("describe", address, error);
                 answers.info.unchecked.push(refusal(question, error)?);
@@ -101,21 +101,6 @@ pub(super) async fn describe(
         }
     }
     Ok(answers.into_info(round_trip))
-}
-
-/// A cluster connection answers for every master; one of them speaks for all.
-fn of_one_node(value: Value) -> Value {
-    let is_text = |value: &Value| {
-        matches!(value, Value::BulkString(text) if text.starts_with(b"#"))
-            || matches!(value, Value::VerbatimString { .. })
-    };
-    match value {
-        Value::Map(mut answers) => match answers.iter().position(|(_, answer)| is_text(answer)) {
-            Some(index) => answers.swap_remove(index).1,
-            None => Value::Map(answers),
-        },
-        value => value,
-    }
 }
 
 /// A refusal is noted; anything else ends the description.

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{Wire, supply::Supply};
+use super::{Wire, at_key::AtKey, supply::Supply};
 use crate::store::{
     BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription,
     redis::{confirm, describe, exchange, node::Node, reply, wire},
@@ -15,6 +15,7 @@ pub(super) struct CustomStore {
     /// What errors say, as nobody knows the address.
     address: &'static str,
     source: Source,
+    in_cluster: bool,
     subscriptions: Option<Node>,
 }
 
@@ -34,11 +35,13 @@ impl CustomStore {
     pub(super) const fn new(
         address: &'static str,
         source: Source,
+        in_cluster: bool,
         subscriptions: Option<Node>,
     ) -> Self {
         Self {
             address,
             source,
+            in_cluster,
             subscriptions,
         }
     }
@@ -188,14 +191,33 @@ impl Store for CustomStore {
 
     fn describe<'a>(
         &'a self,
-        _key: &'a str,
+        key: &'a str,
         within: Duration,
     ) -> BoxFuture<'a, Result<ServerInfo, StoreError>> {
         Box::pin(async move {
             let wire = self.wire("describe").await?;
-            let work = describe::describe(&*wire, self.address, &[describe::SERVER]);
+            let at_key: Arc<dyn Wire> = if self.in_cluster {
+                Arc::new(AtKey::new(Arc::clone(&wire), key))
+            } else {
+                Arc::clone(&wire)
+            };
+            let work = describe::describe(&*at_key, self.address, &[describe::SERVER]);
             let outcome = tokio::time::timeout(within, work).await;
-            outcome.unwrap_or_else(|_| Err(self.timed_out("describe", within)))
+            let outcome = outcome.unwrap_or_else(|_| Err(self.timed_out("describe", within)));
+            if outcome.as_ref().is_err_and(StoreError::is_ambiguous) {
+                self.discard(&wire);
+            }
+            let mut info = outcome?;
+            self.address.clone_into(&mut info.address);
+            Ok(info)
         })
+    }
+
+    fn route(&self, _key: &str) -> Option<String> {
+        let given_up = match &self.source {
+            Source::Fixed(_) => 0,
+            Source::Renewable(supply) | Source::Exclusive(supply, _) => supply.generation(),
+        };
+        Some(format!("{} {given_up}", self.address))
     }
 }

@@ -161,6 +161,11 @@ async fn replicas_acknowledge_what_is_granted_by_connections_of_their_own() {
         matches!(error, ConfigError::Unconfirmable { replicas: 1 }),
         "{error}"
     );
+    let error = Redbuckets::with_connection(shared.clone(), "group")
+        .acknowledge(Acknowledge::AtLeast(2))
+        .build()
+        .expect_err("others use it too");
+    assert!(error.to_string().contains("at least 2 replicas"), "{error}");
     // Where nothing is demanded it grants without them.
     let raus = Raus::with_connection(shared, "ns", 0..=9)
         .discovery(Duration::ZERO)
@@ -255,4 +260,24 @@ async fn what_a_store_cannot_do_is_said_with_the_way_out() {
         .expect("it may be asked");
     assert_eq!(info.role, "master");
     assert_eq!(info.min_replicas_to_write, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_evicts_is_refused_by_whatever_leads_there() {
+    let server = RedisServer::builder()
+        .config_line("maxmemory 100mb")
+        .config_line("maxmemory-policy allkeys-lru")
+        .start()
+        .expect("starts");
+    for connection in [
+        client(&server).into(),
+        pool(&server.url(), 2).into(),
+        multiplexed(&server).await.into(),
+    ] {
+        let connection: Connection = connection;
+        let raus = Raus::with_connection(connection, "ns", 0..=9).build();
+        let error = acquire(&raus.expect("valid")).await;
+        let text = causes(&error.expect_err("leases could be evicted"));
+        assert!(text.contains("allkeys-lru"), "{text}");
+    }
 }

@@ -45,12 +45,18 @@ async fn a_namespace_lies_in_one_hash_slot_by_a_pool_and_by_a_connection() {
             .query(&["KEYS", &format!("{{{name}}}:*")])
             .expect("asks");
         assert!(keys.contains(&format!("{{{name}}}:slots")), "{keys:?}");
+        // Each key's own master answers.
         let store = connection.open().expect("valid");
-        let info = store
-            .describe("any", PATIENCE)
-            .await
-            .expect("one answers for all");
-        assert_eq!(info.role, "master", "{info:?}");
+        for key in ["a", "b", "c"] {
+            let info = store.describe(key, PATIENCE).await.expect("it answers");
+            let master = cluster.master_of(Cluster::slot_of(key));
+            let expected = master.expect("somebody serves it").info("server");
+            assert_eq!(info.run_id, expected.expect("asks")["run_id"]);
+            assert!(
+                info.wall.is_some() && info.role == "master" && !info.maxmemory_policy.is_empty(),
+                "{info:?}"
+            );
+        }
     }
 
     // A connection that does not say where it leads is told what is missing.

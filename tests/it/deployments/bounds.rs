@@ -12,6 +12,8 @@ use coord_tests::{cluster::Cluster, sentinels::Sentinels};
 /// How long the node is dead.
 const DEAD: Duration = Duration::from_secs(30);
 const WITHIN: Duration = Duration::from_millis(500);
+/// The commands have 500 ms, the subscription as much and 2 s for its connection; the rest is for a busy machine.
+const TURN: Duration = Duration::from_secs(6);
 
 /// Uses `store` as four impatient callers would, while its server hangs, and returns the highest number of tasks.
 fn tasks_while_hung(store: &Arc<dyn Store>, hang: impl FnOnce()) -> usize {
@@ -37,7 +39,7 @@ fn tasks_while_hung(store: &Arc<dyn Store>, hang: impl FnOnce()) -> usize {
             let subscribed = store.subscribe("{bounds}:channel", WITHIN).await;
             drop(subscribed);
             let took = SystemClock.now().saturating_since(began);
-            assert!(took < 5 * WITHIN, "a turn took {took:?}");
+            assert!(took < TURN, "a turn took {took:?}");
             highest = highest.max(metrics.num_alive_tasks());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -21,7 +21,6 @@ const TTL: Duration = Duration::from_secs(10);
 
 fn plan(url: &str) -> Plan {
     Plan {
-        workers: 0,
         ttl: TTL,
         ..Plan::new(url, NAME)
     }
@@ -31,6 +30,7 @@ fn four_of(plan: &Plan) -> Plan {
     Plan {
         processes: 1,
         holders: 4,
+        workers: 1,
         ..plan.clone()
     }
 }

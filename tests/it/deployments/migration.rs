@@ -16,10 +16,7 @@ use super::{
 fn a_slot_that_moves_there_and_back_under_load_costs_nobody_anything() {
     let cluster = Cluster::builder().start().unwrap();
     let [name, other_name] = names_on_two_masters(&cluster);
-    let plan = Plan {
-        workers: 0,
-        ..Plan::new(&cluster.url(), &name)
-    };
+    let plan = Plan::new(&cluster.url(), &name);
     let stage = Stage::set(plan.clone());
     let slot = Cluster::slot_of(&name);
     let home = cluster.master_of(slot).unwrap();
@@ -31,6 +28,7 @@ fn a_slot_that_moves_there_and_back_under_load_costs_nobody_anything() {
     let newcomers = Plan {
         processes: 1,
         holders: 4,
+        workers: 1,
         ..plan
     };
     let moved = thread::scope(|scope| {

@@ -1,9 +1,26 @@
 //! Everything works through every kind of URL.
 
-use coord_tests::{cluster::Cluster, mixed_fleet::Plan, sentinels::Sentinels, server::Version};
+use coord_tests::{
+    cluster::Cluster,
+    mixed_fleet::{Fleet, Log, Plan},
+    sentinels::Sentinels,
+    server::Version,
+    wait,
+};
 use redis::Value;
 
 use super::{FLEET, PATIENCE, stage::names_on_two_masters};
+
+/// What `fleet` did until everybody had what they wanted and somebody had been in a bucket.
+fn worked(fleet: Fleet) -> Log {
+    fleet.wait_steady(PATIENCE).unwrap();
+    let visited = || {
+        let visits = fleet.log().unwrap().visits().unwrap();
+        (!visits.is_empty()).then_some(())
+    };
+    wait::until(PATIENCE, visited).unwrap();
+    fleet.finish(PATIENCE).unwrap()
+}
 
 /// Two processes that lease, mint, share and visit at `url`, and then give everything back.
 fn works(url: &str, name: &str) {
@@ -12,8 +29,7 @@ fn works(url: &str, name: &str) {
         ..Plan::new(url, name)
     };
     let fleet = plan.start(FLEET, name).unwrap();
-    fleet.wait_steady(PATIENCE).unwrap();
-    let log = fleet.finish(PATIENCE).unwrap();
+    let log = worked(fleet);
     let (minted, visits) = log.assert_promises().unwrap();
     assert!(0 < minted && 0 < visits, "{minted} IDs, {visits} visits");
     assert!(log.holding().is_empty(), "released: {:?}", log.holding());
@@ -67,8 +83,7 @@ fn a_master_named_by_sentinels_serves_both_under_credentials_everywhere() {
         ..Plan::new(&url, "smoke")
     };
     let fleet = plan.start(FLEET, "smoke").unwrap();
-    fleet.wait_steady(PATIENCE).unwrap();
-    let log = fleet.finish(PATIENCE).unwrap();
+    let log = worked(fleet);
     let (minted, visits) = log.assert_promises().unwrap();
     assert!(0 < minted && 0 < visits, "{minted} IDs, {visits} visits");
     let keys: Value = group

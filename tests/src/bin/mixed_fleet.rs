@@ -148,6 +148,7 @@ async fn work(out: Out, options: Arc<Value>, mut stopped: watch::Receiver<bool>)
         .settle(Duration::from_millis(250))
         .discovery(millis(&options, "discovery_ms"))
         .register_timeout(millis(&options, "patience_ms"))
+        .acknowledge(acknowledge(&options))
         .build()?;
     let joined = tokio::select! {
         joined = buckets.join() => joined,

@@ -52,7 +52,7 @@ for i = 1, count do
   if values[i] == holder then
     local record = record_parse(redis.call('HGET', slots, slot))
     if record then
-      record.horizon = math.max(record.horizon, next_horizon(now, wall, skew, record.floor, ttl))
+      record.horizon = math.max(record.horizon, first_horizon(now, wall, skew, record.floor, ttl))
       record.till = now + ttl
       local past = history_read(slots)
       local need, good, wanted, alone = 0, 0, 0, nil
@@ -128,7 +128,7 @@ local old = records[chosen]
 local floor = math.max(old.horizon, past.floor)
 local record = {
   fence = math.max(old.fence + 1, now_us),
-  horizon = math.max(floor, next_horizon(now, wall, skew, floor, ttl)),
+  horizon = first_horizon(now, wall, skew, floor, ttl),
   floor = floor,
   till = now + ttl,
   label = label,

@@ -24,8 +24,14 @@ local function wrong_type(key)
   return { 'wrongtype', key, found }
 end
 
--- How far a holder may mint: a ttl from its own clock, or from what it last minted, where its clock was set back; but
--- only as far as that agrees with the server's. Whatever is on record then lies below the floor of a doubt.
+-- How far a new holder may mint: a ttl from its own clock or its floor, as far as that agrees with the server's clock.
+-- What is on record then lies below the floor of a doubt.
+local function first_horizon(now, wall, skew, floor, ttl)
+  return math.max(floor, math.min(math.max(wall, floor), now + skew) + ttl)
+end
+
+-- How far a holder may go on minting: a ttl from its own clock, which counts only as far as it agrees with the server's,
+-- or from what it last minted. The latter has no bound: where the server's clock was set back, minting must go on.
 local function next_horizon(now, wall, skew, last, ttl)
-  return math.min(math.max(wall, last), now + skew) + ttl
+  return math.max(math.min(wall, now + skew), last) + ttl
 end

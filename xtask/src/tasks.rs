@@ -25,9 +25,10 @@ pub(crate) fn test() -> Result<()> {
     tests().run().with_context(|| format!("`{}`", tests()))
 }
 
-/// All tests and doctests, in one build.
+/// All tests and doctests, in one build. Most of the time they wait for servers that fail, so more of them run side by
+/// side than there are processors.
 pub(crate) fn tests() -> Call {
-    Call::cargo("test --workspace --all-features")
+    Call::cargo("test --workspace --all-features").env("RUST_TEST_THREADS", 6)
 }
 
 /// Runs the benchmark `what`.

@@ -107,6 +107,7 @@ fn the_child_of_a_fork_refuses_from_its_first_id_on() {
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "what a fork does can only be seen in one")]
 fn in_child(check: impl FnOnce() -> bool) -> bool {
+    let _one_child = crate::forks::one();
     // SAFETY: the child calls nothing but `check`, which takes no lock that another thread may have held, and _exit.
     let child = unsafe { libc::fork() };
     assert!(0 <= child, "fork");

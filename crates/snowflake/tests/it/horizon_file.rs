@@ -4,7 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use snowflake::{BuildError, ClockMode, Generator, HorizonFileError, Layout, MintError};
 
-use crate::clock::{ManualClock, ms};
+use crate::{
+    clock::{ManualClock, ms},
+    forks,
+};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -17,6 +20,7 @@ fn open(path: &Path, clock: &ManualClock, machine_id: u32) -> Result<Generator, 
 
 #[test]
 fn a_crash_and_a_clock_set_back_repeat_no_id() {
+    let _no_child = forks::none();
     let directory = tempfile::tempdir().expect("a place for files");
     let path = directory.path().join("horizon");
     let clock = ManualClock::at(NOW);
@@ -36,6 +40,7 @@ fn a_crash_and_a_clock_set_back_repeat_no_id() {
 
 #[test]
 fn the_horizon_moves_on_while_minting() {
+    let _no_child = forks::none();
     let directory = tempfile::tempdir().expect("a place for files");
     let clock = ManualClock::at(NOW);
     let generator = open(&directory.path().join("horizon"), &clock, 1).expect("sound");
@@ -50,6 +55,7 @@ fn the_horizon_moves_on_while_minting() {
 
 #[test]
 fn a_clean_end_lets_the_next_run_begin_right_after() {
+    let _no_child = forks::none();
     let directory = tempfile::tempdir().expect("a place for files");
     let path = directory.path().join("horizon");
     let clock = ManualClock::at(NOW);
@@ -66,6 +72,7 @@ fn a_clean_end_lets_the_next_run_begin_right_after() {
 
 #[test]
 fn two_processes_cannot_share_a_file() {
+    let _no_child = forks::none();
     let directory = tempfile::tempdir().expect("a place for files");
     let path = directory.path().join("horizon");
     let clock = ManualClock::at(NOW);
@@ -79,6 +86,7 @@ fn two_processes_cannot_share_a_file() {
 
 #[test]
 fn a_foreign_or_spoilt_or_distant_file_is_refused() {
+    let _no_child = forks::none();
     let directory = tempfile::tempdir().expect("a place for files");
     let path = directory.path().join("horizon");
     let clock = ManualClock::at(NOW);

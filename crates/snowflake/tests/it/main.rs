@@ -2,6 +2,7 @@
 
 mod batches;
 mod clock;
+mod forks;
 mod guards;
 mod horizon_file;
 mod layouts;

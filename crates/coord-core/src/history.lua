@@ -23,14 +23,20 @@ local function digits(number)
   return string.format('%.0f', number)
 end
 
+-- What INFO says, asked once for each section in a script; '' where it is forbidden.
+local infos = {}
 local function info_of(section)
-  local info = redis.pcall('INFO', section)
-  return type(info) == 'string' and info or ''
+  if not infos[section] then
+    local info = redis.pcall('INFO', section)
+    infos[section] = type(info) == 'string' and info or ''
+  end
+  return infos[section]
 end
 
 -- The identity of this server, or '?' where INFO is forbidden or tells nothing: then nothing can be compared.
 local function run_id()
-  local run, replication = string.match(info_of('server'), 'run_id:(%w+)'), string.match(info_of('replication'), 'master_replid:(%w+)')
+  local run = string.match(info_of('server'), 'run_id:(%w+)')
+  local replication = string.match(info_of('replication'), 'master_replid:(%w+)')
   return run and replication and run .. ':' .. replication or '?'
 end
 

@@ -104,12 +104,15 @@ local function good_replicas()
   return good
 end
 
--- How many replicas must acknowledge a grant before it takes effect: 'all' that are good, a number, or 'never' any.
+-- How many replicas must acknowledge a grant before it takes effect: 'all' that are good, a number, or 'never' any. Who
+-- is 'unable' to wait is granted nothing where others do: after a failover they would not know of it.
 -- nil where there is nothing to be granted now: how many there are, how many are wanted, and the ms to wait where that
 -- helps. A server that has just lost every replica may itself have been succeeded: it waits for one ttl.
 local function history_acknowledgements(key, past, acks, now)
   local before, since = past.acked, past.alone
-  local good = (acks ~= 'never' or before ~= 0) and good_replicas() or 0
+  local alike = acks == 'never' or acks == 'unable'
+  local good = (not alike or before ~= 0) and good_replicas() or 0
+  if acks == 'unable' and 0 < good then return nil, 0, good end
   local need = tonumber(acks) or good
   if good < need then return nil, good, need end
   if need == 0 and before ~= 0 then
@@ -120,7 +123,7 @@ local function history_acknowledgements(key, past, acks, now)
       return nil, 0, 1, wait
     end
     past.acked, past.alone = 0, 0
-  elseif acks == 'never' then
+  elseif alike then
     past.acked, past.alone = before == 0 and 0 or 2, 0
   else
     past.acked, past.alone = 0 < need and 1 or 0, 0

@@ -140,6 +140,11 @@ impl Acquisition {
                         self.take_up(Granted { slot, sent }, replicas).await
                     }
                     Progress::Continue => Ok(None),
+                    Progress::Failed(AcquireError::TooFewReplicas { wanted, .. })
+                        if !self.store.can_confirm() =>
+                    {
+                        Err(AcquireError::Unconfirmable { replicas: wanted })
+                    }
                     Progress::Failed(error) => Err(error),
                 }
             }
@@ -180,7 +185,7 @@ impl Acquisition {
         granted: Granted,
         replicas: u32,
     ) -> Result<Option<Granted>, AcquireError> {
-        if replicas != 0 && self.store.can_confirm() && !self.confirm(&granted, replicas).await? {
+        if replicas != 0 && !self.confirm(&granted, replicas).await? {
             return Ok(None);
         }
         // Too late to be worth anything, as after a pause of the process: the same question again.

@@ -315,7 +315,6 @@ impl Builder {
                 forced: self.forced,
                 assignment: self.assignment,
                 load: self.load.map(|LoadReporter(load)| load),
-                can_confirm: true,
             },
         }))
     }

@@ -159,10 +159,7 @@ impl Inner {
         let mut rng = self.connector.rng();
         let incarnation = supervisor::incarnation(&mut rng);
         let can_confirm = heartbeat.store().can_confirm();
-        let limits = Limits {
-            can_confirm,
-            ..self.limits.clone()
-        };
+        let limits = self.limits.clone();
         let identity = Identity {
             keys: self.keys.clone(),
             id: self.id.clone().unwrap_or_else(|| incarnation.to_string()),

@@ -23,8 +23,11 @@ pub mod shares;
 pub mod tls;
 pub mod wait;
 
-/// What the README shows compiles and runs.
+/// What the READMEs show compiles and runs.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../../docs/CONNECTIONS.md")]
+#[doc = include_str!("../../crates/raus/README.md")]
+#[doc = include_str!("../../crates/redbuckets/README.md")]
+#[doc = include_str!("../../crates/snowflake/README.md")]
 mod readme {}

@@ -6,7 +6,7 @@ use crate::{args::SimRun, cargo::Call, setup};
 
 /// Runs the demonstration with this terminal: machine IDs first, then buckets.
 pub(crate) fn demo(redis: Option<&str>) -> Result<()> {
-    for (package, example) in [("snowflake", "demo"), ("redbuckets", "ownership")] {
+    for (package, example) in [("raus-snowflake", "demo"), ("redbuckets", "ownership")] {
         let run = format!("run --quiet --package {package} --example {example} --");
         let call = match redis {
             Some(url) => Call::cargo(&run).arg("--redis").arg(url),

@@ -62,6 +62,8 @@
 //! Processes of fujiwara/raus may share the namespace: same lock keys, same values, same broadcast. They take no slot of
 //! ours and we none of theirs. They bring no horizon, so against them IDs are as unique as theirs were before.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod acquire;
 mod builder;
 mod error;

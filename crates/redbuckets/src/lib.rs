@@ -88,6 +88,8 @@
 //! `coord_core::advice`; [`Redbuckets::describe`] returns it at any time. A user with ACL rights needs `+info +config|get` for
 //! that; what it may not ask is said too, and goes unchecked.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod assignment;
 mod builder;
 mod error;

@@ -1,7 +1,7 @@
 //! Mints IDs under a leased machine ID and prints them, one decimal ID a line.
 //!
 //! ```console
-//! $ cargo run -p snowflake --example mint -- --redis redis://localhost:6379 --count 3
+//! $ cargo run -p raus-snowflake --example mint -- --redis redis://localhost:6379 --count 3
 //! 2124331836174233600
 //! 2124331836174233601
 //! 2124331836174233602

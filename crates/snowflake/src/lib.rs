@@ -4,6 +4,7 @@
 //! `no_std` and offers [`Layout`] and [`Id`] with its encodings alone.
 
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod id;
 mod layout;

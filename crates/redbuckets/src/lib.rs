@@ -99,6 +99,7 @@ mod instance;
 mod join;
 mod keys;
 mod membership;
+mod metrics;
 mod owned;
 mod protocol;
 mod redbuckets;
@@ -107,6 +108,7 @@ mod run_each;
 mod scripts;
 mod shared;
 mod shed;
+mod spans;
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -122,8 +124,13 @@ pub use coord_core::{
     store::{Failover, ServerInfo, Store, StoreError, Unchecked, redis::Connection},
 };
 
+#[cfg(feature = "metrics")]
+pub use coord_core::metrics::{BUCKETS, METRICS as STORE_METRICS, Metric, MetricKind};
 #[cfg(feature = "tls")]
 pub use coord_core::tls::Tls;
+
+#[cfg(feature = "metrics")]
+pub use crate::metrics::{METRICS, describe_metrics};
 
 pub use crate::{
     assignment::Assignment,

@@ -45,6 +45,8 @@ mod next;
 #[cfg(feature = "std")]
 mod pool;
 #[cfg(feature = "std")]
+mod published;
+#[cfg(feature = "std")]
 mod range;
 #[cfg(feature = "std")]
 mod registry;
@@ -80,3 +82,6 @@ pub use {
     reservation::Reservation,
     sequence::SequenceStart,
 };
+
+#[cfg(feature = "metrics")]
+pub use published::{METRICS, describe_metrics};

@@ -1,6 +1,6 @@
 //! Every command and option.
 
-use std::{ffi::OsString, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -74,6 +74,11 @@ pub(crate) enum Command {
     Doctor(DoctorOptions),
     /// Observe a namespace or a group and write one HTML page about it.
     Report(ReportOptions),
+    /// Observe a namespace and groups, and serve what is seen to Prometheus.
+    ///
+    /// GET /metrics answers with the last look at the server, GET /healthz as long as the exporter runs. Where the server does
+    /// not answer, coord_up is 0 and the exporter goes on looking.
+    Exporter(ExporterOptions),
     /// Print completions for a shell.
     Completions(CompletionsOptions),
     /// Print the manual page, or write all of them.
@@ -331,6 +336,28 @@ pub(crate) struct ReportOptions {
     /// Where to write it. Defaults to the standard output.
     #[arg(long, short)]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExporterOptions {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:9187", value_parser = values::listen, value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// A group to observe; may be given again.
+    #[arg(long, short, value_name = "GROUP")]
+    pub(crate) group: Vec<String>,
+    /// What all keys of the groups begin with.
+    #[arg(long, default_value = redbuckets::Redbuckets::DEFAULT_PREFIX)]
+    pub(crate) prefix: String,
+    /// Which machine IDs to observe, lowest-highest. Defaults to 0-1023 without a group, to none with one.
+    #[arg(long, value_parser = values::range)]
+    pub(crate) range: Option<RangeInclusive<u32>>,
+    /// How often to look.
+    #[arg(long, default_value = "5s", value_parser = values::pace, value_name = "TIME")]
+    pub(crate) interval: Duration,
+    /// What each member of the groups owns, too: a series for each instance id, so only where ids are stable.
+    #[arg(long)]
+    pub(crate) per_member: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! What users write, read into what it means.
 
-use std::{fmt, ops::RangeInclusive, time::Duration};
+use std::{fmt, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
@@ -40,6 +40,15 @@ pub(crate) fn pace(text: &str) -> Result<Duration, String> {
         ));
     }
     Ok(pace)
+}
+
+/// `127.0.0.1:9187`, `[::]:9187`.
+pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
+    let parsed = text.parse();
+    parsed.map_err(|_| {
+        "it is no address to listen on; write IP:PORT, such as 127.0.0.1:9187 or [::]:9187"
+            .to_owned()
+    })
 }
 
 /// A name that every shell accepts.

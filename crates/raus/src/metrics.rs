@@ -21,6 +21,10 @@ use crate::{
 };
 
 /// Every metric that this crate records.
+#[cfg_attr(
+    not(feature = "metrics"),
+    expect(unreachable_pub, reason = "exported with the feature `metrics`")
+)]
 pub const METRICS: &[Metric] = &[
     LEASES_HELD,
     LEASES_AT_RISK,
@@ -119,6 +123,10 @@ const CLOCK_SKEW: Metric = Metric::gauge(
 
 /// Tells the recorder what [`METRICS`] and those of the store are. Done whenever a [`Raus`](crate::Raus) is built; needed again
 /// only for a recorder that was installed later.
+#[cfg_attr(
+    not(feature = "metrics"),
+    expect(unreachable_pub, reason = "exported with the feature `metrics`")
+)]
 pub fn describe_metrics() {
     metrics::describe(METRICS);
 }

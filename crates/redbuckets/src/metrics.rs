@@ -18,6 +18,10 @@ use crate::{
 };
 
 /// Every metric that this crate records.
+#[cfg_attr(
+    not(feature = "metrics"),
+    expect(unreachable_pub, reason = "exported with the feature `metrics`")
+)]
 pub const METRICS: &[Metric] = &[
     INSTANCES,
     BUCKETS_OWNED,
@@ -158,6 +162,10 @@ const LEAVES: Metric = Metric::counter(
 
 /// Tells the recorder what [`METRICS`] and those of the store are. Done whenever a [`Redbuckets`](crate::Redbuckets) is built;
 /// needed again only for a recorder that was installed later.
+#[cfg_attr(
+    not(feature = "metrics"),
+    expect(unreachable_pub, reason = "exported with the feature `metrics`")
+)]
 pub fn describe_metrics() {
     metrics::describe(METRICS);
 }

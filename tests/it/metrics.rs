@@ -1,7 +1,8 @@
 //! What programs and operators see of leases and buckets: metrics, traces, dashboards and alerts.
 
 mod leases;
-mod names;
+pub(crate) mod names;
+mod operations;
 mod owners;
 mod spans;
 

@@ -1,6 +1,6 @@
 //! Every command and option.
 
-use std::{ffi::OsString, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{ffi::OsString, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -78,6 +78,7 @@ pub(crate) enum Command {
     ///
     /// GET /metrics answers with the last look at the server, GET /healthz as long as the exporter runs. Where the server does
     /// not answer, coord_up is 0 and the exporter goes on looking.
+    #[cfg(feature = "exporter")]
     Exporter(ExporterOptions),
     /// Print completions for a shell.
     Completions(CompletionsOptions),
@@ -338,11 +339,12 @@ pub(crate) struct ReportOptions {
     pub(crate) output: Option<PathBuf>,
 }
 
+#[cfg(feature = "exporter")]
 #[derive(Debug, Args)]
 pub(crate) struct ExporterOptions {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:9187", value_parser = values::listen, value_name = "ADDRESS")]
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: std::net::SocketAddr,
     /// A group to observe; may be given again.
     #[arg(long, short, value_name = "GROUP")]
     pub(crate) group: Vec<String>,

@@ -15,6 +15,7 @@ mod completions;
 mod connect;
 mod decode;
 mod doctor;
+#[cfg(feature = "exporter")]
 mod exporter;
 mod failure;
 mod id;
@@ -84,6 +85,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Decode(options) => decode::run(global, options),
         Command::Doctor(options) => doctor::run(global, options).await,
         Command::Report(options) => report::run(global, options).await,
+        #[cfg(feature = "exporter")]
         Command::Exporter(options) => exporter::run(global, options).await,
         Command::Completions(options) => completions::completions(options),
         Command::Man(options) => completions::man(options),

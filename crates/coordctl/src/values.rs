@@ -1,6 +1,6 @@
 //! What users write, read into what it means.
 
-use std::{fmt, net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
@@ -43,7 +43,8 @@ pub(crate) fn pace(text: &str) -> Result<Duration, String> {
 }
 
 /// `127.0.0.1:9187`, `[::]:9187`.
-pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
+#[cfg(feature = "exporter")]
+pub(crate) fn listen(text: &str) -> Result<std::net::SocketAddr, String> {
     let parsed = text.parse();
     parsed.map_err(|_| {
         "it is no address to listen on; write IP:PORT, such as 127.0.0.1:9187 or [::]:9187"

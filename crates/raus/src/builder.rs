@@ -19,7 +19,7 @@ use coord_core::{
 use crate::{
     error::ConfigError,
     keys::Keys,
-    metrics::describe_metrics,
+    metrics,
     raus::{Raus, Shared},
     supervisor::{OwnSlots, Settings},
 };
@@ -244,7 +244,7 @@ impl Builder {
             allow_eviction: self.allow_eviction,
             ..Terms::new(timing)
         };
-        describe_metrics();
+        metrics::begin(keys.namespace());
         Ok(Raus::from_parts(Shared {
             connector,
             keys,

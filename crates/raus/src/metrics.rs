@@ -10,7 +10,7 @@ use std::{
 
 use coord_core::{
     clock::Clock,
-    metrics::{self, Level, Metric, Stopwatch},
+    metrics::{self, Level, Metric, MetricKind, Stopwatch},
 };
 
 use crate::{
@@ -131,6 +131,27 @@ pub fn describe_metrics() {
     metrics::describe(METRICS);
 }
 
+/// Counters of a namespace begin at zero, or their first rise would not be seen.
+pub(crate) fn begin(namespace: &str) {
+    describe_metrics();
+    let namespace = ("namespace", namespace);
+    for counter in METRICS {
+        if counter.kind == MetricKind::Counter && counter.labels == NAMESPACE {
+            counter.add(0, &[namespace]);
+        }
+    }
+    zero(&LOST, namespace, "cause", CAUSES);
+    zero(&ACQUISITIONS, namespace, "outcome", spans::OUTCOMES);
+    let ends = &["confirmed", "unconfirmed"];
+    zero(&RELEASES, namespace, "outcome", ends);
+}
+
+fn zero(counter: &Metric, namespace: (&'static str, &str), label: &'static str, values: &[&str]) {
+    for value in values {
+        counter.add(0, &[namespace, (label, value)]);
+    }
+}
+
 /// Counts the outcome of one call of `acquire`.
 pub(crate) fn note_acquisition(
     namespace: &str,
@@ -245,3 +266,5 @@ const fn cause(cause: &LossCause) -> &'static str {
         LossCause::Abandoned => "abandoned",
     }
 }
+
+const CAUSES: &[&str] = &["expired", "foreign", "superseded", "forgotten", "abandoned"];

@@ -81,3 +81,15 @@ pub(crate) const fn outcome(found: &Result<Option<Granted>, AcquireError>) -> &'
         Err(_) => "refused",
     }
 }
+
+/// Every word that [`outcome`] has.
+pub(crate) const OUTCOMES: &[&str] = &[
+    "granted",
+    "abandoned",
+    "range_exhausted",
+    "clock_skew",
+    "history_suspect",
+    "too_few_replicas",
+    "store",
+    "refused",
+];

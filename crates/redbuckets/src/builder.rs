@@ -23,7 +23,7 @@ use crate::{
     error::ConfigError,
     keys::Keys,
     membership::{Limits, Load},
-    metrics::describe_metrics,
+    metrics,
     redbuckets::{Inner, Redbuckets},
 };
 
@@ -295,7 +295,7 @@ impl Builder {
             allow_eviction: self.allow_eviction,
             ..Terms::new(timing)
         };
-        describe_metrics();
+        metrics::begin(keys.name());
         Ok(Redbuckets::from_parts(Inner {
             connector,
             keys,

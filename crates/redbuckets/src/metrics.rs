@@ -9,12 +9,13 @@ use std::{
 
 use coord_core::{
     clock::Clock,
-    metrics::{self, Level, Metric, Stopwatch, Timings},
+    metrics::{self, Level, Metric, MetricKind, Stopwatch, Timings},
 };
 
 use crate::{
     event::{Event, LossCause},
     membership::Membership,
+    spans,
 };
 
 /// Every metric that this crate records.
@@ -170,6 +171,27 @@ pub fn describe_metrics() {
     metrics::describe(METRICS);
 }
 
+/// Counters of a group begin at zero, or their first rise would not be seen.
+pub(crate) fn begin(group: &str) {
+    describe_metrics();
+    let group = ("group", group);
+    for counter in METRICS {
+        if counter.kind == MetricKind::Counter && counter.labels == GROUP {
+            counter.add(0, &[group]);
+        }
+    }
+    let all = [
+        (&JOINS, "outcome", spans::JOIN_OUTCOMES),
+        (&MOVES, "direction", &["in", "out"]),
+        (&LOST, "cause", CAUSES),
+    ];
+    for (counter, label, values) in all {
+        for value in values {
+            counter.add(0, &[group, (label, value)]);
+        }
+    }
+}
+
 /// Counts the outcome of one call of `join`, in one word.
 pub(crate) fn note_join(group: &str, watch: Stopwatch, clock: &dyn Clock, outcome: &'static str) {
     if outcome == "joined" {
@@ -295,3 +317,13 @@ const fn cause(cause: &LossCause) -> &'static str {
         LossCause::Abandoned => "abandoned",
     }
 }
+
+const CAUSES: &[&str] = &[
+    "expired",
+    "fenced",
+    "overtaken",
+    "superseded",
+    "replaced",
+    "left",
+    "abandoned",
+];

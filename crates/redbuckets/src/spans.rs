@@ -71,3 +71,13 @@ pub(crate) fn note_end(span: Span, ended: &Result<(), LeaveError>) {
     span.record("outcome", outcome);
     drop(span);
 }
+
+/// Every word that [`note_join`] has.
+pub(crate) const JOIN_OUTCOMES: &[&str] = &[
+    "joined",
+    "duplicate_instance",
+    "other_configuration",
+    "full",
+    "store",
+    "refused",
+];

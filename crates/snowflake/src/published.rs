@@ -67,11 +67,12 @@ mod facade {
     const BORROWED: &str = "snowflake_borrowed_total";
     const CLOCK_STEPS: &str = "snowflake_clock_steps_total";
 
-    /// Tells the recorder what [`METRICS`] are. Done whenever a generator is built; needed again only for a recorder that was
+    /// Tells the recorder what [`METRICS`] are, and that they begin at zero. Done whenever a generator is built; needed again only for a recorder that was
     /// installed later.
     pub fn describe_metrics() {
         for &(name, description) in METRICS {
             describe_counter!(name, Unit::Count, description);
+            counter!(name).increment(0);
         }
     }
 

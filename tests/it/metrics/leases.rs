@@ -7,7 +7,7 @@ use raus::{AcquireError, Event, Placement, Raus};
 use snowflake::Generator;
 
 use super::{assert_exported, exported, started, until_exported};
-use crate::raus::event;
+use crate::raus::{event, until};
 
 fn leases(url: &str, namespace: &str) -> raus::Builder {
     Raus::builder(&format!("{url}?ns={namespace}"), 0..=0)
@@ -44,6 +44,14 @@ async fn a_lease_that_is_lost_and_leased_again_is_counted_at_every_step() {
     );
     assert_exported(r#"raus_acquire_seconds_count{namespace="counted"}"#, 1.0);
 
+    let renewals = r#"raus_renewals_total{namespace="counted"}"#;
+    until("a renewal is counted", || {
+        exported()
+            .get(renewals)
+            .is_some_and(|renewals| 1.0 <= renewals)
+    })
+    .await;
+
     proxy.cut().expect("cuts");
     event(&mut events, |event| matches!(event, Event::AtRisk { .. })).await;
     assert_exported(r#"raus_leases_at_risk{namespace="counted"}"#, 1.0);
@@ -78,9 +86,8 @@ async fn a_lease_that_is_lost_and_leased_again_is_counted_at_every_step() {
         1.0,
     );
     let after = exported();
-    let renewals = after.get(r#"raus_renewals_total{namespace="counted"}"#);
     let measured = after.get(r#"raus_renewal_seconds_count{namespace="counted"}"#);
-    assert_eq!(renewals, measured);
+    assert_eq!(after.get(renewals), measured);
 }
 
 #[tokio::test(flavor = "multi_thread")]

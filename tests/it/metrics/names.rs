@@ -8,14 +8,14 @@ use crate::tidy;
 
 /// A row of a table in docs/METRICS.md, without its name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) kind: String,
+pub(crate) struct Row {
+    pub(crate) kind: String,
     labels: String,
     description: String,
 }
 
 /// The metrics that one section of docs/METRICS.md lists.
-pub(super) fn documented(section: &str) -> BTreeMap<String, Row> {
+pub(crate) fn documented(section: &str) -> BTreeMap<String, Row> {
     let text = tidy::read("docs/METRICS.md");
     let heading = format!("\n## {section}\n");
     let (_, rest) = text

@@ -80,12 +80,13 @@ async fn joining_draining_and_leaving_are_counted() {
         let value = page.get(&format!(r#"{name}{{group="counted"}}"#));
         assert!(value.is_some_and(|value| 1.0 <= value), "{name}: {value:?}");
     }
+    first.leave().await.expect("it answers");
+    assert_exported(r#"redbuckets_buckets_owned{group="counted"}"#, 0.0);
+    let page = exported();
     assert_eq!(
         page.get(r#"redbuckets_beats_total{group="counted"}"#),
         page.get(r#"redbuckets_beat_seconds_count{group="counted"}"#)
     );
-    first.leave().await.expect("it answers");
-    assert_exported(r#"redbuckets_buckets_owned{group="counted"}"#, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

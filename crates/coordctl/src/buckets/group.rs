@@ -227,6 +227,7 @@ impl Group {
 }
 
 /// Every word that [`state`] has.
+#[cfg(feature = "exporter")]
 pub(crate) const STATES: [&str; 8] = [
     "member", "joining", "draining", "drained", "leaving", "parked", "awaited", "expired",
 ];

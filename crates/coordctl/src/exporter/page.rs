@@ -119,7 +119,7 @@ fn show_group(group: &Group, per_member: bool) {
         return;
     }
     for member in members.iter().take(MEMBERS_SHOWN) {
-        let labels = &[name, ("instance", member.id.as_str())];
+        let labels = &[name, ("member", member.id.as_str())];
         series::MEMBER_OWNED.set(f64::from(member.owned), labels);
         series::MEMBER_QUOTA.set(f64::from(member.quota), labels);
     }

@@ -106,12 +106,12 @@ pub(super) const MEMBER_LEASE_LEFT: Metric = Metric::gauge(
 );
 pub(super) const MEMBER_OWNED: Metric = Metric::gauge(
     "redbuckets_member_owned",
-    &["group", "instance"],
+    &["group", "member"],
     "Buckets that a member owns; with `--per-member` only.",
 );
 pub(super) const MEMBER_QUOTA: Metric = Metric::gauge(
     "redbuckets_member_quota",
-    &["group", "instance"],
+    &["group", "member"],
     "Buckets that a member should own; with `--per-member` only.",
 );
 

@@ -112,12 +112,14 @@ async fn machine_ids_and_buckets_are_seen_from_outside() {
     let _third = hold(&server, 0..=9, "c").await;
     exporter.wait_for(r#"raus_grants_seen_total{namespace="raus"}"#, 1.0);
 
+    let moves = r#"redbuckets_moves_seen_total{group="orders"}"#;
+    let granted = exporter.page().get(moves).expect("it begins at zero");
     let second = member(&server, "beta").await;
     exporter.wait_for(
         r#"redbuckets_member_owned{group="orders",member="beta"}"#,
         5.0,
     );
-    exporter.wait_for(r#"redbuckets_moves_seen_total{group="orders"}"#, 5.0);
+    exporter.wait_for(moves, granted + 5.0);
     exporter.wait_for(r#"redbuckets_members{group="orders",state="member"}"#, 2.0);
     exporter.wait_for(r#"redbuckets_share_deviation_max{group="orders"}"#, 0.0);
 
@@ -143,10 +145,12 @@ async fn machine_ids_and_buckets_are_seen_from_outside() {
 
     second.leave().await.expect("it answers");
     exporter.wait_for(r#"redbuckets_members{group="orders",state="member"}"#, 1.0);
-    let gone = exporter
-        .page()
-        .get(r#"redbuckets_member_owned{group="orders",member="beta"}"#);
-    assert_eq!(gone, None, "what is gone is not shown");
+    let series = r#"redbuckets_member_owned{group="orders",member="beta"}"#;
+    let gone = wait::until(LIMIT, || {
+        let shown = exporter.page().get(series);
+        shown.is_none().then_some(())
+    });
+    assert!(gone.is_some(), "what is gone is still shown");
     drop(first);
 }
 
@@ -157,6 +161,12 @@ fn a_server_that_goes_away_is_said_and_its_return_too() {
     exporter.wait_for("coord_up", 1.0);
     server.kill().expect("it dies");
     exporter.wait_for("coord_up", 0.0);
+    // At first a connection breaks; that none can be made is found out with the next look.
+    let told = wait::until(LIMIT, || {
+        let said = exporter.running.stderr();
+        said.contains("Start one").then_some(())
+    });
+    assert!(told.is_some(), "{}", exporter.running.stderr());
     let page = exporter.page();
     assert_eq!(
         page.get(r#"raus_slots{namespace="raus",state="free"}"#),
@@ -178,12 +188,8 @@ fn a_server_that_goes_away_is_said_and_its_return_too() {
     let outcome = finish(&mut exporter.running);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let said = |what: &str| outcome.stderr.matches(what).count();
-    assert_eq!(
-        (said("coord_up is 0"), said("coord_up is 1")),
-        (1, 1),
-        "{outcome:?}"
-    );
-    assert!(outcome.stderr.contains("Start one"), "{outcome:?}");
+    assert!((1..=8).contains(&said("coord_up is 0")), "{outcome:?}");
+    assert_eq!(said("coord_up is 1"), 1, "{outcome:?}");
 }
 
 #[test]

@@ -22,8 +22,8 @@ pub(super) struct Observer {
     per_member: bool,
     namespace: Option<Namespace>,
     last_seen_ms: Option<u64>,
-    /// What was wrong at the last look, said once.
-    trouble: Option<String>,
+    /// What was wrong since the last look that was answered, each said once.
+    troubles: Vec<String>,
 }
 
 struct Watched {
@@ -63,7 +63,7 @@ impl Observer {
             per_member: options.per_member,
             namespace: None,
             last_seen_ms: None,
-            trouble: None,
+            troubles: Vec::new(),
         })
     }
 
@@ -129,17 +129,25 @@ impl Observer {
         }
     }
 
-    /// A server that goes away is said once, and so is its return.
+    /// What is wrong is said once until all is well again: at first a connection breaks, then none can be made.
     fn say(&mut self, failure: Option<&Failure>) {
-        let trouble = failure.map(|failure| failure.message().unwrap_or("failed").to_owned());
-        match (&self.trouble, &trouble) {
-            (None, Some(trouble)) => output::complain(&format!("coord_up is 0: {trouble}")),
-            (Some(_), None) => output::complain("coord_up is 1: the server answers again"),
-            _ => {}
+        let Some(failure) = failure else {
+            if !self.troubles.is_empty() {
+                output::complain("coord_up is 1: the server answers again");
+            }
+            return self.troubles.clear();
+        };
+        let trouble = failure.message().unwrap_or("failed");
+        let is_new = self.troubles.iter().all(|said| said != trouble);
+        if is_new && self.troubles.len() < TROUBLES {
+            output::complain(&format!("coord_up is 0: {trouble}"));
+            self.troubles.push(trouble.to_owned());
         }
-        self.trouble = trouble;
     }
 }
+
+/// How many different things are said before all is well again.
+const TROUBLES: usize = 8;
 
 /// How many machine IDs were granted anew.
 fn grants(before: &Namespace, after: &Namespace) -> u64 {

@@ -4,6 +4,7 @@ mod bad_input;
 mod buckets;
 mod doctor;
 mod exec;
+mod exporter;
 mod ids;
 mod lost;
 mod offline;

@@ -16,6 +16,7 @@ pub mod mixed_fleet;
 pub mod port;
 pub mod process;
 pub mod program;
+pub mod promtool;
 pub mod proxy;
 pub mod sentinels;
 pub mod server;

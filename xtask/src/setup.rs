@@ -1,6 +1,7 @@
 //! What the tests need beside cargo: servers of every version that users run, and libfaketime to step their clock.
 
 mod program;
+mod promtool;
 mod servers;
 
 use std::{
@@ -19,7 +20,9 @@ use crate::cargo::Call;
 pub(crate) fn setup() -> Result<()> {
     packages()?;
     let redis_server = find_redis_server()?.context("redis-server was there a moment ago")?;
-    servers::provide(&Program::at(&redis_server)?)
+    servers::provide(&Program::at(&redis_server)?)?;
+    promtool::provide();
+    Ok(())
 }
 
 fn packages() -> Result<()> {

@@ -76,6 +76,19 @@ pub enum Verdict {
     Failed,
 }
 
+impl Verdict {
+    /// One word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Unfinished => "unfinished",
+            Self::Lost => "lost",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Keeps every lease that a process has on one store.
 ///
 /// Cheap to clone. The driver ends when every clone and every [`LeaseHandle`] is gone.

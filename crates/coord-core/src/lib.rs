@@ -17,6 +17,7 @@ pub mod event_log;
 pub mod heartbeat;
 pub mod history;
 pub mod lease;
+pub mod metrics;
 pub mod namespace;
 pub mod spawn;
 pub mod store;

@@ -74,6 +74,12 @@ pub(crate) enum Command {
     Doctor(DoctorOptions),
     /// Observe a namespace or a group and write one HTML page about it.
     Report(ReportOptions),
+    /// Observe a namespace and groups, and serve what is seen to Prometheus.
+    ///
+    /// GET /metrics answers with the last look at the server, GET /healthz as long as the exporter runs. Where the server does
+    /// not answer, coord_up is 0 and the exporter goes on looking.
+    #[cfg(feature = "exporter")]
+    Exporter(ExporterOptions),
     /// Print completions for a shell.
     Completions(CompletionsOptions),
     /// Print the manual page, or write all of them.
@@ -331,6 +337,29 @@ pub(crate) struct ReportOptions {
     /// Where to write it. Defaults to the standard output.
     #[arg(long, short)]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[cfg(feature = "exporter")]
+#[derive(Debug, Args)]
+pub(crate) struct ExporterOptions {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:9187", value_parser = values::listen, value_name = "ADDRESS")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// A group to observe; may be given again.
+    #[arg(long, short, value_name = "GROUP")]
+    pub(crate) group: Vec<String>,
+    /// What all keys of the groups begin with.
+    #[arg(long, default_value = redbuckets::Redbuckets::DEFAULT_PREFIX)]
+    pub(crate) prefix: String,
+    /// Which machine IDs to observe, lowest-highest. Defaults to 0-1023 without a group, to none with one.
+    #[arg(long, value_parser = values::range)]
+    pub(crate) range: Option<RangeInclusive<u32>>,
+    /// How often to look.
+    #[arg(long, default_value = "5s", value_parser = values::pace, value_name = "TIME")]
+    pub(crate) interval: Duration,
+    /// What each member of the groups owns, too: a series for each instance id, so only where ids are stable.
+    #[arg(long)]
+    pub(crate) per_member: bool,
 }
 
 #[derive(Debug, Args)]

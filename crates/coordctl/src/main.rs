@@ -4,6 +4,7 @@
 //! - `coordctl id list|watch|revoke` and `coordctl buckets list|watch|members|drain` say who holds what, and change it.
 //! - `coordctl mint` and `coordctl decode` make IDs and take them apart.
 //! - `coordctl doctor` examines a server, `coordctl report` writes what happens there into one HTML page.
+//! - `coordctl exporter` serves what it sees of a namespace and groups to Prometheus.
 //!
 //! `cli` has every option; each command is a module of its own below. A command returns a `failure::Failure`, which knows
 //! its exit code.
@@ -14,6 +15,8 @@ mod completions;
 mod connect;
 mod decode;
 mod doctor;
+#[cfg(feature = "exporter")]
+mod exporter;
 mod failure;
 mod id;
 mod live;
@@ -82,6 +85,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Decode(options) => decode::run(global, options),
         Command::Doctor(options) => doctor::run(global, options).await,
         Command::Report(options) => report::run(global, options).await,
+        #[cfg(feature = "exporter")]
+        Command::Exporter(options) => exporter::run(global, options).await,
         Command::Completions(options) => completions::completions(options),
         Command::Man(options) => completions::man(options),
     }

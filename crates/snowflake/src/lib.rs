@@ -46,6 +46,8 @@ mod next;
 #[cfg(feature = "std")]
 mod pool;
 #[cfg(feature = "std")]
+mod published;
+#[cfg(feature = "std")]
 mod range;
 #[cfg(feature = "std")]
 mod registry;
@@ -81,3 +83,6 @@ pub use {
     reservation::Reservation,
     sequence::SequenceStart,
 };
+
+#[cfg(feature = "metrics")]
+pub use published::{METRICS, describe_metrics};

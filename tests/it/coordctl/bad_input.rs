@@ -95,6 +95,17 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["doctor", "--pings", "0"], "0 is not in 1..=10000"),
     (&["report", "--interval", "0s"], "out of bounds"),
     (&["report", "-g", "a b"], "contains ' '"),
+    (
+        &["exporter", "--listen", "here"],
+        "no address to listen on; write IP:PORT",
+    ),
+    (&["exporter", "--interval", "1ms"], "out of bounds"),
+    (&["exporter", "--range", "9-1"], "it is empty"),
+    (&["exporter", "-g", "a b"], "contains ' '"),
+    (
+        &["exporter", "--url", "memory://x"],
+        "memory:// lives inside one process",
+    ),
     (&["completions", "cmd.exe"], "possible values"),
     (
         &["man", "--dir", "/there/is/no/such/place"],

@@ -185,7 +185,7 @@ fn link(target: &Path, place: &Path) -> Result<()> {
 }
 
 /// Where the tests' harness looks too.
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     let root = cargo::root();
     let root = root.canonicalize().unwrap_or(root);
     match (

@@ -9,6 +9,7 @@ mod lost;
 mod offline;
 mod report;
 mod revoke;
+mod status;
 
 use std::{fs, time::Duration};
 

@@ -22,6 +22,11 @@ pub(crate) fn setup() -> Result<()> {
     servers::provide(&Program::at(&redis_server)?)
 }
 
+/// The newest Redis of the tests.
+pub(crate) fn newest_redis() -> Result<PathBuf> {
+    servers::newest_redis()
+}
+
 fn packages() -> Result<()> {
     let missing = missing_packages()?;
     if missing.is_empty() {

@@ -43,9 +43,12 @@ pub(crate) fn docker(options: Options) -> Result<()> {
         for argument in bases.build_arguments().iter().chain(&binaries) {
             build = build.arg("--build-arg").arg(argument);
         }
-        if !options.pull {
-            build = build.arg("--network=none");
-        }
+        let build = match (options.pull, engine.is_ours()) {
+            (false, _) => build.arg("--network=none"),
+            // Ours has no other way out.
+            (true, true) => build.arg("--network=host"),
+            (true, false) => build,
+        };
         let build = build
             .arg("--target")
             .arg(target)

@@ -54,6 +54,10 @@ impl Bases {
 }
 
 fn debian(engine: &Engine) -> Result<()> {
+    // An import has a name of its own each time, and what is built on the last one would be built anew.
+    if engine.has_image(DEBIAN) {
+        return Ok(());
+    }
     let archive = folder()?.join("debian.tar");
     if !archive.is_file() {
         let system = env::temp_dir().join(format!("raus-debian-{}", std::process::id()));

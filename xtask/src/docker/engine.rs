@@ -50,6 +50,11 @@ impl Engine {
         self.on_engine(Call::program(self.docker, line))
     }
 
+    pub(super) fn has_image(&self, image: &str) -> bool {
+        let listed = self.docker("image ls --quiet").arg(image).output();
+        listed.is_ok_and(|ids| !ids.trim().is_empty())
+    }
+
     /// A call of compose for the file of this deployment.
     pub(super) fn compose(&self, deployment: &str, line: &str) -> Call {
         let file = format!("--file docker/{deployment}/compose.yaml {line}");
@@ -130,9 +135,13 @@ impl Private {
             .stdout(log_file.try_clone()?)
             .stderr(log_file)
             .spawn();
-        let daemon = daemon.with_context(|| {
-            format!("no Docker engine runs, and dockerd cannot be started.\n{INSTALL}")
-        })?;
+        let daemon = match daemon {
+            Ok(daemon) => daemon,
+            Err(error) => {
+                fs::remove_dir_all(&directory)?;
+                bail!("no Docker engine runs, and dockerd cannot be started: {error}.\n{INSTALL}");
+            }
+        };
         let mut private = Self { daemon, directory };
         private.wait_ready(docker, &log)?;
         println!("started a Docker engine in {}", private.directory.display());

@@ -104,7 +104,7 @@ fn probe(engine: &Engine) -> Result<()> {
 
 /// The example where no server is.
 fn without_redis(engine: &Engine, bases: &Bases) -> Result<()> {
-    let call = bases.on(engine.compose("standalone", "run --rm --no-deps app"));
+    let call = bases.on(engine.compose("standalone", "run --rm -T --no-deps app"));
     let ended = timed("without Redis", || call.code());
     down(engine, bases, "standalone")?;
     let code = ended?;

@@ -10,6 +10,7 @@ mod lost;
 mod offline;
 mod report;
 mod revoke;
+mod status;
 
 use std::{fs, time::Duration};
 

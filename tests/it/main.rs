@@ -10,6 +10,7 @@ mod deployments;
 mod differential;
 mod failures;
 mod harness;
+mod manifests;
 mod metrics;
 mod minting;
 mod raus;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::docker;
+
 /// A parsed command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
@@ -12,6 +14,7 @@ pub(crate) enum Task {
     Ci,
     Bench { what: String, quick: bool },
     Sim(SimRun),
+    Docker(docker::Options),
 }
 
 /// Which simulations to run.
@@ -112,6 +115,18 @@ static COMMANDS: &[CommandLine] = &[
                     --replay SEED   one seed alone, to see again what it did",
         parse: parse_sim,
     },
+    CommandLine {
+        name: "docker",
+        options: "[--prebuilt] [--pull]",
+        summary: "Builds the images and runs the compose files",
+        details: "Needs docker with BuildKit, compose and debootstrap; where no Docker engine runs, it starts one for itself, for\n\
+                  which it has to be root. Runs the end-to-end example on one server, a Cluster and Sentinel, and what has to\n\
+                  fail; then takes everything down. The image is left in target/docker/coordctl.tar.\n\n  \
+                    --prebuilt   pack what this machine's cargo builds; by default it is built in a container, without a network\n  \
+                    --pull       pull the images of Rust and Redis; by default they are made by debootstrap, from this\n               \
+                                 machine's toolchain and crates and a server of target/servers",
+        parse: parse_docker,
+    },
 ];
 
 fn overview() -> String {
@@ -163,6 +178,18 @@ fn parse_sim(rest: &mut Rest<'_>) -> Result<Task, String> {
         };
     }
     Ok(Task::Sim(run))
+}
+
+fn parse_docker(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let mut options = docker::Options::default();
+    while let Some(argument) = rest.next() {
+        match argument {
+            "--prebuilt" => options.prebuilt = true,
+            "--pull" => options.pull = true,
+            other => return Err(unknown(other)),
+        }
+    }
+    Ok(Task::Docker(options))
 }
 
 /// The arguments not yet looked at.
@@ -232,6 +259,12 @@ mod tests {
         check("demo --redis redis://127.0.0.1", Task::Demo { redis });
         let what = "mint".to_owned();
         check("bench mint --quick", Task::Bench { what, quick: true });
+        check("docker", Task::Docker(docker::Options::default()));
+        let all = docker::Options {
+            prebuilt: true,
+            pull: true,
+        };
+        check("docker --pull --prebuilt", Task::Docker(all));
         check("sim", Task::Sim(SimRun::Default));
         check("sim --seeds 20", Task::Sim(SimRun::Seeds(20)));
         check("sim --replay 0", Task::Sim(SimRun::Replay(0)));
@@ -254,6 +287,7 @@ mod tests {
     fn misuse_is_named_with_the_usage() {
         check_misuse("frobnicate", "no such command: frobnicate");
         check_misuse("ci --fast", "unknown argument: --fast");
+        check_misuse("docker --push", "unknown argument: --push");
         check_misuse("demo --redis", "--redis needs a URL");
         check_misuse("demo --redis --redis", "--redis needs a URL");
         check_misuse("bench", "which benchmark?");

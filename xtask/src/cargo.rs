@@ -53,6 +53,15 @@ impl Call {
         Ok(())
     }
 
+    /// Runs it with this terminal and returns its exit code.
+    pub(crate) fn code(&self) -> Result<i32> {
+        let status = self.command().status();
+        let status = status.with_context(|| format!("starting {}", self.program))?;
+        status
+            .code()
+            .with_context(|| format!("{} ended with {status}", self.program))
+    }
+
     /// Runs it and returns what it prints; its messages go to this terminal.
     pub(crate) fn output(&self) -> Result<String> {
         let output = self

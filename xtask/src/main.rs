@@ -3,6 +3,7 @@
 mod args;
 mod cargo;
 mod ci;
+mod docker;
 mod features;
 mod setup;
 mod tasks;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Task::Test => tasks::test(),
         Task::Ci => ci::ci(),
         Task::Bench { what, quick } => tasks::bench(&what, quick),
+        Task::Docker(options) => docker::docker(options),
         Task::Sim(run) => tasks::sim(run),
     };
     match done {

@@ -25,6 +25,11 @@ pub(crate) fn setup() -> Result<()> {
     Ok(())
 }
 
+/// The newest Redis of the tests.
+pub(crate) fn newest_redis() -> Result<PathBuf> {
+    servers::newest_redis()
+}
+
 fn packages() -> Result<()> {
     let missing = missing_packages()?;
     if missing.is_empty() {

@@ -1,7 +1,7 @@
 //! The command line tool of raus and redbuckets, for operators and for services in any language.
 //!
 //! - `coordctl id exec -- PROGRAM` leases a machine ID and runs a program with it in its environment.
-//! - `coordctl id list|watch|revoke` and `coordctl buckets list|watch|members|drain` say who holds what, and change it.
+//! - `coordctl id list|watch|status|revoke` and `coordctl buckets list|watch|members|drain` say who holds what, and change it.
 //! - `coordctl mint` and `coordctl decode` make IDs and take them apart.
 //! - `coordctl doctor` examines a server, `coordctl report` writes what happens there into one HTML page.
 //! - `coordctl exporter` serves what it sees of a namespace and groups to Prometheus.
@@ -68,6 +68,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Id(IdCommand::Exec(options)) => id::exec::run(global, options).await,
         Command::Id(IdCommand::List(options)) => id::list::run(global, options).await,
         Command::Id(IdCommand::Watch(options)) => id::watch::run(global, options).await,
+        Command::Id(IdCommand::Status(options)) => id::status::run(global, options),
         Command::Id(IdCommand::Revoke(options)) => id::revoke::run(global, options).await,
         Command::Buckets(BucketsCommand::List(options)) => {
             buckets::list::run(global, options).await

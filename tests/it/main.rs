@@ -1,6 +1,7 @@
 //! One test binary for everything that crosses crates.
 
 mod advice;
+mod book;
 mod buckets;
 mod buckets_simulation;
 mod conformance;

@@ -12,6 +12,7 @@ pub(crate) enum Task {
     Ci,
     Bench { what: String, quick: bool },
     Sim(SimRun),
+    Book,
 }
 
 /// Which simulations to run.
@@ -111,6 +112,13 @@ static COMMANDS: &[CommandLine] = &[
         details: "  --seeds N       how many seeds, from 1; by default as many as the tests run\n  \
                     --replay SEED   one seed alone, to see again what it did",
         parse: parse_sim,
+    },
+    CommandLine {
+        name: "book",
+        options: "",
+        summary: "Builds the guides into target/book",
+        details: "Needs mdbook: cargo install --locked mdbook. The tests run what stands in the guides without it.",
+        parse: |rest| rest.end(Task::Book),
     },
 ];
 
@@ -227,6 +235,7 @@ mod tests {
         check("setup", Task::Setup);
         check("test", Task::Test);
         check("ci", Task::Ci);
+        check("book", Task::Book);
         check("demo", Task::Demo { redis: None });
         let redis = Some("redis://127.0.0.1".to_owned());
         check("demo --redis redis://127.0.0.1", Task::Demo { redis });

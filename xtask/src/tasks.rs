@@ -38,6 +38,18 @@ pub(crate) fn bench(what: &str, quick: bool) -> Result<()> {
     call.run().with_context(|| format!("`{call}`"))
 }
 
+/// Builds the guides.
+pub(crate) fn book() -> Result<()> {
+    if Call::program("mdbook", "--version").output().is_err() {
+        bail!("mdbook is not on the PATH; install it with `cargo install --locked mdbook`");
+    }
+    Call::program("mdbook", "build docs/book")
+        .run()
+        .context("`mdbook build docs/book`")?;
+    println!("open target/book/index.html");
+    Ok(())
+}
+
 /// Runs the simulation.
 pub(crate) fn sim(run: SimRun) -> Result<()> {
     let listed = simulation("--list").output()?;

@@ -12,6 +12,7 @@ mod differential;
 mod failures;
 mod harness;
 mod minting;
+mod misuse;
 mod raus;
 mod simulation;
 mod swapped_store;

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
-/// Builds the workspace's examples and its command line tool once, and says where they are: the tool's directory, of which
+/// Builds the workspace's examples, its command line tool and its tasks once, and says where they are: the tools' directory, of which
 /// the examples' is one.
 pub(crate) fn built() -> Result<&'static Path> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -35,6 +35,7 @@ fn build() -> Result<PathBuf> {
         "--all-features",
         "--examples",
         "--bin=coordctl",
+        "--bin=xtask",
     ];
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in env::vars_os() {

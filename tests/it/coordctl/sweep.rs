@@ -76,7 +76,7 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("decode", "--layout", "41/10", "none of twitter"),
     ("decode", "--format", "base64", "possible values"),
     ("decode", "<IDS>", "", "has 0 characters"),
-    ("report", "--prefix", "", "is empty"),
+    ("report", "--prefix", "x", "--group <GROUP>"),
     ("report", "--range", "9-1", "it is empty"),
     ("report", "--for", "soon", "no length of time"),
     (

@@ -9,6 +9,9 @@ use crate::{args::SimRun, cargo::Call, setup};
 /// Runs the demonstration with this terminal: machine IDs first, then buckets.
 pub(crate) fn demo(redis: Option<&str>) -> Result<()> {
     for (package, example) in [("raus-snowflake", "demo"), ("redbuckets", "ownership")] {
+        // Not quiet, as `run` below is: the first build takes minutes, which nobody should spend before an empty screen.
+        let build = Call::cargo(&format!("build --package {package} --example {example}"));
+        build.run().with_context(|| format!("`{build}`"))?;
         let run = format!("run --quiet --package {package} --example {example} --");
         let call = match redis {
             Some(url) => Call::cargo(&run).arg("--redis").arg(url),

@@ -64,9 +64,14 @@ impl Demo {
     const SETTLE: Duration = Duration::from_millis(300);
 
     fn new(options: Options) -> Result<Self, Error> {
+        // A group of its own, so that the demo can be run twice on one server.
+        let group = format!("demo-{}", SystemClock.wall_ms());
+        let buckets = Redbuckets::builder(&options.redis, &group).buckets(options.buckets);
+        // A server that is not there is told of before anything is shown.
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(buckets.build()?.describe())?;
         Ok(Self {
-            // A group of its own, so that the demo can be run twice on one server.
-            group: format!("demo-{}", SystemClock.wall_ms()),
+            group,
             options,
             members: Vec::new(),
             next_name: 'A',

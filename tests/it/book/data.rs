@@ -47,6 +47,11 @@ pub(super) fn toml(chapter: &str, block: &Block) {
         let manifest = fs::read_to_string(&manifest)
             .unwrap_or_else(|error| panic!("{place}: {name}: {error}"));
         let manifest: toml_edit::DocumentMut = manifest.parse().expect("cargo reads it too");
+        let package = dependency
+            .get("package")
+            .and_then(|name| name.as_str())
+            .unwrap_or(name);
+        assert_eq!(manifest["package"]["name"].as_str(), Some(package), "{place}");
         let features = dependency.get("features").and_then(|list| list.as_array());
         for feature in features.into_iter().flatten() {
             let feature = feature.as_str().expect("features are texts");

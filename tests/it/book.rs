@@ -9,7 +9,7 @@
 //! | `yaml` | read; a `command` that begins with coordctl is run |
 //! | `dockerfile` | read; an `ENTRYPOINT` that begins with coordctl is run |
 //! | `rust` | a doctest of this package (`coord_tests`, its `lib.rs`) |
-//! | `text` | for diagrams and formulas: nothing to run |
+//! | `text` | for diagrams: nothing to run, and no command in it |
 //!
 //! Nothing else is allowed, so nothing escapes. `$ redis-server` starts the server that a chapter talks to; where a
 //! chapter has no such line, the test has started one.
@@ -44,7 +44,11 @@ fn try_out(name: &str) {
     for block in &blocks {
         let line = block.line;
         match block.language.as_str() {
-            "console" | "sql" | "text" => {}
+            "console" | "sql" => {}
+            "text" => assert!(
+                !block.text.lines().any(|line| line.trim().starts_with("$ ")),
+                "{name}:{line}: a command is no diagram; make it a block of console"
+            ),
             "rust" => block.check_rust(name),
             "conf" => data::conf(name, block),
             "toml" => data::toml(name, block),

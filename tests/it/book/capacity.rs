@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use coord_tests::server::RedisServer;
+use coord_core::clock::{Clock, SystemClock};
+use coord_tests::{server::RedisServer, wait};
 use raus::{AcquireError, MachineId, Raus};
 
 const PROCESSES: usize = 1_024;
@@ -18,30 +19,40 @@ async fn a_whole_range_is_held_and_renewed() {
     let memory_before = memory(&server);
     let mut holders: Vec<MachineId> = Vec::new();
     for _ in 0..PROCESSES {
-        holders.push(raus.acquire().await.expect("one is free"));
+        holders.push(raus.acquire_within(LIMIT).await.expect("one is free"));
     }
     let ids: BTreeSet<u32> = holders.iter().map(MachineId::id).collect();
     assert_eq!(ids.len(), PROCESSES);
-    let refused = raus.acquire().await.expect_err("the range is full");
+    let refused = wait::until_async(LIMIT, async || match raus.acquire().await {
+        // A machine so busy that the server does not answer in time says nothing about the range.
+        Err(AcquireError::Store(_)) => None,
+        outcome => outcome.err(),
+    })
+    .await
+    .expect("the range is full");
     assert!(
         matches!(refused, AcquireError::RangeExhausted { held: 1_024, .. }),
         "{refused}"
     );
     let grown = memory(&server) - memory_before;
 
-    let (renewals_before, busy_before) = (renewals(&server), busy_ms(&server));
-    tokio::time::sleep(WATCHED).await;
-    let renewals = renewals(&server) - renewals_before;
+    let (began, renewals_before, busy_before) =
+        (SystemClock.now(), renewals(&server), busy_ms(&server));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    // Some heartbeats of each, whatever else the machine does.
+    let all = (PROCESSES * 5) as u64;
+    let count = wait::until_async(LIMIT, async || {
+        Some(renewals(&server) - renewals_before).filter(|count| all <= *count)
+    })
+    .await
+    .expect("they are renewed");
     let busy_ms = busy_ms(&server) - busy_before;
     println!(
-        "1,024 machine IDs, heartbeat 1 s, {WATCHED:?}: {renewals} renewals, {busy_ms} ms of the server's processor, {} µs \
-         each; {grown} bytes, {} a holder",
-        busy_ms * 1_000 / renewals,
+        "1,024 machine IDs, heartbeat 1 s: {count} renewals in {:?}, {busy_ms} ms of the server's processor, {} µs each; \
+         {grown} bytes, {} a holder",
+        SystemClock.now().saturating_since(began),
+        busy_ms * 1_000 / count,
         grown / PROCESSES as u64,
-    );
-    assert!(
-        PROCESSES as u64 * 5 <= renewals,
-        "{renewals} in {WATCHED:?}"
     );
     assert!(holders.iter().all(MachineId::is_held));
 }
@@ -68,4 +79,5 @@ fn busy_ms(server: &RedisServer) -> u64 {
     Duration::from_secs_f64(seconds.iter().sum()).as_millis() as u64
 }
 
-const WATCHED: Duration = Duration::from_secs(10);
+/// For everything that is waited for; nothing takes nearly as long.
+const LIMIT: Duration = Duration::from_secs(120);

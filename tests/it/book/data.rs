@@ -51,7 +51,11 @@ pub(super) fn toml(chapter: &str, block: &Block) {
             .get("package")
             .and_then(|name| name.as_str())
             .unwrap_or(name);
-        assert_eq!(manifest["package"]["name"].as_str(), Some(package), "{place}");
+        assert_eq!(
+            manifest["package"]["name"].as_str(),
+            Some(package),
+            "{place}"
+        );
         let features = dependency.get("features").and_then(|list| list.as_array());
         for feature in features.into_iter().flatten() {
             let feature = feature.as_str().expect("features are texts");

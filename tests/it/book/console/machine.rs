@@ -128,6 +128,11 @@ impl Machine {
             &format!("exec {} -p {port} \"$@\"", cli.display()),
         );
         write_program(&bin.join("cargo"), &cargo(&bin, coordctl.path()));
+        // A guide's "wait a second" is for a machine that has nothing else to do, which those that test seldom are.
+        write_program(
+            &bin.join("sleep"),
+            "exec /bin/sleep \"$(awk \"BEGIN { print 3 * $1 }\")\"",
+        );
         if !installs_tool {
             symlink(coordctl.path(), bin.join("coordctl")).expect("it is made");
         }

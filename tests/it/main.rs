@@ -1,6 +1,7 @@
 //! One test binary for everything that crosses crates.
 
 mod advice;
+mod book;
 mod buckets;
 mod buckets_simulation;
 mod conformance;
@@ -13,6 +14,7 @@ mod harness;
 mod manifests;
 mod metrics;
 mod minting;
+mod misuse;
 mod raus;
 mod simulation;
 mod swapped_store;

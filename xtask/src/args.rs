@@ -15,6 +15,7 @@ pub(crate) enum Task {
     Bench { what: String, quick: bool },
     Sim(SimRun),
     Docker(docker::Options),
+    Book,
 }
 
 /// Which simulations to run.
@@ -126,6 +127,13 @@ static COMMANDS: &[CommandLine] = &[
                     --pull       pull the images of Rust and Redis; by default they are made by debootstrap, from this\n               \
                                  machine's toolchain and crates and a server of target/servers",
         parse: parse_docker,
+    },
+    CommandLine {
+        name: "book",
+        options: "",
+        summary: "Builds the guides into target/book",
+        details: "Needs mdbook: cargo install --locked mdbook. The tests run what stands in the guides without it.",
+        parse: |rest| rest.end(Task::Book),
     },
 ];
 
@@ -254,6 +262,7 @@ mod tests {
         check("setup", Task::Setup);
         check("test", Task::Test);
         check("ci", Task::Ci);
+        check("book", Task::Book);
         check("demo", Task::Demo { redis: None });
         let redis = Some("redis://127.0.0.1".to_owned());
         check("demo --redis redis://127.0.0.1", Task::Demo { redis });

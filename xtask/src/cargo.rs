@@ -53,13 +53,12 @@ impl Call {
         Ok(())
     }
 
-    /// Runs it with this terminal and returns its exit code.
-    pub(crate) fn code(&self) -> Result<i32> {
+    /// Runs it with this terminal, and says how it ended: its code, or `None` where a signal ended it.
+    pub(crate) fn code(&self) -> Result<Option<i32>> {
         let status = self.command().status();
-        let status = status.with_context(|| format!("starting {}", self.program))?;
-        status
-            .code()
-            .with_context(|| format!("{} ended with {status}", self.program))
+        Ok(status
+            .with_context(|| format!("starting {}", self.program))?
+            .code())
     }
 
     /// Runs it and returns what it prints; its messages go to this terminal.

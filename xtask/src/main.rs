@@ -36,12 +36,13 @@ fn main() -> ExitCode {
         Task::Bench { what, quick } => tasks::bench(&what, quick),
         Task::Docker(options) => docker::docker(options),
         Task::Sim(run) => tasks::sim(run),
+        Task::Book => tasks::book(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(if error.is::<tasks::Misuse>() { 2 } else { 1 })
         }
     }
 }

@@ -340,7 +340,7 @@ pub(crate) struct ReportOptions {
     #[arg(long, short)]
     pub(crate) group: Option<String>,
     /// What all keys of the group begin with.
-    #[arg(long, default_value = redbuckets::Redbuckets::DEFAULT_PREFIX)]
+    #[arg(long, default_value = redbuckets::Redbuckets::DEFAULT_PREFIX, requires = "group")]
     pub(crate) prefix: String,
     #[command(flatten)]
     pub(crate) range: RangeOptions,

@@ -113,6 +113,21 @@ const TABLE: &[(&[&str], &str)] = &[
     ),
 ];
 
+/// Whether a mistake of this argument is in the table.
+pub(super) fn has(command: &str, argument: &str) -> bool {
+    let short = match argument {
+        "--group" => "-g",
+        "--count" => "-n",
+        "--output" => "-o",
+        other => other,
+    };
+    let command: Vec<&str> = command.split(' ').collect();
+    TABLE.iter().any(|(words, expected)| {
+        words.starts_with(&command)
+            && (words.contains(&argument) || words.contains(&short) || expected.contains(argument))
+    })
+}
+
 #[test]
 fn every_mistake_is_named_and_changes_nothing() {
     let server = server();

@@ -49,7 +49,7 @@ fn up(engine: &Engine, bases: &Bases, deployment: &str, option: &str, code: i32)
     let call = bases.on(call).env("E2E_OPTION", option);
     let ended = timed(&format!("{deployment} {option}"), || call.code());
     down(engine, bases, deployment)?;
-    ensure!(ended? == code, "`{call}` has to end with {code}");
+    ensure!(ended? == Some(code), "`{call}` has to end with {code}");
     println!("{deployment} {option}: ended with {code}, as it has to");
     Ok(())
 }
@@ -84,7 +84,7 @@ fn probe(engine: &Engine) -> Result<()> {
     let ready = engine.docker("exec raus-probed /coordctl id status /run/coordctl/lease");
     let is_ready = (0..60).any(|_| {
         thread::sleep(Duration::from_millis(500));
-        ready.code().is_ok_and(|code| code == 0)
+        ready.code().is_ok_and(|code| code == Some(0))
     });
     ensure!(is_ready, "`{ready}` does not come to end with 0");
     println!("probes: `{ready}` ended with 0");
@@ -109,8 +109,8 @@ fn without_redis(engine: &Engine, bases: &Bases) -> Result<()> {
     down(engine, bases, "standalone")?;
     let code = ended?;
     ensure!(
-        code == 3,
-        "without Redis {APP} ended with {code}, it has to with 3"
+        code == Some(3),
+        "without Redis {APP} ended with {code:?}, it has to with 3"
     );
     println!("without Redis: ended with 3, as it has to");
     Ok(())

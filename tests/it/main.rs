@@ -10,6 +10,7 @@ mod deployments;
 mod differential;
 mod failures;
 mod harness;
+mod leaks;
 mod minting;
 mod raus;
 mod simulation;

@@ -1,10 +1,9 @@
 //! Leasing and giving back, joining and leaving, thousands of times in one process, leave nothing behind: no memory,
 //! tasks, threads or open files in the process, no connections or keys on the server.
 //!
-//! Each test measures a process of its own (`src/bin/cycles.rs`), as other tests run beside it. `COORD_LEAK_CYCLES` is the
-//! share of the full counts to run, in percent.
+//! Each test measures a process of its own (`src/bin/cycles.rs`), as other tests run beside it.
 
-use std::{env, time::Duration};
+use std::{thread, time::Duration};
 
 use coord_tests::{
     program::Program,
@@ -15,22 +14,22 @@ use serde_json::Value;
 
 #[test]
 fn leases_leave_nothing_behind() {
-    check("lease", share(10_000));
+    check("lease", 10_000);
 }
 
 #[test]
 fn leases_by_connections_of_their_own_leave_nothing_behind() {
-    check("lease-anew", share(1_000));
+    check("lease-anew", 1_000);
 }
 
 #[test]
 fn memberships_leave_nothing_behind() {
-    check("membership", share(1_000));
+    check("membership", 1_000);
 }
 
 #[test]
 fn memberships_by_connections_of_their_own_leave_nothing_behind() {
-    check("membership-anew", share(200));
+    check("membership-anew", 200);
 }
 
 /// The check is as good as what it finds: handles that are forgotten instead of given back.
@@ -43,15 +42,18 @@ fn what_is_forgotten_is_noticed() {
         ("membership", 3, &["tasks", "heap"]),
         ("membership-anew", 3, &["threads", "files", "heap"]),
     ];
-    for (what, forgets, expected) in cases {
-        let complaints = complaints(&server(), what, 50, forgets);
-        for part in expected {
-            let is_there = complaints
-                .iter()
-                .any(|complaint| complaint.starts_with(part));
-            assert!(is_there, "{what}: nothing about {part} in {complaints:?}");
+    // Side by side: each waits in vain for what was forgotten to end.
+    thread::scope(|scope| {
+        for (what, forgets, expected) in cases {
+            scope.spawn(move || {
+                let complaints = complaints(&server(), what, 50, forgets);
+                for part in expected {
+                    let is_there = complaints.iter().any(|text| text.starts_with(part));
+                    assert!(is_there, "{what}: nothing about {part} in {complaints:?}");
+                }
+            });
         }
-    }
+    });
 }
 
 #[track_caller]
@@ -118,12 +120,6 @@ fn stays(key: &str) -> bool {
     [":slots", ":group", ":retired", ":table:0"]
         .iter()
         .any(|end| key.ends_with(end))
-}
-
-fn share(cycles: u32) -> u32 {
-    let percent = env::var("COORD_LEAK_CYCLES").map_or(Ok(100), |text| text.parse());
-    let percent: u32 = percent.expect("COORD_LEAK_CYCLES is a percentage");
-    cycles * percent / 100
 }
 
 /// Bytes: a collection may be larger at one moment than at another. Nothing grows by the cycle: one byte kept in each would

@@ -8,6 +8,7 @@ mod log;
 mod member;
 mod minting;
 mod plot;
+mod plots;
 mod raw;
 mod recording;
 mod report;

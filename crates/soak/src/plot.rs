@@ -45,36 +45,13 @@ impl Plot {
             escaped(&self.title),
             escaped(&self.title)
         );
-        let x = |minute: f64| LEFT + (minute / minutes).min(1.0) * (WIDTH - LEFT - RIGHT);
-        for tick in &axis.ticks {
-            let y = axis.y(*tick);
-            let _ = writeln!(
-                svg,
-                "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\" class=\"grid\"/>\
-                 <text x=\"{}\" y=\"{:.1}\" class=\"left\">{}</text>",
-                WIDTH - RIGHT,
-                LEFT - 6.0,
-                y + 4.0,
-                short(*tick)
-            );
-        }
-        for step in 0..=6 {
-            let minute = minutes * f64::from(step) / 6.0;
-            let _ = writeln!(
-                svg,
-                "<text x=\"{:.1}\" y=\"{}\" class=\"below\">{}</text>",
-                x(minute),
-                HEIGHT - 4.0,
-                short(minute)
-            );
-        }
-        let _ = writeln!(svg, "<text x=\"4\" y=\"12\">{}</text>", escaped(self.axis));
+        self.draw_axes(&mut svg, &axis, minutes);
         for mark in marks {
             let top = BOTTOM + 4.0 + f64::from(mark.row) * 7.0;
             let _ = writeln!(
                 svg,
                 "<line x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"{top}\" y2=\"{1}\" stroke=\"{2}\"/>",
-                x(mark.minute),
+                x(mark.minute, minutes),
                 top + 5.0,
                 mark.colour
             );
@@ -83,7 +60,7 @@ impl Plot {
             let points = line
                 .points
                 .iter()
-                .map(|(minute, value)| (x(*minute), axis.y(*value)));
+                .map(|(minute, value)| (x(*minute, minutes), axis.y(*value)));
             let points: Vec<String> = points.map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
             let _ = writeln!(
                 svg,
@@ -103,6 +80,36 @@ impl Plot {
         svg += "</p></figure>\n";
         svg
     }
+
+    fn draw_axes(&self, svg: &mut String, axis: &Axis, minutes: f64) {
+        for tick in &axis.ticks {
+            let y = axis.y(*tick);
+            let _ = writeln!(
+                svg,
+                "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\" class=\"grid\"/>\
+                 <text x=\"{}\" y=\"{:.1}\" class=\"left\">{}</text>",
+                WIDTH - RIGHT,
+                LEFT - 6.0,
+                y + 4.0,
+                short(*tick)
+            );
+        }
+        for step in 0..=6 {
+            let minute = minutes * f64::from(step) / 6.0;
+            let _ = writeln!(
+                svg,
+                "<text x=\"{:.1}\" y=\"{}\" class=\"below\">{}</text>",
+                x(minute, minutes),
+                HEIGHT - 4.0,
+                short(minute)
+            );
+        }
+        let _ = writeln!(svg, "<text x=\"4\" y=\"12\">{}</text>", escaped(self.axis));
+    }
+}
+
+fn x(minute: f64, minutes: f64) -> f64 {
+    LEFT + (minute / minutes).min(1.0) * (WIDTH - LEFT - RIGHT)
 }
 
 /// The vertical axis.

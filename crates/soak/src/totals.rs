@@ -8,7 +8,15 @@ use crate::{
     recording::Recording,
 };
 
-/// One line of the table.
+/// One line of the table of latencies.
+pub(crate) struct Timing {
+    pub(crate) title: &'static str,
+    pub(crate) count: u64,
+    /// p50, p99, p99.9 and the longest, in milliseconds.
+    pub(crate) took_ms: [f64; 4],
+}
+
+/// One line of the table of everything else.
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) value: String,
@@ -29,27 +37,23 @@ pub(crate) const OPERATIONS: [(&str, &str); 8] = [
     ("leave", "Leave, with handing over every bucket"),
 ];
 
-/// The whole table.
-pub(crate) fn totals(recording: &Recording, latencies: &BTreeMap<&str, Latency>) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (operation, title) in OPERATIONS {
-        let Some(Latency { all, .. }) = latencies.get(operation) else {
-            continue;
-        };
+/// How long everything took after the warm-up.
+pub(crate) fn timings(latencies: &BTreeMap<&str, Latency>) -> Vec<Timing> {
+    let timing = |(operation, title): (&str, &'static str)| {
+        let Latency { all, .. } = latencies.get(operation)?;
         let at = |quantile| ms(all.value_at_quantile(quantile));
-        rows.push(row(
+        Some(Timing {
             title,
-            format!(
-                "{} times; p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, max {:.1} ms",
-                all.len(),
-                at(0.5),
-                at(0.99),
-                at(0.999),
-                ms(all.max())
-            ),
-        ));
-    }
-    rows.extend(of_server(recording));
+            count: all.len(),
+            took_ms: [at(0.5), at(0.99), at(0.999), ms(all.max())],
+        })
+    };
+    OPERATIONS.into_iter().filter_map(timing).collect()
+}
+
+/// What server and processes used, and what they did.
+pub(crate) fn totals(recording: &Recording) -> Vec<Row> {
+    let mut rows = of_server(recording);
     rows.extend(of_processes(recording));
     rows
 }

@@ -42,7 +42,8 @@ pub(crate) fn timings(latencies: &BTreeMap<&str, Latency>) -> Vec<Timing> {
     let timing = |(operation, title): (&str, &'static str)| {
         let Latency { all, .. } = latencies.get(operation)?;
         let at = |quantile| ms(all.value_at_quantile(quantile));
-        Some(Timing {
+        // What did not happen took no time that could be said.
+        (!all.is_empty()).then(|| Timing {
             title,
             count: all.len(),
             took_ms: [at(0.5), at(0.99), at(0.999), ms(all.max())],
@@ -91,7 +92,7 @@ fn of_server(recording: &Recording) -> Vec<Row> {
         row(
             "Server: share of one processor",
             format!(
-                "{:.2} % on average, {:.2} % at most over 5 s",
+                "{:.2} % on average, {:.2} % at most between two samples",
                 mean(cpu.iter().copied()),
                 cpu.iter().copied().fold(0.0, f64::max)
             ),

@@ -61,13 +61,16 @@ async fn repeat(cycles: u32, forgets: u32, cycle: impl AsyncFn(bool) -> Result<(
     }
     // Standard output makes its buffer with the first line, which is no leak.
     Usage::now()?.say("warm");
-    let before = Usage::settled(None).await?;
+    tokio::time::sleep(PAUSE).await;
+    let before = Usage::now()?;
     before.say("before");
     for number in warm_up..cycles {
         // The last ones, as a member that is forgotten keeps its buckets from those that join later.
         cycle(cycles <= number + forgets).await?;
     }
-    Usage::settled(Some(&before)).await?.say("after");
+    // What was forgotten never ends.
+    let patience = if forgets == 0 { PATIENCE } else { PAUSE };
+    before.settled_again(patience).await?.say("after");
     Ok(())
 }
 
@@ -123,19 +126,15 @@ struct Usage {
 }
 
 impl Usage {
-    /// Gives what ends in the background its time: without `before` all of it, else until no more is there than before.
-    async fn settled(before: Option<&Self>) -> Result<Self> {
-        let deadline = SystemClock.now() + PATIENCE;
-        let Some(before) = before else {
-            tokio::time::sleep(PAUSE).await;
-            return Self::now();
-        };
+    /// What is used now; first gives what ends in the background the time to end, until no more is there than before.
+    async fn settled_again(&self, patience: Duration) -> Result<Self> {
+        let deadline = SystemClock.now() + patience;
         loop {
-            tokio::time::sleep(LOOK_AGAIN).await;
             let now = Self::now()?;
-            if now.is_within(before) || deadline <= SystemClock.now() {
+            if now.is_within(self) || deadline <= SystemClock.now() {
                 return Ok(now);
             }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -172,6 +171,7 @@ impl Usage {
     }
 }
 
+/// For what ends in the background.
 const PAUSE: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);

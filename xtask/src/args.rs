@@ -9,13 +9,20 @@ use crate::docker;
 pub(crate) enum Task {
     Help(String),
     Setup,
-    Demo { redis: Option<String> },
+    Demo {
+        redis: Option<String>,
+    },
     Test,
     Ci,
-    Bench { what: String, quick: bool },
+    Bench {
+        what: String,
+        quick: bool,
+    },
     Sim(SimRun),
     Docker(docker::Options),
     Book,
+    /// With the options of the program that is run.
+    Soak(Vec<String>),
 }
 
 /// Which simulations to run.
@@ -135,6 +142,18 @@ static COMMANDS: &[CommandLine] = &[
         details: "Needs mdbook: cargo install --locked mdbook. The tests run what stands in the guides without it.",
         parse: |rest| rest.end(Task::Book),
     },
+    CommandLine {
+        name: "soak",
+        options: "[--minutes M] [--processes N] [--seed S] | report FOLDER",
+        summary: "Many processes on one server for hours, with a report",
+        details: "  --minutes M     how long processes come and go, fractions too; 120 by default\n  \
+                    --processes N   how many; 64 by default\n  \
+                    --seed S        who ends when; 1 by default\n  \
+                    report FOLDER   makes the report of a run anew\n\
+                  Data and report go into target/soak/. Fails where a lease was lost, an ID was minted twice, an operation\n\
+                  failed, something was left over or the server's memory has grown.",
+        parse: parse_soak,
+    },
 ];
 
 fn overview() -> String {
@@ -198,6 +217,35 @@ fn parse_docker(rest: &mut Rest<'_>) -> Result<Task, String> {
         }
     }
     Ok(Task::Docker(options))
+}
+
+fn parse_soak(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let mut options = Vec::new();
+    while let Some(argument) = rest.next() {
+        match argument {
+            "--minutes" => {
+                let minutes = rest.value("--minutes", "a number")?;
+                let is_positive = minutes
+                    .parse::<f64>()
+                    .is_ok_and(|m| 0.0 < m && m.is_finite());
+                if !is_positive {
+                    return Err(format!("--minutes needs a number above 0, not {minutes}"));
+                }
+                options.extend(["--minutes".to_owned(), minutes.to_owned()]);
+            }
+            "--processes" | "--seed" => {
+                let value = rest.number(argument)?.to_string();
+                options.extend([argument.to_owned(), value]);
+            }
+            "report" if options.is_empty() => {
+                let folder = rest.value("report", "a run's folder")?.to_owned();
+                return rest.end(Task::Soak(vec!["report".to_owned(), folder]));
+            }
+            other => return Err(unknown(other)),
+        }
+    }
+    options.insert(0, "run".to_owned());
+    Ok(Task::Soak(options))
 }
 
 /// The arguments not yet looked at.
@@ -277,6 +325,14 @@ mod tests {
         check("sim", Task::Sim(SimRun::Default));
         check("sim --seeds 20", Task::Sim(SimRun::Seeds(20)));
         check("sim --replay 0", Task::Sim(SimRun::Replay(0)));
+        let soak = |options: &[&str]| Task::Soak(options.iter().map(|o| (*o).to_owned()).collect());
+        check("soak", soak(&["run"]));
+        let options = ["run", "--minutes", "0.3", "--processes", "8", "--seed", "2"];
+        check("soak --minutes 0.3 --processes 8 --seed 2", soak(&options));
+        check(
+            "soak report target/soak/1",
+            soak(&["report", "target/soak/1"]),
+        );
     }
 
     #[test]
@@ -304,5 +360,10 @@ mod tests {
         check_misuse("sim --seeds many", "--seeds needs a number from 0");
         check_misuse("sim --seeds 0", "at least 1");
         check_misuse("sim --seeds 1 --replay 2", "one too many");
+        check_misuse("soak --minutes none", "--minutes needs a number above 0");
+        check_misuse("soak --minutes 0", "--minutes needs a number above 0");
+        check_misuse("soak --processes -1", "--processes needs a number from 0");
+        check_misuse("soak report", "report needs a run's folder");
+        check_misuse("soak --seed 1 report x", "unknown argument: report");
     }
 }

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Task::Docker(options) => docker::docker(options),
         Task::Sim(run) => tasks::sim(run),
         Task::Book => tasks::book(),
+        Task::Soak(options) => tasks::soak(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

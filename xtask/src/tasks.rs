@@ -89,6 +89,13 @@ pub(crate) fn sim(run: SimRun) -> Result<()> {
     call.run().with_context(|| format!("`{call}`"))
 }
 
+/// Runs the soak, or makes the report of one anew.
+pub(crate) fn soak(options: &[String]) -> Result<()> {
+    let call = Call::cargo("run --release --package coord-soak --");
+    let call = options.iter().fold(call, |call, option| call.arg(option));
+    call.run().with_context(|| format!("`{call}`"))
+}
+
 fn simulation(option: &str) -> Call {
     Call::cargo("test --release --package coord-tests --all-features --test it -- simulation")
         .arg(option)

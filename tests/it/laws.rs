@@ -134,6 +134,8 @@ static LAWS: &[Law] = laws![
     living::who_comes_back_late_does_not_reap_itself,
     living::every_beat_begins_the_ttl_anew_with_its_grace,
     identities::a_torn_group_is_made_anew_and_grants_nothing_for_one_ttl,
+    past::who_cannot_wait_is_granted_nothing_where_others_wait,
+    identities::who_cannot_wait_for_replicas_is_no_member_where_others_wait,
 ];
 
 #[test]

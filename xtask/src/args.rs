@@ -2,16 +2,27 @@
 
 use std::fmt::Write as _;
 
+use crate::campaigns::Watch;
+
 /// A parsed command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
     Help(String),
     Setup,
-    Demo { redis: Option<String> },
+    Demo {
+        redis: Option<String>,
+    },
     Test,
     Ci,
-    Bench { what: String, quick: bool },
+    Bench {
+        what: String,
+        quick: bool,
+    },
     Sim(SimRun),
+    /// With arguments for cargo-mutants.
+    Mutants(Vec<String>),
+    /// Under one of them, or all.
+    Sanitize(Option<Watch>),
 }
 
 /// Which simulations to run.
@@ -112,12 +123,27 @@ static COMMANDS: &[CommandLine] = &[
                     --replay SEED   one seed alone, to see again what it did",
         parse: parse_sim,
     },
+    CommandLine {
+        name: "mutants",
+        options: "[OPTIONS OF cargo-mutants]",
+        summary: "Changes one thing at a time and looks whether a test notices",
+        details: "Takes hours for everything; `-p raus -F search.rs` takes one file. Needs cargo-mutants. What is changed and how it\n\
+                  is tested stands in .cargo/mutants.toml, what survives in docs/testing/mutation.md.",
+        parse: |rest| Ok(Task::Mutants(rest.0.by_ref().cloned().collect())),
+    },
+    CommandLine {
+        name: "sanitize",
+        options: "[miri | thread | address]",
+        summary: "Runs the libraries' tests under Miri, ThreadSanitizer and AddressSanitizer",
+        details: "Needs a nightly toolchain with the components miri and rust-src, on x86_64 Linux.",
+        parse: parse_sanitize,
+    },
 ];
 
 fn overview() -> String {
     let mut text = String::from("The project's own commands\n\nUsage: cargo xtask COMMAND\n\n");
     for command in COMMANDS {
-        let _ = writeln!(text, "  {:8}{}", command.name, command.summary);
+        let _ = writeln!(text, "  {:10}{}", command.name, command.summary);
     }
     text.push_str("\n`cargo xtask COMMAND --help` says more.\n");
     text
@@ -163,6 +189,17 @@ fn parse_sim(rest: &mut Rest<'_>) -> Result<Task, String> {
         };
     }
     Ok(Task::Sim(run))
+}
+
+fn parse_sanitize(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let Some(name) = rest.next() else {
+        return Ok(Task::Sanitize(None));
+    };
+    let known = Watch::ALL
+        .into_iter()
+        .find(|watch| watch.to_string() == name);
+    let watch = known.ok_or_else(|| unknown(name))?;
+    rest.end(Task::Sanitize(Some(watch)))
 }
 
 /// The arguments not yet looked at.
@@ -235,6 +272,10 @@ mod tests {
         check("sim", Task::Sim(SimRun::Default));
         check("sim --seeds 20", Task::Sim(SimRun::Seeds(20)));
         check("sim --replay 0", Task::Sim(SimRun::Replay(0)));
+        let arguments = ["-p", "raus"].map(str::to_owned).to_vec();
+        check("mutants -p raus", Task::Mutants(arguments));
+        check("sanitize", Task::Sanitize(None));
+        check("sanitize miri", Task::Sanitize(Some(Watch::Miri)));
     }
 
     #[test]
@@ -261,5 +302,6 @@ mod tests {
         check_misuse("sim --seeds many", "--seeds needs a number from 0");
         check_misuse("sim --seeds 0", "at least 1");
         check_misuse("sim --seeds 1 --replay 2", "one too many");
+        check_misuse("sanitize memory", "unknown argument: memory");
     }
 }

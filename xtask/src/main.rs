@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask help` lists them.
 
 mod args;
+mod campaigns;
 mod cargo;
 mod ci;
 mod features;
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
         Task::Ci => ci::ci(),
         Task::Bench { what, quick } => tasks::bench(&what, quick),
         Task::Sim(run) => tasks::sim(run),
+        Task::Mutants(arguments) => campaigns::mutants(&arguments),
+        Task::Sanitize(watch) => campaigns::sanitize(watch),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

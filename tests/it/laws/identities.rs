@@ -403,3 +403,14 @@ pub(super) fn a_drained_member_is_out_of_the_shares_at_once(bench: Bench) {
     members[1].beat(&bench, &[]);
     assert_eq!(members[1].told.quota, 4, "before a was heard again");
 }
+
+pub(super) fn who_cannot_wait_for_replicas_is_no_member_where_others_wait(bench: Bench) {
+    bench.embedded.set_replicas(1, false);
+    alone(&bench, 4);
+    let mut unable = Member {
+        acks: "unable",
+        ..member("b", 4)
+    };
+    assert_eq!(unable.join(&bench), ["unable", "1"]);
+    assert_eq!(bench.number(&["HLEN", &key("members")]), 1);
+}

@@ -295,3 +295,22 @@ pub(super) fn the_time_of_the_last_grant_is_kept(bench: Bench) {
     bench.grant(&by("c"), &[2]);
     assert_eq!(bench.history(SLOTS)[7], bench.now().to_string());
 }
+
+/// Who has no connection to wait on cannot tell replicas of its grants, so that a failover would forget them alone.
+pub(super) fn who_cannot_wait_is_granted_nothing_where_others_wait(bench: Bench) {
+    let bench = bench.founded();
+    let unable = |holder| Ask {
+        acks: "unable",
+        ..by(holder)
+    };
+    bench.embedded.set_replicas(1, false);
+    assert_eq!(
+        bench.grant(&unable("a"), &[0]).need,
+        0,
+        "nobody ever waited for them"
+    );
+    bench.grant(&by("b"), &[1]);
+    let before = bench.everything();
+    assert_eq!(bench.acquire(&unable("c"), &[2]), ["few", "0", "1"]);
+    assert_eq!(bench.everything(), before);
+}

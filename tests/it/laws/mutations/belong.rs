@@ -207,4 +207,13 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         (LEAVE, "do publish[needy] = true end", "do end"),
         "a_leaver_frees_its_own_and_wakes_others",
     ),
+    mutation(
+        "who cannot wait for replicas becomes a member where others wait",
+        (
+            JOIN,
+            "if past.standing == 'few' and ARGV[12] == 'unable' then",
+            "if false then",
+        ),
+        "who_cannot_wait_for_replicas_is_no_member_where_others_wait",
+    ),
 ];

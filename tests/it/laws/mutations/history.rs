@@ -211,6 +211,15 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         (HISTORY, "past.at + 10000 < now", "past.at < now"),
         "the_time_of_the_last_grant_is_kept",
     ),
+    mutation(
+        "who cannot wait for replicas is granted where others wait",
+        (
+            HISTORY,
+            "if acks == 'unable' and 0 < good then return nil, 0, good end",
+            "",
+        ),
+        "who_cannot_wait_is_granted_nothing_where_others_wait",
+    ),
 ];
 
 pub(super) static SURVIVORS: &[Survivor] = &[survivor(

@@ -368,6 +368,43 @@ fn whoever_hands_over_has_ended_when_the_store_has_everything() {
 }
 
 #[test]
+fn what_is_pending_is_handed_over_at_once_and_parked_like_the_rest() {
+    for (ending, released) in [
+        (Ending::HandOver, vec![6, 7, 0, 1, 2, 3, 4, 5]),
+        (Ending::Park, vec![]),
+    ] {
+        let mut story = Story::holding(limits(Assignment::Sticky));
+        story.told(Beat {
+            grants: grants(6..8),
+            replicas: Some(1),
+            ..beat()
+        });
+        story.member.end(story.now, ending);
+        assert_eq!(story.told(beat()), released, "{ending:?}");
+    }
+}
+
+#[test]
+fn a_grant_is_known_by_its_epoch() {
+    let mut story = Story::holding(limits(Assignment::Sticky));
+    assert_eq!(
+        (story.member.epoch(5), story.member.epoch(9)),
+        (Some(5), None)
+    );
+    assert_eq!(story.member.phase(5, 5), Some(Phase::Active));
+    assert_eq!(story.member.phase(5, 4), None, "it is over");
+    assert_eq!(story.member.phase(9, 5), None);
+    story.told(Beat {
+        surplus: 6,
+        ..beat()
+    });
+    assert!(matches!(
+        story.member.phase(5, 5),
+        Some(Phase::Revoking { .. })
+    ));
+}
+
+#[test]
 fn whoever_parks_keeps_everything_and_has_ended_when_work_has() {
     let mut story = Story::holding(Limits {
         max_moves: 1,

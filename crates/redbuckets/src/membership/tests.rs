@@ -61,6 +61,7 @@ impl Story {
             ..beat()
         });
         story.member.take_events();
+        assert!(story.member.held().all(|(_, active)| active));
         story
     }
 
@@ -245,6 +246,7 @@ fn work_enters_what_is_active_and_keeps_it() {
         ..beat()
     });
     assert_eq!(story.member.enter(5), None, "it is to go");
+    assert!(story.member.held().all(|(_, active)| !active));
     assert_eq!(
         story.told(Beat {
             surplus: 1,
@@ -358,8 +360,13 @@ fn whoever_hands_over_has_ended_when_the_store_has_everything() {
     assert_eq!(story.told(Beat { owned: 1, ..beat() }), [0, 1, 2, 3, 4]);
     assert!(!story.member.has_ended());
     story.member.exit(5, 5);
-    assert_eq!(story.told(beat()), [5]);
+    assert_eq!(story.told(Beat { owned: 2, ..beat() }), [5]);
+    assert!(!story.member.has_ended(), "the table gives it two yet");
+    story.told(beat());
     assert!(story.member.has_ended());
+    story.member.request(story.now);
+    story.member.handle_beat(story.now, BeatReply::Resync);
+    assert!(!story.member.has_ended(), "what the store has is not known");
     assert_eq!(
         story.member.end(story.now, Ending::Park),
         Ending::HandOver,
@@ -448,6 +455,22 @@ fn a_glance_is_for_those_with_whom_all_is_well() {
         ..calm()
     });
     assert!(!glances(&mut story), "a bucket is to go");
+    let mut busy = Story::holding(limits(Assignment::Sticky));
+    for bucket in 0..6 {
+        busy.member.enter(bucket);
+    }
+    busy.told(Beat {
+        surplus: 1,
+        ..calm()
+    });
+    assert!(
+        !glances(&mut busy),
+        "a bucket is to go when work in it ends"
+    );
+    let mut leaver = Story::new(limits(Assignment::Sticky));
+    leaver.told(calm());
+    leaver.member.end(leaver.now, Ending::HandOver);
+    assert!(!glances(&mut leaver), "it is on its way out");
     let mut story = Story::holding(limits(Assignment::Sticky));
     let looks: Vec<bool> = (0..16)
         .map(|_| {

@@ -11,6 +11,7 @@ mod deployments;
 mod differential;
 mod failures;
 mod harness;
+mod laws;
 mod leaks;
 mod manifests;
 mod metrics;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::campaigns::Watch;
 use crate::docker;
 
 /// A parsed command line.
@@ -23,6 +24,10 @@ pub(crate) enum Task {
     Book,
     /// With the options of the program that is run.
     Soak(Vec<String>),
+    /// With arguments for cargo-mutants.
+    Mutants(Vec<String>),
+    /// Under one of them, or all.
+    Sanitize(Option<Watch>),
 }
 
 /// Which simulations to run.
@@ -154,12 +159,27 @@ static COMMANDS: &[CommandLine] = &[
                   failed, something was left over or the server's memory has grown.",
         parse: parse_soak,
     },
+    CommandLine {
+        name: "mutants",
+        options: "[OPTIONS OF cargo-mutants]",
+        summary: "Changes one thing at a time and looks whether a test notices",
+        details: "Takes hours for everything; `-p raus -F search.rs` takes one file. Needs cargo-mutants. What is changed and how it\n\
+                  is tested stands in .cargo/mutants.toml, what survives in docs/testing/mutation.md.",
+        parse: |rest| Ok(Task::Mutants(rest.0.by_ref().cloned().collect())),
+    },
+    CommandLine {
+        name: "sanitize",
+        options: "[miri | thread | address]",
+        summary: "Runs the libraries' tests under Miri, ThreadSanitizer and AddressSanitizer",
+        details: "Needs a nightly toolchain with the components miri and rust-src, on x86_64 Linux.",
+        parse: parse_sanitize,
+    },
 ];
 
 fn overview() -> String {
     let mut text = String::from("The project's own commands\n\nUsage: cargo xtask COMMAND\n\n");
     for command in COMMANDS {
-        let _ = writeln!(text, "  {:8}{}", command.name, command.summary);
+        let _ = writeln!(text, "  {:10}{}", command.name, command.summary);
     }
     text.push_str("\n`cargo xtask COMMAND --help` says more.\n");
     text
@@ -248,6 +268,17 @@ fn parse_soak(rest: &mut Rest<'_>) -> Result<Task, String> {
     Ok(Task::Soak(options))
 }
 
+fn parse_sanitize(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let Some(name) = rest.next() else {
+        return Ok(Task::Sanitize(None));
+    };
+    let known = Watch::ALL
+        .into_iter()
+        .find(|watch| watch.to_string() == name);
+    let watch = known.ok_or_else(|| unknown(name))?;
+    rest.end(Task::Sanitize(Some(watch)))
+}
+
 /// The arguments not yet looked at.
 struct Rest<'a>(std::slice::Iter<'a, String>);
 
@@ -333,6 +364,10 @@ mod tests {
             "soak report target/soak/1",
             soak(&["report", "target/soak/1"]),
         );
+        let arguments = ["-p", "raus"].map(str::to_owned).to_vec();
+        check("mutants -p raus", Task::Mutants(arguments));
+        check("sanitize", Task::Sanitize(None));
+        check("sanitize miri", Task::Sanitize(Some(Watch::Miri)));
     }
 
     #[test]
@@ -365,5 +400,6 @@ mod tests {
         check_misuse("soak --processes -1", "--processes needs a number from 0");
         check_misuse("soak report", "report needs a run's folder");
         check_misuse("soak --seed 1 report x", "unknown argument: report");
+        check_misuse("sanitize memory", "unknown argument: memory");
     }
 }

@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask help` lists them.
 
 mod args;
+mod campaigns;
 mod cargo;
 mod ci;
 mod docker;
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         Task::Sim(run) => tasks::sim(run),
         Task::Book => tasks::book(),
         Task::Soak(options) => tasks::soak(&options),
+        Task::Mutants(arguments) => campaigns::mutants(&arguments),
+        Task::Sanitize(watch) => campaigns::sanitize(watch),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -136,3 +136,6 @@ pub async fn listen(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

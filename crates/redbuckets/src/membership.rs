@@ -8,6 +8,8 @@
 mod pending;
 mod plan;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};

@@ -192,3 +192,6 @@ pub(crate) fn parse_leave(reply: &Reply) -> Result<bool, StoreError> {
         _ => Err(StoreError::unexpected("leave", reply)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::{START_LIMIT, Sentinels};
-use crate::server::{RedisServer, ServerBuilder, Version, quoted};
+use crate::{
+    clock::FakeClock,
+    server::{RedisServer, ServerBuilder, Version, quoted},
+};
 
 /// What a group of [`Sentinels`] is to be like; see [`Sentinels::builder`].
 #[derive(Debug, Clone)]
@@ -21,6 +24,7 @@ pub struct SentinelsBuilder {
     sentinel_password: Option<String>,
     config: Vec<String>,
     sentinel_config: Vec<String>,
+    clock: Option<FakeClock>,
 }
 
 impl Default for SentinelsBuilder {
@@ -36,6 +40,7 @@ impl Default for SentinelsBuilder {
             sentinel_password: None,
             config: Vec::new(),
             sentinel_config: Vec::new(),
+            clock: None,
         }
     }
 }
@@ -108,6 +113,12 @@ impl SentinelsBuilder {
         self
     }
 
+    /// Runs master and replicas under `clock`. Defaults to the machine's clock.
+    pub fn clock(mut self, clock: &FakeClock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
     /// Starts them and waits as [`Sentinels::wait_ok`].
     ///
     /// # Errors
@@ -146,6 +157,9 @@ impl SentinelsBuilder {
         }
         if self.persistent {
             server = server.persistent();
+        }
+        if let Some(clock) = &self.clock {
+            server = server.clock(clock);
         }
         self.config.iter().fold(server, ServerBuilder::config_line)
     }

@@ -12,6 +12,7 @@ pub(crate) enum Task {
     Ci,
     Bench { what: String, quick: bool },
     Sim(SimRun),
+    Chaos(Vec<String>),
 }
 
 /// Which simulations to run.
@@ -112,6 +113,21 @@ static COMMANDS: &[CommandLine] = &[
                     --replay SEED   one seed alone, to see again what it did",
         parse: parse_sim,
     },
+    CommandLine {
+        name: "chaos",
+        options: "[--topology standalone|sentinel|cluster|all] [--minutes M | --seconds S] [--seed N] [...]",
+        summary: "Breaks real servers and clients, and judges what they recorded",
+        details: "  --topology T    what the servers are; by default all three, one after the other\n  \
+                    --minutes M     how long each run breaks things; by default 2\n  \
+                    --seconds S     the same in seconds\n  \
+                    --seed N        which plan; by default a random one, which is printed\n  \
+                    --faults A,B    only these faults\n  \
+                    --list-faults   prints the faults there are\n  \
+                    --ids N         how many IDs each holder reserves in each 25 ms; by default 512\n\n\
+                  Needs what `setup` installs. The report of every run is target/chaos/TOPOLOGY-SEED.html; histories and\n\
+                  logs of a run that failed stay beside it. docs/testing/chaos.md says what is recorded and judged.",
+        parse: parse_chaos,
+    },
 ];
 
 fn overview() -> String {
@@ -163,6 +179,12 @@ fn parse_sim(rest: &mut Rest<'_>) -> Result<Task, String> {
         };
     }
     Ok(Task::Sim(run))
+}
+
+/// What is given to the program as it is, which knows its options.
+fn parse_chaos(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let options = std::iter::from_fn(|| rest.next());
+    Ok(Task::Chaos(options.map(str::to_owned).collect()))
 }
 
 /// The arguments not yet looked at.
@@ -235,6 +257,11 @@ mod tests {
         check("sim", Task::Sim(SimRun::Default));
         check("sim --seeds 20", Task::Sim(SimRun::Seeds(20)));
         check("sim --replay 0", Task::Sim(SimRun::Replay(0)));
+        let options = ["--topology", "cluster", "--seed", "7"].map(str::to_owned);
+        check(
+            "chaos --topology cluster --seed 7",
+            Task::Chaos(options.to_vec()),
+        );
     }
 
     #[test]

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::ci(),
         Task::Bench { what, quick } => tasks::bench(&what, quick),
         Task::Sim(run) => tasks::sim(run),
+        Task::Chaos(options) => tasks::chaos(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

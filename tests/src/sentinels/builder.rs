@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::{START_LIMIT, Sentinels};
 use crate::{
     clock::FakeClock,
+    proxy::Proxy,
     server::{RedisServer, ServerBuilder, Version, quoted},
 };
 
@@ -25,6 +26,7 @@ pub struct SentinelsBuilder {
     config: Vec<String>,
     sentinel_config: Vec<String>,
     clock: Option<FakeClock>,
+    is_proxied: bool,
 }
 
 impl Default for SentinelsBuilder {
@@ -41,6 +43,7 @@ impl Default for SentinelsBuilder {
             config: Vec::new(),
             sentinel_config: Vec::new(),
             clock: None,
+            is_proxied: false,
         }
     }
 }
@@ -119,23 +122,44 @@ impl SentinelsBuilder {
         self
     }
 
+    /// Puts a [`Proxy`] in front of master and replicas, as the address that sentinels know and give out:
+    /// [`Sentinels::proxy`].
+    ///
+    /// Clients, replicas and sentinels go through it. Defaults to none.
+    pub const fn proxied(mut self) -> Self {
+        self.is_proxied = true;
+        self
+    }
+
     /// Starts them and waits as [`Sentinels::wait_ok`].
     ///
     /// # Errors
     ///
     /// When there is no server program (says how to get one), or the group is not well after 30 s.
     pub fn start(self) -> Result<Sentinels> {
-        let master = self.server().start()?;
-        let follow = format!("replicaof 127.0.0.1 {}", master.port());
-        let replicas = (0..self.replicas).map(|_| self.server().config_line(&follow).start());
-        let replicas = replicas.collect::<Result<Vec<_>>>()?;
-        let sentinels = (0..self.sentinels).map(|_| self.sentinel(&master).start());
-        let sentinels = sentinels.collect::<Result<Vec<_>>>()?;
-        let group = Sentinels {
-            sentinels,
-            servers: std::iter::once(master).chain(replicas).collect(),
-            password: self.password,
+        let servers = (0..=self.replicas).map(|_| self.server().start());
+        let servers = servers.collect::<Result<Vec<_>>>()?;
+        let proxies = match self.is_proxied {
+            true => servers.iter().map(announced_proxy).collect::<Result<_>>()?,
+            false => Vec::new(),
         };
+        let mut group = Sentinels {
+            sentinels: Vec::new(),
+            servers,
+            proxies,
+            password: self.password.clone(),
+        };
+        let (master, replicas) = group.servers.split_first().expect("there is a master");
+        let port = group.announced_port(master);
+        for replica in replicas {
+            replica.cli(&["REPLICAOF", "127.0.0.1", &port.to_string()])?;
+            replica.cli(&["CONFIG", "REWRITE"])?;
+        }
+        for replica in replicas {
+            replica.wait_caught_up(master, START_LIMIT)?;
+        }
+        let sentinels = (0..self.sentinels).map(|_| self.sentinel(port).start());
+        group.sentinels = sentinels.collect::<Result<Vec<_>>>()?;
         group.wait_ok(START_LIMIT)?;
         Ok(group)
     }
@@ -164,9 +188,9 @@ impl SentinelsBuilder {
         self.config.iter().fold(server, ServerBuilder::config_line)
     }
 
-    fn sentinel(&self, master: &RedisServer) -> ServerBuilder {
+    fn sentinel(&self, port: u16) -> ServerBuilder {
         let name = Sentinels::NAME;
-        let (port, quorum) = (master.port(), self.sentinels / 2 + 1);
+        let quorum = self.sentinels / 2 + 1;
         let down_after_ms = self.down_after.as_millis();
         let failover_timeout_ms = self.failover_timeout.as_millis();
         let mut sentinel = self
@@ -196,4 +220,13 @@ impl SentinelsBuilder {
             .iter()
             .fold(sentinel, ServerBuilder::config_line)
     }
+}
+
+/// A proxy that `server` gives out as its own address when it is a replica, also after a restart.
+fn announced_proxy(server: &RedisServer) -> Result<Proxy> {
+    let proxy = Proxy::in_front_of(server)?;
+    let port = proxy.port().to_string();
+    server.cli(&["CONFIG", "SET", "replica-announce-port", &port])?;
+    server.cli(&["CONFIG", "REWRITE"])?;
+    Ok(proxy)
 }

@@ -63,7 +63,7 @@ impl Stage {
                 let group = lines
                     .iter()
                     .fold(group, |group, line| group.config_line(*line));
-                Servers::Sentinel(group.clock(clock).start()?)
+                Servers::Sentinel(group.clock(clock).proxied().start()?)
             }
             Topology::Cluster => {
                 let cluster = Cluster::builder().persistent().password(password);
@@ -194,7 +194,10 @@ impl Stage {
                 let nodes = cluster.nodes();
                 Ok(cluster.proxy(&nodes[place % nodes.len()]))
             }
-            Servers::Sentinel(_) => bail!("there is no proxy"),
+            Servers::Sentinel(group) => {
+                let servers = group.servers();
+                Ok(group.proxy(&servers[place % servers.len()]))
+            }
         }
     }
 

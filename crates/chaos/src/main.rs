@@ -35,6 +35,9 @@ struct Arguments {
     /// Prints the faults there are and runs nothing.
     #[arg(long)]
     list_faults: bool,
+    /// Keeps histories and logs of a run that found nothing, too.
+    #[arg(long)]
+    keep: bool,
     /// How many IDs each holder reserves in each 25 ms.
     #[arg(long, default_value_t = 512)]
     ids: u32,
@@ -110,6 +113,7 @@ fn run_one(arguments: &Arguments, topology: Topology, seed: u64, kinds: &[Kind])
         },
         program: std::env::current_exe()?,
         target: arguments.target.clone(),
+        keep: arguments.keep,
         replay,
     };
     let outcome = run.execute()?;

@@ -31,6 +31,8 @@ pub struct Run {
     pub program: PathBuf,
     /// Where reports, and what failed runs recorded, are kept.
     pub target: PathBuf,
+    /// Whether histories and logs of a run without fault are kept too.
+    pub keep: bool,
     /// How to run it again.
     pub replay: String,
 }
@@ -67,9 +69,11 @@ impl Run {
             Ok(()) => Vec::new(),
             Err(error) => vec![format!("{error:#}")],
         };
-        let outcome = self.judge(&directory, &password, problems, began)?;
-        if outcome.is_good {
+        let mut outcome = self.judge(&directory, &password, problems, began)?;
+        if outcome.is_good && !self.keep {
             fs::remove_dir_all(&directory)?;
+        } else {
+            outcome.kept = Some(directory);
         }
         Ok(outcome)
     }
@@ -148,7 +152,7 @@ impl Run {
         fs::write(&report, html).with_context(|| report.display().to_string())?;
         Ok(Outcome {
             is_good: account.is_good(),
-            kept: (!account.is_good()).then(|| directory.to_owned()),
+            kept: None,
             summary: summary(&account, &verdict),
             report,
         })
@@ -169,8 +173,9 @@ fn summary(account: &Account<'_>, verdict: &Verdict) -> String {
     lines.join("\n")
 }
 
-/// Of the seed, so that a replay is one, and long enough to be in a file only by a mistake.
-fn password(seed: u64) -> String {
+/// The servers' password: of the seed, so that a replay is one, and long enough to be in a file only by a mistake.
+#[must_use]
+pub fn password(seed: u64) -> String {
     let mut rng = fastrand::Rng::with_seed(!seed);
     let letters: String = (0..24).map(|_| rng.alphanumeric()).collect();
     format!("pass-{letters}")

@@ -83,8 +83,10 @@ async fn hold(
             () = &mut end => break,
             () = member.is_stopped() => break,
         }
+        let (runs, obstacle) = mint(&generator, job.ids_a_tick);
+        // The generator may have got another machine ID meanwhile, which has to be on record before its IDs.
         tenure.look(&machine_id);
-        let obstacle = mint(member, &generator, job.ids_a_tick);
+        member.recorder.record_all(&runs.records(member.number));
         match (&obstacle, is_stalled) {
             (Some(error), false) => member.record(What::Said(format!("Stalled {}", causes(error)))),
             (None, true) => member.record(What::Said("MintsAgain".to_owned())),
@@ -101,9 +103,8 @@ async fn hold(
     Ok(())
 }
 
-/// Mints in every way there is, and records the IDs before anybody could use them. Returns what kept it from more, other
-/// than the clock.
-fn mint(member: &Member, generator: &Generator, count: u32) -> Option<MintError> {
+/// Mints in every way there is. Returns what kept it from more, other than the clock.
+fn mint(generator: &Generator, count: u32) -> (Runs, Option<MintError>) {
     let mut runs = Runs::default();
     let mut obstacle = None;
     for _ in 0..2 {
@@ -122,8 +123,7 @@ fn mint(member: &Member, generator: &Generator, count: u32) -> Option<MintError>
     if let Ok(filled) = generator.try_fill(&mut several) {
         several.into_iter().take(filled).for_each(|id| runs.add(id));
     }
-    member.recorder.record_all(&runs.records(member.number));
-    obstacle
+    (runs, obstacle)
 }
 
 /// IDs as runs of consecutive ones.
@@ -155,6 +155,7 @@ struct Tenure {
     member: Member,
     asked: u64,
     open: Option<Grant>,
+    latest: Option<Grant>,
     deadline: Instant,
 }
 
@@ -164,6 +165,7 @@ impl Tenure {
             member,
             asked,
             open: None,
+            latest: None,
             deadline: Instant::from_boot(Duration::ZERO),
         }
     }
@@ -181,16 +183,20 @@ impl Tenure {
             number,
             fence,
         };
-        if self.open.is_some_and(|open| !is_held || open != seen) {
+        if self.open.is_some_and(|open| open != seen) {
             self.end(End::Lost);
         }
-        if is_held && self.open.is_none() {
-            self.open = Some(seen);
+        if self.latest != Some(seen) {
+            (self.open, self.latest) = (Some(seen), Some(seen));
             self.deadline = Instant::from_boot(Duration::ZERO);
             self.member.record(What::Granted {
                 grant: seen,
                 asked: self.asked,
             });
+        }
+        if !is_held {
+            // Recorded all the same: something may have been minted under it.
+            self.end(End::Lost);
         }
         if self.open.is_some() && self.deadline < deadline {
             self.deadline = deadline;

@@ -30,8 +30,8 @@ pub struct Stage {
 #[derive(Debug)]
 enum Servers {
     Standalone {
-        server: RedisServer,
-        ways: [Proxy; 2],
+        server: Box<RedisServer>,
+        ways: Vec<Proxy>,
     },
     Sentinel(Sentinels),
     Cluster(Cluster),
@@ -54,8 +54,11 @@ impl Stage {
                 let clock = clock.insert(FakeClock::new()?);
                 let server = RedisServer::builder().persistent().password(password);
                 let server = server.clock(clock).start()?;
-                let ways = [Proxy::in_front_of(&server)?, Proxy::in_front_of(&server)?];
-                Servers::Standalone { server, ways }
+                let ways = vec![Proxy::in_front_of(&server)?, Proxy::in_front_of(&server)?];
+                Servers::Standalone {
+                    server: Box::new(server),
+                    ways,
+                }
             }
             Topology::Sentinel => {
                 let clock = clock.insert(FakeClock::new()?);
@@ -93,7 +96,7 @@ impl Stage {
     #[must_use]
     pub fn logs(&self) -> Vec<(String, String)> {
         let (servers, sentinels): (_, &[RedisServer]) = match &self.servers {
-            Servers::Standalone { server, .. } => (std::slice::from_ref(server), &[]),
+            Servers::Standalone { server, .. } => (std::slice::from_ref(&**server), &[]),
             Servers::Sentinel(group) => (group.servers(), group.sentinels()),
             Servers::Cluster(cluster) => (cluster.nodes(), &[]),
         };
@@ -173,7 +176,7 @@ impl Stage {
     fn broken(&self) -> Result<&RedisServer> {
         let port = *self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         let servers = match &self.servers {
-            Servers::Standalone { server, .. } => std::slice::from_ref(server),
+            Servers::Standalone { server, .. } => std::slice::from_ref(&**server),
             Servers::Sentinel(group) => group.servers(),
             Servers::Cluster(cluster) => cluster.nodes(),
         };

@@ -25,7 +25,7 @@ pub(super) fn draw(account: &Account<'_>, page: &mut String) {
     for holding in &account.verdict.holdings {
         draw_holding(holding, &scale, &rows, page);
     }
-    draw_faults(account, &scale, rows.height, page);
+    draw_faults(account, &scale, &rows, page);
     draw_labels(&rows, page);
     *page += "</svg></div>\n";
     draw_legend(account, page);
@@ -61,6 +61,7 @@ impl Scale {
 /// Where each slot and bucket is drawn.
 struct Rows {
     top: BTreeMap<(Kind, u32), f64>,
+    buckets_top: f64,
     height: f64,
 }
 
@@ -80,7 +81,9 @@ impl Rows {
             top.insert(number, y);
             y += row_height(number.0);
         }
+        let buckets = top.range((Kind::Bucket, 0)..).next();
         Self {
+            buckets_top: buckets.map_or(y, |(_, y)| *y),
             top,
             height: y + 10.0,
         }
@@ -160,7 +163,7 @@ fn draw_holding(holding: &Holding, scale: &Scale, rows: &Rows, page: &mut String
     );
 }
 
-fn draw_faults(account: &Account<'_>, scale: &Scale, height: f64, page: &mut String) {
+fn draw_faults(account: &Account<'_>, scale: &Scale, rows: &Rows, page: &mut String) {
     for fault in &account.faults {
         let (lane, colour) = match fault.step.lane {
             Lane::Servers => (0.0, "#d22"),
@@ -170,22 +173,25 @@ fn draw_faults(account: &Account<'_>, scale: &Scale, height: f64, page: &mut Str
         let (from, to) = (scale.x(fault.from), scale.x(fault.to));
         let (width, y) = ((to - from).max(2.0), LANES_TOP + lane * LANE_HEIGHT);
         let text = escaped(&fault.step.to_string());
-        let shade = if fault.step.lane == Lane::Servers {
-            0.16
-        } else {
-            0.07
+        // A client fault shades what its clients hold, so that the columns do not blur each other.
+        let (top, bottom, shade) = match fault.step.lane {
+            Lane::Servers => (IDS_TOP, rows.height, 0.14),
+            Lane::Holders => (ROWS_TOP, rows.buckets_top, 0.10),
+            Lane::Workers => (rows.buckets_top, rows.height, 0.10),
         };
+        let name = fault.step.kind.name();
+        let fits = name.len() as f64 * LETTER_WIDTH < width;
+        let name = if fits { name } else { "" };
         let _ = writeln!(
             page,
             "<g><title>{text}</title><rect x=\"{from:.1}\" y=\"{y:.0}\" width=\"{width:.1}\" height=\"{:.0}\" \
-             fill=\"{colour}\" fill-opacity=\"0.6\"/><rect x=\"{from:.1}\" y=\"{IDS_TOP}\" width=\"{width:.1}\" \
+             fill=\"{colour}\" fill-opacity=\"0.6\"/><rect x=\"{from:.1}\" y=\"{top:.0}\" width=\"{width:.1}\" \
              height=\"{:.0}\" fill=\"{colour}\" fill-opacity=\"{shade}\" pointer-events=\"none\"/><text x=\"{:.1}\" \
-             y=\"{:.0}\">{}</text></g>",
+             y=\"{:.0}\">{name}</text></g>",
             LANE_HEIGHT - 2.0,
-            height - IDS_TOP,
+            bottom - top,
             from + 1.0,
             y + 10.0,
-            fault.step.kind.name(),
         );
     }
 }
@@ -256,6 +262,7 @@ fn colour(who: &Who) -> String {
 const SHORT_WIDTH: f64 = 1_100.0;
 const LEAST_PIXELS_A_SECOND: f64 = 8.0;
 const GUTTER: f64 = 70.0;
+const LETTER_WIDTH: f64 = 5.5;
 const LANES_TOP: f64 = 16.0;
 const LANE_HEIGHT: f64 = 16.0;
 const IDS_TOP: f64 = 68.0;

@@ -80,10 +80,14 @@ struct Schedule<'a> {
 
 impl Schedule<'_> {
     fn drive(&self, lane: Lane, mut act: impl FnMut(&Step, bool) -> Result<()>) -> Result<()> {
+        let mut ahead_until = self.start;
         let end = self.start + Duration::from_millis(self.plan.lasts_ms);
         for step in self.plan.lane(lane) {
             let lasts = Duration::from_millis(step.lasts_ms);
             sleep_until(self.start + Duration::from_millis(step.at_ms));
+            if step.kind.forgets() {
+                sleep_until(ahead_until);
+            }
             let turn = self
                 .calm
                 .enter(step, Duration::from_millis(self.plan.topology.ttl_ms()));
@@ -99,6 +103,9 @@ impl Schedule<'_> {
             // Healed in any case, so that nothing that was stopped stays so.
             let ended = act(step, false).with_context(|| format!("ending {step}"));
             self.recorder.record(LANE, What::FaultEnded(step.number));
+            if let Some(ahead_ms) = step.ahead_ms() {
+                ahead_until = ahead_until.max(SystemClock.now() + Duration::from_millis(ahead_ms));
+            }
             self.calm.leave(&turn);
             began.and(ended)?;
         }

@@ -46,6 +46,18 @@ impl Step {
     pub const fn end_ms(&self) -> u64 {
         self.at_ms + self.lasts_ms
     }
+
+    /// By how much it sets a server's clock forward, ms.
+    ///
+    /// What is granted meanwhile bears tokens of that time. A server that forgets everything before that time has come
+    /// gives lower ones, which is no promise broken (docs/FAILURES.md).
+    #[must_use]
+    pub fn ahead_ms(&self) -> Option<u64> {
+        match self.kind {
+            Kind::StepServerClock => u64::try_from(self.by_ms).ok(),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Step {
@@ -86,10 +98,15 @@ impl Plan {
             let kinds = kinds.iter().copied();
             let kinds = kinds.filter(|kind| kind.suits(topology, lane)).collect();
             let quiet = quiet_spans(topology, &steps);
-            let mut deck = Deck { kinds, next: 0 };
-            fill(
-                &mut rng, topology, lane, lasts_ms, &quiet, &mut deck, &mut steps,
-            );
+            let filling = Filling {
+                topology,
+                lane,
+                lasts_ms,
+                quiet,
+                deck: Deck::of(kinds),
+                ahead_until_ms: 0,
+            };
+            filling.fill(&mut rng, &mut steps);
         }
         steps.sort_by_key(|step| (step.at_ms, step.lane));
         for (number, step) in (0..).zip(&mut steps) {
@@ -112,60 +129,87 @@ impl Plan {
 /// Every kind comes once before one comes again, so that short runs have many and long ones have all.
 struct Deck {
     kinds: Vec<Kind>,
-    next: usize,
+    left: Vec<Kind>,
 }
 
 impl Deck {
-    fn draw(&mut self, rng: &mut fastrand::Rng) -> Option<Kind> {
-        if self.next == 0 {
-            rng.shuffle(&mut self.kinds);
+    const fn of(kinds: Vec<Kind>) -> Self {
+        let left = Vec::new();
+        Self { kinds, left }
+    }
+
+    /// The next one, of those that `suits` if there are any left.
+    fn draw(&mut self, rng: &mut fastrand::Rng, suits: impl Fn(Kind) -> bool) -> Option<Kind> {
+        if self.left.is_empty() {
+            self.left.clone_from(&self.kinds);
+            rng.shuffle(&mut self.left);
         }
-        let kind = self.kinds.get(self.next).copied();
-        self.next = (self.next + 1) % self.kinds.len().max(1);
-        kind
+        let place = self.left.iter().position(|kind| suits(*kind));
+        (!self.left.is_empty()).then(|| self.left.remove(place.unwrap_or(0)))
     }
 }
 
-fn fill(
-    rng: &mut fastrand::Rng,
+/// A lane on its way to be a part of the plan.
+struct Filling {
     topology: Topology,
     lane: Lane,
     lasts_ms: u64,
-    quiet: &[(u64, u64)],
-    deck: &mut Deck,
-    steps: &mut Vec<Step>,
-) {
-    let mut at_ms = rng.u64(500..1_500);
-    while let Some(kind) = deck.draw(rng) {
-        let calm_ms = calm_ms(topology, kind);
+    quiet: Vec<(u64, u64)>,
+    deck: Deck,
+    /// When the time to which a server's clock was set forward has come.
+    ahead_until_ms: u64,
+}
+
+impl Filling {
+    fn fill(mut self, rng: &mut fastrand::Rng, steps: &mut Vec<Step>) {
+        let mut at_ms = rng.u64(500..1_500);
+        loop {
+            let is_ahead = at_ms < self.ahead_until_ms;
+            let suits = |kind: Kind| !(is_ahead && kind.forgets());
+            let Some(kind) = self.deck.draw(rng, suits) else {
+                return;
+            };
+            if !suits(kind) {
+                at_ms = self.ahead_until_ms;
+            }
+            let step = self.place(rng, kind, at_ms);
+            let calm_ms = calm_ms(self.topology, kind);
+            if self.lasts_ms < step.end_ms() + calm_ms {
+                // A shorter one may still fit, but every plan comes to its end.
+                if self.lasts_ms < at_ms + SHORTEST_MS {
+                    return;
+                }
+                at_ms += SHORTEST_MS;
+                continue;
+            }
+            if let Some(ahead_ms) = step.ahead_ms() {
+                self.ahead_until_ms = self.ahead_until_ms.max(step.end_ms() + ahead_ms);
+            }
+            at_ms = step.end_ms() + calm_ms + rng.u64(lane_gap_ms(self.lane));
+            steps.push(step);
+        }
+    }
+
+    /// A fault at `at_ms`, or later where that is to be quiet.
+    fn place(&self, rng: &mut fastrand::Rng, kind: Kind, at_ms: u64) -> Step {
         let mut step = Step {
             number: 0,
-            lane,
-            at_ms: at_ms + calm_ms,
-            lasts_ms: rng.u64(kind.lasts_ms(topology)),
+            lane: self.lane,
+            at_ms: at_ms + calm_ms(self.topology, kind),
+            lasts_ms: rng.u64(kind.lasts_ms(self.topology)),
             kind,
             target: rng.u32(0..TARGETS),
-            by_ms: kind.by_ms(topology, rng),
+            by_ms: kind.by_ms(self.topology, rng),
         };
-        let overlap = |step: &Step| {
-            let mut spans = quiet.iter();
-            spans
-                .find(|(from, to)| step.at_ms < *to && *from < step.end_ms())
-                .copied()
+        let disturbed = |step: &Step| {
+            let mut spans = self.quiet.iter();
+            let overlap = |(from, to): &&(u64, u64)| step.at_ms < *to && *from < step.end_ms();
+            spans.find(overlap).map(|(_, to)| *to)
         };
-        while let Some((_, to)) = overlap(&step) {
+        while let Some(to) = disturbed(&step) {
             step.at_ms = to;
         }
-        if lasts_ms < step.end_ms() + calm_ms {
-            // A shorter one may still fit, but every plan comes to its end.
-            if lasts_ms < at_ms + SHORTEST_MS {
-                return;
-            }
-            at_ms += SHORTEST_MS;
-            continue;
-        }
-        at_ms = step.end_ms() + calm_ms + rng.u64(lane_gap_ms(lane));
-        steps.push(step);
+        step
     }
 }
 
@@ -242,6 +286,20 @@ mod tests {
                 for other in plan.steps.iter().filter(|other| other.number != step.number) {
                     let apart = other.end_ms() + ttl_ms <= step.at_ms || step.end_ms() + ttl_ms <= other.at_ms;
                     prop_assert!(apart, "{} and {}", step, other);
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_is_forgotten_before_the_time_that_a_servers_clock_was_set_to(
+            topology in topologies(), seed: u64,
+        ) {
+            let plan = Plan::new(topology, seed, 600_000, Kind::ALL);
+            for step in &plan.steps {
+                let until_ms = step.end_ms() + step.ahead_ms().unwrap_or(0);
+                let forgets = |other: &&Step| step.number < other.number && other.kind.forgets();
+                for other in plan.steps.iter().filter(forgets) {
+                    prop_assert!(step.ahead_ms().is_none() || until_ms <= other.at_ms, "{} and {}", step, other);
                 }
             }
         }

@@ -158,6 +158,12 @@ impl Kind {
         )
     }
 
+    /// Whether the store forgets everything.
+    #[must_use]
+    pub const fn forgets(self) -> bool {
+        matches!(self, Self::WipeServer | Self::Flush)
+    }
+
     pub(super) const fn lasts_ms(self, topology: Topology) -> RangeInclusive<u64> {
         let ttl_ms = topology.ttl_ms();
         match self {

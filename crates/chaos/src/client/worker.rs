@@ -1,10 +1,14 @@
 //! A worker: a member of a group that works in every bucket it owns, leaves now and then, and joins again.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Result;
 use coord_core::clock::Instant;
-use redbuckets::{BucketGuard, Instance, Redbuckets};
+use redbuckets::{BucketGuard, Instance, Owned, Redbuckets};
 use tokio::time::MissedTickBehavior;
 
 use super::{DISCOVERY, HEARTBEAT, Job, Member, PATIENCE, PAUSE, TICK, causes};
@@ -35,7 +39,7 @@ pub(super) async fn run(job: Arc<Job>, mut member: Member) -> Result<()> {
         match joined {
             Ok(instance) => {
                 let lasts = Duration::from_millis(rng.u64(8_000..60_000));
-                share(&mut member, instance, lasts).await?;
+                share(&mut member, instance, lasts, rng.fork()).await?;
             }
             Err(error) => {
                 member.record(What::Refused(Kind::Bucket));
@@ -47,7 +51,12 @@ pub(super) async fn run(job: Arc<Job>, mut member: Member) -> Result<()> {
     Ok(())
 }
 
-async fn share(member: &mut Member, instance: Instance, lasts: Duration) -> Result<()> {
+async fn share(
+    member: &mut Member,
+    instance: Instance,
+    lasts: Duration,
+    rng: fastrand::Rng,
+) -> Result<()> {
     let mut events = instance.events();
     let reader = member.clone();
     let reader = tokio::spawn(async move {
@@ -69,7 +78,8 @@ async fn share(member: &mut Member, instance: Instance, lasts: Duration) -> Resu
     });
     let mut desk = Desk {
         member: member.clone(),
-        guards: BTreeMap::new(),
+        rng,
+        work: BTreeMap::new(),
         asked: now_us(),
         deadline: Instant::from_boot(Duration::ZERO),
     };
@@ -97,9 +107,16 @@ async fn share(member: &mut Member, instance: Instance, lasts: Duration) -> Resu
 /// bucket is not handed over, so no later grant can precede that record.
 struct Desk {
     member: Member,
-    guards: BTreeMap<u32, BucketGuard>,
+    rng: fastrand::Rng,
+    work: BTreeMap<u32, Work>,
     asked: u64,
     deadline: Instant,
+}
+
+struct Work {
+    guard: BucketGuard,
+    /// When it will be finished, where the bucket is to be given away.
+    until: Option<u64>,
 }
 
 impl Desk {
@@ -107,21 +124,9 @@ impl Desk {
         // Read first: a guard that is valid afterwards was valid then, and this is its deadline.
         let deadline = instance.deadline();
         let owned = instance.owned();
-        let mut records = Vec::new();
-        let mut ended = Vec::new();
-        for (bucket, guard) in &self.guards {
-            let is_valid = guard.is_valid();
-            if !is_valid || owned.epoch(*bucket) != Some(guard.epoch()) {
-                let how = if is_valid { End::Released } else { End::Lost };
-                records.push(What::Ended {
-                    grant: grant(guard),
-                    how,
-                });
-                ended.push(*bucket);
-            }
-        }
+        let (ended, mut records) = self.end_what_is_over(&owned);
         let entered = owned.ids().filter_map(|bucket| {
-            let is_new = !self.guards.contains_key(&bucket) || ended.contains(&bucket);
+            let is_new = !self.work.contains_key(&bucket) || ended.contains(&bucket);
             if is_new { instance.enter(bucket) } else { None }
         });
         let entered: Vec<BucketGuard> = entered.collect();
@@ -137,25 +142,47 @@ impl Desk {
         }
         self.deadline = deadline;
         self.record(records);
-        for bucket in ended {
-            self.guards.remove(&bucket);
-        }
+        self.work.retain(|bucket, _| !ended.contains(bucket));
         for guard in entered {
-            self.guards.insert(guard.bucket(), guard);
+            let work = Work { guard, until: None };
+            self.work.insert(work.guard.bucket(), work);
         }
     }
 
+    /// What was lost, and what was to be given away and is finished.
+    fn end_what_is_over(&mut self, owned: &Owned) -> (BTreeSet<u32>, Vec<What>) {
+        let (mut ended, mut records) = (BTreeSet::new(), Vec::new());
+        for (bucket, work) in &mut self.work {
+            let is_valid = work.guard.is_valid();
+            let is_wanted = owned.epoch(*bucket) != Some(work.guard.epoch());
+            work.until = match (is_wanted, work.until) {
+                (false, _) => None,
+                (true, Some(until)) => Some(until),
+                (true, None) => Some(now_us() + self.rng.u64(..DRAIN_US)),
+            };
+            if !is_valid || work.until.is_some_and(|until| until <= now_us()) {
+                let how = if is_valid { End::Released } else { End::Lost };
+                records.push(What::Ended {
+                    grant: grant(&work.guard),
+                    how,
+                });
+                ended.insert(*bucket);
+            }
+        }
+        (ended, records)
+    }
+
     fn close(&mut self) {
-        let ended = self.guards.values().map(|guard| What::Ended {
-            grant: grant(guard),
-            how: if guard.is_valid() {
+        let ended = self.work.values().map(|work| What::Ended {
+            grant: grant(&work.guard),
+            how: if work.guard.is_valid() {
                 End::Released
             } else {
                 End::Lost
             },
         });
         self.record(ended.collect());
-        self.guards.clear();
+        self.work.clear();
     }
 
     fn record(&self, records: Vec<What>) {
@@ -175,3 +202,6 @@ fn grant(guard: &BucketGuard) -> Grant {
         fence: guard.epoch(),
     }
 }
+
+/// How long work goes on in a bucket that is to be given away, at most.
+const DRAIN_US: u64 = 1_000_000;

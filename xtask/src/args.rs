@@ -123,6 +123,7 @@ static COMMANDS: &[CommandLine] = &[
                     --seed N        which plan; by default a random one, which is printed\n  \
                     --faults A,B    only these faults\n  \
                     --list-faults   prints the faults there are\n  \
+                    --beyond        passes two documented limits, to show what happens\n  \
                     --keep          keeps histories and logs of a run that found nothing, too\n  \
                     --ids N         how many IDs each holder reserves in each 25 ms; by default 512\n\n\
                   Needs what `setup` installs. The report of every run is target/chaos/TOPOLOGY-SEED.html; histories and\n\

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use coord_chaos::{
     client,
     nemesis::Load,
-    plan::{Kind, Plan, Topology},
+    plan::{Bounds, Kind, Plan, Topology},
     run::Run,
 };
 
@@ -32,6 +32,10 @@ struct Arguments {
     /// Only these faults, separated by commas.
     #[arg(long, value_delimiter = ',')]
     faults: Vec<Kind>,
+    /// Passes two documented limits, to show what happens: a server's clock is stepped while clients are silent, and a
+    /// server forgets everything before the time that its clock was set to has come.
+    #[arg(long)]
+    beyond: bool,
     /// Prints the faults there are and runs nothing.
     #[arg(long)]
     list_faults: bool,
@@ -104,9 +108,16 @@ fn run_one(arguments: &Arguments, topology: Topology, seed: u64, kinds: &[Kind])
         let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
         replay += &format!(" --faults {}", names.join(","));
     }
+    let bounds = match arguments.beyond {
+        true => Bounds::Beyond,
+        false => Bounds::Promised,
+    };
+    if arguments.beyond {
+        replay += " --beyond";
+    }
     println!("{replay}");
     let run = Run {
-        plan: Plan::new(topology, seed, lasts_ms, kinds),
+        plan: Plan::new(topology, seed, lasts_ms, kinds, bounds),
         load: Load {
             ids_a_tick: arguments.ids.max(1),
             ..Load::default()

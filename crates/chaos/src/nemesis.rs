@@ -19,7 +19,7 @@ pub use self::{
 };
 use crate::{
     history::{Recorder, What},
-    plan::{Kind, Lane, Plan, Step},
+    plan::{Bounds, Kind, Lane, Plan, Step},
 };
 
 /// Does what `plan` says to `stage` and its clients, and records when each fault began and ended.
@@ -85,12 +85,13 @@ impl Schedule<'_> {
         for step in self.plan.lane(lane) {
             let lasts = Duration::from_millis(step.lasts_ms);
             sleep_until(self.start + Duration::from_millis(step.at_ms));
-            if step.kind.forgets() {
+            let is_bounded = self.plan.bounds == Bounds::Promised;
+            if is_bounded && step.kind.forgets() {
                 sleep_until(ahead_until);
             }
-            let turn = self
-                .calm
-                .enter(step, Duration::from_millis(self.plan.topology.ttl_ms()));
+            let needs_calm = is_bounded && step.kind == Kind::StepServerClock;
+            let ttl = Duration::from_millis(self.plan.topology.ttl_ms());
+            let turn = self.calm.enter(needs_calm.then_some(ttl));
             if end < SystemClock.now() + lasts {
                 self.calm.leave(&turn);
                 continue;
@@ -138,24 +139,22 @@ struct Turn {
 }
 
 impl Calm {
-    /// Waits until `step` may begin.
-    fn enter(&self, step: &Step, ttl: Duration) -> Turn {
-        if step.kind != Kind::StepServerClock {
+    /// Waits until a fault may begin; `calm_for` says for how long before and after it nobody may be broken.
+    fn enter(&self, calm_for: Option<Duration>) -> Turn {
+        let Some(ttl) = calm_for else {
             self.wait(|state| {
                 let is_free = !state.is_wanted;
                 state.active += u32::from(is_free);
                 is_free
             });
-            return Turn { calm_for: None };
-        }
+            return Turn { calm_for };
+        };
         self.wait(|state| !std::mem::replace(&mut state.is_wanted, true));
         self.wait(|state| {
             let is_over = |end: Instant| end + ttl <= SystemClock.now();
             state.active == 0 && state.last_end.is_none_or(is_over)
         });
-        Turn {
-            calm_for: Some(ttl),
-        }
+        Turn { calm_for }
     }
 
     fn leave(&self, turn: &Turn) {

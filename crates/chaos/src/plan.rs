@@ -75,6 +75,16 @@ impl fmt::Display for Step {
     }
 }
 
+/// How far a plan goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bounds {
+    /// As far as everything is promised.
+    Promised,
+    /// Two of the limits in docs/FAILURES.md are passed: a server's clock is stepped while clients are silent, and a
+    /// server forgets everything before the time that its clock was set to has come.
+    Beyond,
+}
+
 /// A run's faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -84,6 +94,8 @@ pub struct Plan {
     pub seed: u64,
     /// How long the run is, ms.
     pub lasts_ms: u64,
+    /// How far it goes.
+    pub bounds: Bounds,
     /// The faults, by their begin.
     pub steps: Vec<Step>,
 }
@@ -91,17 +103,24 @@ pub struct Plan {
 impl Plan {
     /// The plan of `seed` with faults of `kinds`, of which those that `topology` does not have are left out.
     #[must_use]
-    pub fn new(topology: Topology, seed: u64, lasts_ms: u64, kinds: &[Kind]) -> Self {
+    pub fn new(
+        topology: Topology,
+        seed: u64,
+        lasts_ms: u64,
+        kinds: &[Kind],
+        bounds: Bounds,
+    ) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut steps: Vec<Step> = Vec::new();
         for lane in [Lane::Servers, Lane::Holders, Lane::Workers] {
             let kinds = kinds.iter().copied();
             let kinds = kinds.filter(|kind| kind.suits(topology, lane)).collect();
-            let quiet = quiet_spans(topology, &steps);
+            let quiet = quiet_spans(topology, bounds, &steps);
             let filling = Filling {
                 topology,
                 lane,
                 lasts_ms,
+                bounds,
                 quiet,
                 deck: Deck::of(kinds),
                 ahead_until_ms: 0,
@@ -116,6 +135,7 @@ impl Plan {
             topology,
             seed,
             lasts_ms,
+            bounds,
             steps,
         }
     }
@@ -154,6 +174,7 @@ struct Filling {
     topology: Topology,
     lane: Lane,
     lasts_ms: u64,
+    bounds: Bounds,
     quiet: Vec<(u64, u64)>,
     deck: Deck,
     /// When the time to which a server's clock was set forward has come.
@@ -173,7 +194,7 @@ impl Filling {
                 at_ms = self.ahead_until_ms;
             }
             let step = self.place(rng, kind, at_ms);
-            let calm_ms = calm_ms(self.topology, kind);
+            let calm_ms = calm_ms(self.topology, self.bounds, kind);
             if self.lasts_ms < step.end_ms() + calm_ms {
                 // A shorter one may still fit, but every plan comes to its end.
                 if self.lasts_ms < at_ms + SHORTEST_MS {
@@ -182,7 +203,7 @@ impl Filling {
                 at_ms += SHORTEST_MS;
                 continue;
             }
-            if let Some(ahead_ms) = step.ahead_ms() {
+            if let (Some(ahead_ms), Bounds::Promised) = (step.ahead_ms(), self.bounds) {
                 self.ahead_until_ms = self.ahead_until_ms.max(step.end_ms() + ahead_ms);
             }
             at_ms = step.end_ms() + calm_ms + rng.u64(lane_gap_ms(self.lane));
@@ -195,7 +216,7 @@ impl Filling {
         let mut step = Step {
             number: 0,
             lane: self.lane,
-            at_ms: at_ms + calm_ms(self.topology, kind),
+            at_ms: at_ms + calm_ms(self.topology, self.bounds, kind),
             lasts_ms: rng.u64(kind.lasts_ms(self.topology)),
             kind,
             target: rng.u32(0..TARGETS),
@@ -215,18 +236,20 @@ impl Filling {
 
 /// A server's clock is stepped only while, and one ttl before and after, no client is silent: what a step may end early
 /// is what was not renewed (docs/failures/standalone.md).
-const fn calm_ms(topology: Topology, kind: Kind) -> u64 {
-    match kind {
-        Kind::StepServerClock => topology.ttl_ms() + 1_000,
+const fn calm_ms(topology: Topology, bounds: Bounds, kind: Kind) -> u64 {
+    match (kind, bounds) {
+        (Kind::StepServerClock, Bounds::Promised) => topology.ttl_ms() + 1_000,
         _ => 0,
     }
 }
 
-fn quiet_spans(topology: Topology, steps: &[Step]) -> Vec<(u64, u64)> {
-    let steps = steps.iter().filter(|step| calm_ms(topology, step.kind) > 0);
+fn quiet_spans(topology: Topology, bounds: Bounds, steps: &[Step]) -> Vec<(u64, u64)> {
+    let steps = steps
+        .iter()
+        .filter(|step| calm_ms(topology, bounds, step.kind) > 0);
     steps
         .map(|step| {
-            let calm = calm_ms(topology, step.kind);
+            let calm = calm_ms(topology, bounds, step.kind);
             (step.at_ms - calm, step.end_ms() + calm)
         })
         .collect()
@@ -260,7 +283,7 @@ mod tests {
         fn every_fault_is_over_before_the_end_and_lanes_do_one_thing_at_a_time(
             topology in topologies(), seed: u64, lasts_ms in 0_u64..900_000,
         ) {
-            let plan = Plan::new(topology, seed, lasts_ms, Kind::ALL);
+            let plan = Plan::new(topology, seed, lasts_ms, Kind::ALL, Bounds::Promised);
             for lane in [Lane::Servers, Lane::Holders, Lane::Workers] {
                 let mut free_at = 0;
                 for step in plan.lane(lane) {
@@ -274,13 +297,13 @@ mod tests {
 
         #[test]
         fn a_seed_is_replayed_identically(topology in topologies(), seed: u64, lasts_ms in 0_u64..300_000) {
-            let plan = || Plan::new(topology, seed, lasts_ms, Kind::ALL);
+            let plan = || Plan::new(topology, seed, lasts_ms, Kind::ALL, Bounds::Promised);
             prop_assert_eq!(plan(), plan());
         }
 
         #[test]
         fn no_client_is_silent_around_a_step_of_a_servers_clock(topology in topologies(), seed: u64) {
-            let plan = Plan::new(topology, seed, 600_000, Kind::ALL);
+            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised);
             let ttl_ms = topology.ttl_ms();
             for step in plan.steps.iter().filter(|step| step.kind == Kind::StepServerClock) {
                 for other in plan.steps.iter().filter(|other| other.number != step.number) {
@@ -294,7 +317,7 @@ mod tests {
         fn nothing_is_forgotten_before_the_time_that_a_servers_clock_was_set_to(
             topology in topologies(), seed: u64,
         ) {
-            let plan = Plan::new(topology, seed, 600_000, Kind::ALL);
+            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised);
             for step in &plan.steps {
                 let until_ms = step.end_ms() + step.ahead_ms().unwrap_or(0);
                 let forgets = |other: &&Step| step.number < other.number && other.kind.forgets();
@@ -306,7 +329,7 @@ mod tests {
 
         #[test]
         fn a_long_run_has_every_fault_of_its_topology(topology in topologies(), seed: u64) {
-            let plan = Plan::new(topology, seed, 600_000, Kind::ALL);
+            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised);
             let lanes = [Lane::Servers, Lane::Holders, Lane::Workers];
             let suits = |kind: &&Kind| lanes.iter().any(|lane| kind.suits(topology, *lane));
             let wanted: BTreeSet<&str> = Kind::ALL.iter().filter(suits).map(|kind| kind.name()).collect();
@@ -316,12 +339,29 @@ mod tests {
     }
 
     #[test]
+    fn beyond_the_promises_clocks_step_while_clients_are_silent() {
+        let plan = Plan::new(Topology::Standalone, 1, 600_000, Kind::ALL, Bounds::Beyond);
+        let is_step = |step: &&Step| step.kind == Kind::StepServerClock;
+        let meets = |step: &Step| {
+            let mut others = plan.steps.iter().filter(|other| other.lane != step.lane);
+            others.any(|other| other.at_ms < step.end_ms() && step.at_ms < other.end_ms())
+        };
+        assert!(plan.steps.iter().filter(is_step).any(meets));
+    }
+
+    #[test]
     fn only_the_faults_that_were_asked_for_are_planned() {
-        let plan = Plan::new(Topology::Standalone, 1, 60_000, &[Kind::Flush]);
+        let plan = Plan::new(
+            Topology::Standalone,
+            1,
+            60_000,
+            &[Kind::Flush],
+            Bounds::Promised,
+        );
         assert!(plan.steps.iter().all(|step| step.kind == Kind::Flush));
         assert!(!plan.steps.is_empty());
         assert!(
-            Plan::new(Topology::Standalone, 1, 60_000, &[])
+            Plan::new(Topology::Standalone, 1, 60_000, &[], Bounds::Promised)
                 .steps
                 .is_empty()
         );

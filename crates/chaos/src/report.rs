@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use crate::{
     check::Verdict,
     history::{Grant, History, Kind, What},
-    plan::{Plan, Step},
+    plan::{Bounds, Plan, Step},
 };
 
 /// Everything a report tells.
@@ -121,9 +121,13 @@ impl<'a> Account<'a> {
     }
 
     fn tell_verdict(&self, page: &mut String) {
-        let (class, word) = match self.is_good() {
-            true => ("good", "Every promise was kept."),
-            false => ("bad", "A promise was broken, or the run failed."),
+        let (class, word) = match (self.is_good(), self.plan.bounds) {
+            (true, _) => ("good", "Every promise was kept."),
+            (false, Bounds::Promised) => ("bad", "A promise was broken, or the run failed."),
+            (false, Bounds::Beyond) => (
+                "bad",
+                "This run went beyond what is promised, and shows it.",
+            ),
         };
         let _ = writeln!(page, "<p class=\"{class}\">{word}</p>");
         for problem in self.problems {
@@ -236,12 +240,18 @@ mod tests {
     use crate::{
         check,
         history::{End, Record},
-        plan::{self, Topology},
+        plan::{self, Bounds, Topology},
     };
 
     #[test]
     fn a_report_shows_who_held_what_what_was_broken_and_what_is_wrong() {
-        let plan = Plan::new(Topology::Standalone, 3, 60_000, plan::Kind::ALL);
+        let plan = Plan::new(
+            Topology::Standalone,
+            3,
+            60_000,
+            plan::Kind::ALL,
+            Bounds::Promised,
+        );
         let grant = |fence| Grant {
             kind: Kind::Slot,
             number: 5,

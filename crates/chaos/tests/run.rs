@@ -6,7 +6,7 @@ use coord_chaos::{
     check::{self, Violation},
     history::History,
     nemesis::Load,
-    plan::{Kind, Plan, Topology},
+    plan::{Bounds, Kind, Plan, Topology},
     run::{Outcome, Run, password},
     secrets,
 };
@@ -15,7 +15,7 @@ const SEED: u64 = 7;
 
 fn run(target: &Path, kinds: &[Kind]) -> Outcome {
     let run = Run {
-        plan: Plan::new(Topology::Standalone, SEED, 8_000, kinds),
+        plan: Plan::new(Topology::Standalone, SEED, 8_000, kinds, Bounds::Promised),
         load: Load {
             processes: 2,
             holders: 2,

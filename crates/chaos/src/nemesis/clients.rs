@@ -6,10 +6,12 @@ use anyhow::{Context, Result, bail, ensure};
 use coord_tests::{
     clock::FakeClock,
     program::{Program, Running},
+    wait,
 };
 
 use crate::{
     client::{Job, Role},
+    history::EXTENSION,
     plan::{Kind, Step},
 };
 
@@ -126,8 +128,16 @@ impl Clients {
         };
         let program = Program::at(&self.program).named(name).args(["client"]);
         let program = program.env(Job::VARIABLE, serde_json::to_string(&job)?);
-        client.running = Some(program.clock(&client.clock).spawn()?);
-        Ok(())
+        let running = client.running.insert(program.clock(&client.clock).spawn()?);
+        // From then on it knows what SIGTERM means.
+        let history = self
+            .directory
+            .join(running.name())
+            .with_extension(EXTENSION);
+        wait::until(BEGINS_WITHIN, || {
+            (history.exists() || running.process().ended().is_some()).then_some(())
+        })
+        .with_context(|| format!("{} does not begin", running.name()))
     }
 
     /// Begins a fault of clients.
@@ -230,4 +240,5 @@ impl Clients {
     }
 }
 
+const BEGINS_WITHIN: Duration = Duration::from_secs(30);
 const ENDS_WITHIN: Duration = Duration::from_secs(60);

@@ -52,7 +52,8 @@ impl Stage {
         let servers = match topology {
             Topology::Standalone => {
                 let clock = clock.insert(FakeClock::new()?);
-                let server = RedisServer::builder().persistent().password(password);
+                let server = RedisServer::builder().persistent().config_line(UNSYNCED);
+                let server = server.password(password);
                 let server = server.clock(clock).start()?;
                 let ways = vec![Proxy::in_front_of(&server)?, Proxy::in_front_of(&server)?];
                 Servers::Standalone {
@@ -62,14 +63,16 @@ impl Stage {
             }
             Topology::Sentinel => {
                 let clock = clock.insert(FakeClock::new()?);
-                let group = Sentinels::builder().persistent().password(password);
+                let group = Sentinels::builder().persistent().config_line(UNSYNCED);
+                let group = group.password(password);
                 let group = lines
                     .iter()
                     .fold(group, |group, line| group.config_line(*line));
                 Servers::Sentinel(group.clock(clock).proxied().start()?)
             }
             Topology::Cluster => {
-                let cluster = Cluster::builder().persistent().password(password);
+                let cluster = Cluster::builder().persistent().config_line(UNSYNCED);
+                let cluster = cluster.password(password);
                 let cluster = cluster.config_line("cluster-require-full-coverage no");
                 let cluster = lines.iter().fold(cluster, |it, line| it.config_line(*line));
                 Servers::Cluster(cluster.proxied().start()?)
@@ -268,5 +271,7 @@ fn limit_memory(server: &RedisServer, bytes: u64) -> Result<()> {
 
 /// Of the namespace and the group.
 pub(crate) const NAME: &str = "chaos";
+/// What was written outlives the process without being on the disk, and a run does not depend on how busy that is.
+const UNSYNCED: &str = "appendfsync no";
 const HEALED_WITHIN: Duration = Duration::from_secs(60);
 const ASK_AGAIN: Duration = Duration::from_millis(300);

@@ -179,9 +179,13 @@ fn draw_faults(account: &Account<'_>, scale: &Scale, rows: &Rows, page: &mut Str
             Lane::Holders => (ROWS_TOP, rows.buckets_top, 0.10),
             Lane::Workers => (rows.buckets_top, rows.height, 0.10),
         };
-        let name = fault.step.kind.name();
-        let fits = name.len() as f64 * LETTER_WIDTH < width;
-        let name = if fits { name } else { "" };
+        // The number where the name is too long; it leads to the list below.
+        let names = [
+            format!("{} #{}", fault.step.kind.name(), fault.step.number),
+            format!("#{}", fault.step.number),
+        ];
+        let fits = |name: &&String| name.len() as f64 * LETTER_WIDTH < width;
+        let name = names.iter().find(fits).map_or("", String::as_str);
         let _ = writeln!(
             page,
             "<g><title>{text}</title><rect x=\"{from:.1}\" y=\"{y:.0}\" width=\"{width:.1}\" height=\"{:.0}\" \
@@ -260,7 +264,7 @@ fn colour(who: &Who) -> String {
 }
 
 const SHORT_WIDTH: f64 = 1_100.0;
-const LEAST_PIXELS_A_SECOND: f64 = 8.0;
+const LEAST_PIXELS_A_SECOND: f64 = 12.0;
 const GUTTER: f64 = 70.0;
 const LETTER_WIDTH: f64 = 5.5;
 const LANES_TOP: f64 = 16.0;

@@ -147,9 +147,12 @@ fn a_master_that_is_cut_off_by_its_proxy_is_replaced_and_follows_when_it_is_back
     assert_ne!(next.port(), former.port());
     proxy.resume().unwrap();
     group.wait_ok(LIMIT).unwrap();
-    let info = former.info("replication").unwrap();
-    let announced = group.proxy(next).port().to_string();
-    assert_eq!(info.get("master_port"), Some(&announced));
+    // Asked anew: on a busy machine another failover may have followed.
+    let master = group.proxy(group.master().unwrap()).port().to_string();
+    for replica in group.replicas().unwrap() {
+        let info = replica.info("replication").unwrap();
+        assert_eq!(info.get("master_port"), Some(&master));
+    }
 }
 
 const LIMIT: Duration = Duration::from_secs(60);

@@ -137,29 +137,32 @@ impl SentinelsBuilder {
     ///
     /// When there is no server program (says how to get one), or the group is not well after 30 s.
     pub fn start(self) -> Result<Sentinels> {
-        let servers = (0..=self.replicas).map(|_| self.server().start());
-        let servers = servers.collect::<Result<Vec<_>>>()?;
+        let master = self.server().start()?;
+        let follow = format!("replicaof 127.0.0.1 {}", master.port());
+        let replica = || match self.is_proxied {
+            // Told below: what it announces has to be known before it first speaks to its master.
+            true => self.server().start(),
+            false => self.server().config_line(&follow).start(),
+        };
+        let replicas = (0..self.replicas).map(|_| replica());
+        let replicas = replicas.collect::<Result<Vec<_>>>()?;
+        let servers: Vec<RedisServer> = std::iter::once(master).chain(replicas).collect();
         let proxies = match self.is_proxied {
-            true => servers.iter().map(announced_proxy).collect::<Result<_>>()?,
+            true => announced_proxies(&servers)?,
             false => Vec::new(),
         };
-        let mut group = Sentinels {
-            sentinels: Vec::new(),
+        let known = match proxies.first() {
+            Some(proxy) => proxy.port(),
+            None => servers[0].port(),
+        };
+        let sentinels = (0..self.sentinels).map(|_| self.sentinel(known).start());
+        let sentinels = sentinels.collect::<Result<Vec<_>>>()?;
+        let group = Sentinels {
+            sentinels,
             servers,
             proxies,
-            password: self.password.clone(),
+            password: self.password,
         };
-        let (master, replicas) = group.servers.split_first().expect("there is a master");
-        let port = group.announced_port(master);
-        for replica in replicas {
-            replica.cli(&["REPLICAOF", "127.0.0.1", &port.to_string()])?;
-            replica.cli(&["CONFIG", "REWRITE"])?;
-        }
-        for replica in replicas {
-            replica.wait_caught_up(master, START_LIMIT)?;
-        }
-        let sentinels = (0..self.sentinels).map(|_| self.sentinel(port).start());
-        group.sentinels = sentinels.collect::<Result<Vec<_>>>()?;
         group.wait_ok(START_LIMIT)?;
         Ok(group)
     }
@@ -222,11 +225,22 @@ impl SentinelsBuilder {
     }
 }
 
-/// A proxy that `server` gives out as its own address when it is a replica, also after a restart.
-fn announced_proxy(server: &RedisServer) -> Result<Proxy> {
-    let proxy = Proxy::in_front_of(server)?;
-    let port = proxy.port().to_string();
-    server.cli(&["CONFIG", "SET", "replica-announce-port", &port])?;
-    server.cli(&["CONFIG", "REWRITE"])?;
-    Ok(proxy)
+/// A proxy in front of each server, which gives it out as its own address; all but the first follow the first.
+fn announced_proxies(servers: &[RedisServer]) -> Result<Vec<Proxy>> {
+    let proxies = servers.iter().map(Proxy::in_front_of);
+    let proxies = proxies.collect::<Result<Vec<_>>>()?;
+    for (place, (server, proxy)) in servers.iter().zip(&proxies).enumerate() {
+        let port = proxy.port().to_string();
+        server.cli(&["CONFIG", "SET", "replica-announce-port", &port])?;
+        if place > 0 {
+            let master = proxies[0].port().to_string();
+            server.cli(&["REPLICAOF", "127.0.0.1", &master])?;
+        }
+        // Also after a restart.
+        server.cli(&["CONFIG", "REWRITE"])?;
+    }
+    for replica in &servers[1..] {
+        replica.wait_caught_up(&servers[0], START_LIMIT)?;
+    }
+    Ok(proxies)
 }

@@ -124,6 +124,12 @@ impl Run {
         if verdict.figures.ids == 0 {
             problems.push("nothing was minted: nothing was tested".to_owned());
         }
+        if problems.iter().any(|problem| problem.contains(password)) {
+            problems.push("the servers' password was in an error".to_owned());
+        }
+        for problem in &mut problems {
+            *problem = problem.replace(password, "(the password)");
+        }
         for path in secrets::files_with(directory, password)? {
             problems.push(format!("the servers' password is in {}", path.display()));
         }

@@ -114,7 +114,7 @@ fn now() -> Instant {
 
 const SIM_SEEDS: u64 = 2_000;
 /// For each of the three topologies.
-const CHAOS_SECONDS: &str = "15";
+const CHAOS_SECONDS: &str = "12";
 
 #[cfg(test)]
 mod tests {

@@ -28,6 +28,7 @@ pub(crate) enum Task {
     Mutants(Vec<String>),
     /// Under one of them, or all.
     Sanitize(Option<Watch>),
+    Chaos(Vec<String>),
 }
 
 /// Which simulations to run.
@@ -174,6 +175,23 @@ static COMMANDS: &[CommandLine] = &[
         details: "Needs a nightly toolchain with the components miri and rust-src, on x86_64 Linux.",
         parse: parse_sanitize,
     },
+    CommandLine {
+        name: "chaos",
+        options: "[--topology standalone|sentinel|cluster|all] [--minutes M | --seconds S] [--seed N] [...]",
+        summary: "Breaks real servers and clients, and judges what they recorded",
+        details: "  --topology T    what the servers are; by default all three, one after the other\n  \
+                    --minutes M     how long each run breaks things; by default 2\n  \
+                    --seconds S     the same in seconds\n  \
+                    --seed N        which plan; by default a random one, which is printed\n  \
+                    --faults A,B    only these faults\n  \
+                    --list-faults   prints the faults there are\n  \
+                    --beyond        passes two documented limits, to show what happens\n  \
+                    --keep          keeps histories and logs of a run that found nothing, too\n  \
+                    --ids N         how many IDs each holder reserves in each 25 ms; by default 512\n\n\
+                  Needs what `setup` installs. The report of every run is target/chaos/TOPOLOGY-SEED.html; histories and\n\
+                  logs of a run that failed stay beside it. docs/testing/chaos.md says what is recorded and judged.",
+        parse: parse_chaos,
+    },
 ];
 
 fn overview() -> String {
@@ -279,6 +297,12 @@ fn parse_sanitize(rest: &mut Rest<'_>) -> Result<Task, String> {
     rest.end(Task::Sanitize(Some(watch)))
 }
 
+/// What is given to the program as it is, which knows its options.
+fn parse_chaos(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let options = std::iter::from_fn(|| rest.next());
+    Ok(Task::Chaos(options.map(str::to_owned).collect()))
+}
+
 /// The arguments not yet looked at.
 struct Rest<'a>(std::slice::Iter<'a, String>);
 
@@ -368,6 +392,11 @@ mod tests {
         check("mutants -p raus", Task::Mutants(arguments));
         check("sanitize", Task::Sanitize(None));
         check("sanitize miri", Task::Sanitize(Some(Watch::Miri)));
+        let options = ["--topology", "cluster", "--seed", "7"].map(str::to_owned);
+        check(
+            "chaos --topology cluster --seed 7",
+            Task::Chaos(options.to_vec()),
+        );
     }
 
     #[test]

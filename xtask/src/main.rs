@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Task::Soak(options) => tasks::soak(&options),
         Task::Mutants(arguments) => campaigns::mutants(&arguments),
         Task::Sanitize(watch) => campaigns::sanitize(watch),
+        Task::Chaos(options) => tasks::chaos(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -96,6 +96,14 @@ pub(crate) fn soak(options: &[String]) -> Result<()> {
     call.run().with_context(|| format!("`{call}`"))
 }
 
+/// Runs the faults on real servers.
+pub(crate) fn chaos(options: &[String]) -> Result<()> {
+    setup::setup()?;
+    let call = Call::cargo("run --quiet --package coord-chaos --");
+    let call = options.iter().fold(call, |call, option| call.arg(option));
+    call.run().with_context(|| format!("`{call}`"))
+}
+
 fn simulation(option: &str) -> Call {
     Call::cargo("test --release --package coord-tests --all-features --test it -- simulation")
         .arg(option)

@@ -41,7 +41,7 @@ impl RedisServer {
         redis::cmd(name)
             .arg(arguments)
             .query(&mut self.connection()?)
-            .with_context(|| format!("`{}` on port {}", command.join(" "), self.port()))
+            .with_context(|| format!("`{}` on port {}", shown(command), self.port()))
     }
 
     /// One section of `INFO` as a map.
@@ -120,5 +120,39 @@ impl RedisServer {
     }
 }
 
+/// The command without the password that follows an `AUTH` in it.
+fn shown(command: &[&str]) -> String {
+    let mut words = Vec::from(command);
+    for place in 1..words.len() {
+        if words[place - 1].eq_ignore_ascii_case("auth") {
+            words[place] = "***";
+        }
+    }
+    words.join(" ")
+}
+
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const REPLY_LIMIT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_does_not_show_the_password_of_a_command() {
+        let command = [
+            "MIGRATE",
+            "127.0.0.1",
+            "1",
+            "",
+            "0",
+            "5",
+            "AUTH",
+            "hunter2",
+            "KEYS",
+            "a",
+        ];
+        assert_eq!(shown(&command), "MIGRATE 127.0.0.1 1  0 5 AUTH *** KEYS a");
+        assert_eq!(shown(&["AUTH", "hunter2"]), "AUTH ***");
+    }
+}

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Task::Demo { redis } => tasks::demo(redis.as_deref()),
         Task::Test => tasks::test(),
         Task::Ci => ci::ci(),
+        Task::Package => tasks::package(),
         Task::Bench { what, quick } => tasks::bench(&what, quick),
         Task::Sim(run) => tasks::sim(run),
     };

@@ -10,6 +10,7 @@ mod deployments;
 mod differential;
 mod failures;
 mod harness;
+mod hostile;
 mod minting;
 mod raus;
 mod simulation;

@@ -100,14 +100,42 @@ pub enum StoreError {
     },
 }
 
+/// How much of a reply an error shows, in bytes.
+const SHOWN_MOST: usize = 200;
+
+/// Writes `reply` in ASCII until there is more than is shown, however large it is.
+fn show(reply: &super::Reply, text: &mut String) {
+    use super::Reply;
+
+    match reply {
+        Reply::Nil => text.push_str("nil"),
+        Reply::Int(number) => text.push_str(&number.to_string()),
+        Reply::Bytes(bytes) => {
+            let beginning = &bytes[..bytes.len().min(SHOWN_MOST + 1)];
+            text.push_str(&format!("\"{}\"", beginning.escape_ascii()));
+        }
+        Reply::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if SHOWN_MOST < text.len() {
+                    return;
+                }
+                text.push_str(if index == 0 { "" } else { ", " });
+                show(item, text);
+            }
+            text.push(']');
+        }
+    }
+}
+
 impl StoreError {
     /// An [`Unexpected`](Self::Unexpected) reply, shortened to a length that fits a log line.
     #[must_use]
     pub fn unexpected(operation: &'static str, reply: &super::Reply) -> Self {
-        let mut text = format!("{reply:?}");
-        if text.len() > 200 {
-            let end = (0..=200).rev().find(|&at| text.is_char_boundary(at));
-            text.truncate(end.unwrap_or(0));
+        let mut text = String::new();
+        show(reply, &mut text);
+        if SHOWN_MOST < text.len() {
+            text.truncate(SHOWN_MOST);
             text.push('…');
         }
         Self::Unexpected {

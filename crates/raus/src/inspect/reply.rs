@@ -111,6 +111,16 @@ fn wrong_type(kind: &str, rest: &[Reply]) -> Option<InspectError> {
     }
 }
 
+/// Whatever is answered to them.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(reply: &Reply) {
+    let _ = (
+        parse_inspect(reply),
+        parse_revoke(reply),
+        parse_clock(reply),
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

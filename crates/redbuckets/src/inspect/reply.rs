@@ -176,6 +176,20 @@ fn milliseconds(reply: &Reply) -> Option<Duration> {
     reply.as_u64().map(Duration::from_millis)
 }
 
+/// Whatever is answered to them, exactly what was asked for is told.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(reply: &Reply) {
+    let _ = (parse_members(reply), parse_drain(reply));
+    if let Ok((_, runs)) = parse_owners(reply, 0..64) {
+        let mut at = 0;
+        for run in runs {
+            assert_eq!(run.buckets.start, at);
+            at = run.buckets.end;
+        }
+        assert_eq!(at, 64);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,9 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use redis::{AsyncConnectionConfig, ConnectionInfo, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, ConnectionInfo, RedisConnectionInfo, aio::MultiplexedConnection,
+};
 
 use super::reply;
 use crate::store::StoreError;
@@ -47,6 +49,8 @@ impl Lane {
 
 pub(super) struct Lanes {
     pool: Pool,
+    /// What a server is told of us.
+    sent: RedisConnectionInfo,
     connect: Duration,
     open: Vec<Mutex<Option<Lane>>>,
     opening: Vec<Mutex<Option<Opening>>>,
@@ -64,6 +68,7 @@ impl Lanes {
         size: usize,
         connect: Duration,
     ) -> Result<Self, Cause> {
+        let sent = info.redis_settings().clone();
         let manager = Manager::new_with_config(info, config).map_err(reply::source)?;
         let pool = Pool::builder(manager)
             .max_size(size)
@@ -77,6 +82,7 @@ impl Lanes {
             .map_err(|error| Arc::new(error) as Cause)?;
         Ok(Self {
             pool,
+            sent,
             connect,
             open: (0..size).map(|_| Mutex::new(None)).collect(),
             opening: (0..size).map(|_| Mutex::new(None)).collect(),
@@ -125,14 +131,15 @@ impl Lanes {
             return opening.clone();
         }
         let (pool, connect, address) = (self.pool.clone(), self.connect, address.to_owned());
+        let sent = self.sent.clone();
         let work = tokio::spawn(async move {
             let outcome = tokio::time::timeout(connect, pool.get()).await;
             let guard = match outcome {
                 Ok(Ok(guard)) => guard,
-                Ok(Err(error)) => return Err(pool_error(operation, &address, error)),
+                Ok(Err(error)) => return Err(pool_error(operation, &address, &sent, error)),
                 Err(_elapsed) => {
                     let error = PoolError::Timeout(TimeoutType::Create);
-                    return Err(pool_error(operation, &address, error));
+                    return Err(pool_error(operation, &address, &sent, error));
                 }
             };
             Ok(Lane {
@@ -195,9 +202,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn pool_error(operation: &'static str, address: &str, error: PoolError) -> StoreError {
+fn pool_error(
+    operation: &'static str,
+    address: &str,
+    sent: &RedisConnectionInfo,
+    error: PoolError,
+) -> StoreError {
     match error {
-        PoolError::Backend(error) => reply::connect_error(operation, address, error),
+        PoolError::Backend(error) => reply::connect_error(operation, address, Some(sent), error),
         other => StoreError::Connect {
             operation,
             address: address.to_owned(),

@@ -39,6 +39,9 @@ impl Redirection {
 }
 
 impl Topology {
+    /// How many nodes are remembered: four times as many as a cluster may have. What a node says beyond that is not read.
+    const MAX_NODES: usize = 4_096;
+
     pub(super) fn is_empty(&self) -> bool {
         self.masters.is_empty()
     }
@@ -87,7 +90,9 @@ impl Topology {
     /// reached by it, as their certificates want it.
     pub(super) fn merge(&mut self, asked: &Address, text: &str, by_name: bool) {
         self.owners.resize(SLOTS, (0, 0));
-        for line in text.lines() {
+        // Nobody owns a slot twice, so an answer that goes on for longer is none.
+        let mut left = SLOTS;
+        for line in text.lines().take(Self::MAX_NODES) {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
             let [_, address, flags, _, _, _, epoch, _, slots @ ..] = fields.as_slice() else {
                 continue;
@@ -103,14 +108,22 @@ impl Topology {
             ) else {
                 continue;
             };
+            let is_known = self.others.contains(&address) || self.masters.contains(&address);
+            if !is_known && Self::MAX_NODES <= self.masters.len() + self.others.len() {
+                continue;
+            }
             if has("fail") || !has("master") || slots.is_empty() {
-                if !self.others.contains(&address) && !self.masters.contains(&address) {
+                if !is_known {
                     self.others.push(address);
                 }
                 continue;
             }
             let owner = self.master(address);
             for (first, last) in slots.iter().filter_map(|text| parse_range(text)) {
+                let Some(rest) = left.checked_sub(last - first + 1) else {
+                    return;
+                };
+                left = rest;
                 for entry in &mut self.owners[first..=last] {
                     // Epochs begin at 0; an unowned slot takes any.
                     if entry.1 == 0 || entry.0 < epoch {
@@ -121,10 +134,13 @@ impl Topology {
         }
     }
 
-    /// The place of `address` among the masters, plus one.
+    /// The place of `address` among the masters, plus one; 0, nobody's, where there are too many.
     fn master(&mut self, address: Address) -> u16 {
         self.others.retain(|known| *known != address);
         let index = self.masters.iter().position(|known| *known == address);
+        if index.is_none() && Self::MAX_NODES <= self.masters.len() {
+            return 0;
+        }
         let index = index.unwrap_or_else(|| {
             self.masters.push(address);
             self.masters.len() - 1
@@ -160,6 +176,35 @@ fn parse_range(text: &str) -> Option<(usize, usize)> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (first.parse().ok()?, last.parse().ok()?);
     (first <= last && last < SLOTS).then_some((first, last))
+}
+
+/// Whatever a node says, only nodes that it named are known, and none without a port.
+#[cfg(feature = "fuzzing")]
+pub(in crate::store::redis) fn fuzz(text: &str) {
+    let asked = Address {
+        host: "asked".to_owned(),
+        port: 1,
+    };
+    let mut topology = Topology::default();
+    topology.merge(&asked, text, false);
+    topology.merge(&asked, text.get(text.len() / 2..).unwrap_or_default(), true);
+    for code in ["MOVED", "ASK"] {
+        if let Some(found) = Redirection::parse(code, text) {
+            topology.moved(found.slot, found.address.clone());
+            assert_eq!(topology.master_of(found.slot), Some(found.address));
+        }
+    }
+    let known = topology.addresses();
+    assert!(known.iter().all(|address| address.port != 0));
+    assert!(known.len() <= Topology::MAX_NODES);
+    for slot in [0, 1, 5_461, 16_383] {
+        let owner = topology.master_of(slot);
+        assert!(owner.is_none_or(|owner| known.contains(&owner)));
+    }
+    if let Some(master) = topology.any_master() {
+        topology.forget(&master);
+        assert_ne!(topology.any_master(), Some(master));
+    }
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl Supply {
         let work = tokio::spawn(async move {
             match tokio::time::timeout(Self::MAKE_TIMEOUT, make()).await {
                 Ok(Ok(wire)) => Ok(wire),
-                Ok(Err(error)) => Err(reply::connect_error(operation, address, error)),
+                Ok(Err(error)) => Err(reply::connect_error(operation, address, None, error)),
                 Err(_elapsed) => Err(timed_out(operation, address)),
             }
         });

@@ -7,11 +7,21 @@ use std::fmt::Write as _;
 pub(crate) enum Task {
     Help(String),
     Setup,
-    Demo { redis: Option<String> },
+    Demo {
+        redis: Option<String>,
+    },
     Test,
     Ci,
-    Bench { what: String, quick: bool },
+    Bench {
+        what: String,
+        quick: bool,
+    },
     Sim(SimRun),
+    Fuzz {
+        target: Option<String>,
+        seconds: u64,
+    },
+    Deny,
 }
 
 /// Which simulations to run.
@@ -112,6 +122,22 @@ static COMMANDS: &[CommandLine] = &[
                     --replay SEED   one seed alone, to see again what it did",
         parse: parse_sim,
     },
+    CommandLine {
+        name: "fuzz",
+        options: "[TARGET] [--seconds N]",
+        summary: "Lets cargo-fuzz look for what breaks a promise",
+        details: "  TARGET        one of the folders under fuzz/corpus; by default all, one after the other\n  \
+                    --seconds N   how long each, 60 by default\n\n\
+                  Needs cargo-fuzz and a nightly toolchain. docs/testing/fuzzing.md says what to do with what it finds.",
+        parse: parse_fuzz,
+    },
+    CommandLine {
+        name: "deny",
+        options: "",
+        summary: "Checks dependencies for advisories, licences and duplicates",
+        details: "Needs cargo-deny, and a network for the advisories. The tests check the rest without either.",
+        parse: |rest| rest.end(Task::Deny),
+    },
 ];
 
 fn overview() -> String {
@@ -163,6 +189,21 @@ fn parse_sim(rest: &mut Rest<'_>) -> Result<Task, String> {
         };
     }
     Ok(Task::Sim(run))
+}
+
+fn parse_fuzz(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let (mut target, mut seconds) = (None, 60);
+    while let Some(argument) = rest.next() {
+        match argument {
+            "--seconds" => seconds = rest.number("--seconds")?,
+            name if target.is_none() && !name.starts_with('-') => target = Some(name.to_owned()),
+            other => return Err(unknown(other)),
+        }
+    }
+    if seconds == 0 {
+        return Err("--seconds 0 would never end; at least 1".to_owned());
+    }
+    Ok(Task::Fuzz { target, seconds })
 }
 
 /// The arguments not yet looked at.
@@ -235,6 +276,13 @@ mod tests {
         check("sim", Task::Sim(SimRun::Default));
         check("sim --seeds 20", Task::Sim(SimRun::Seeds(20)));
         check("sim --replay 0", Task::Sim(SimRun::Replay(0)));
+        check("deny", Task::Deny);
+        let fuzz = |target: Option<&str>, seconds| Task::Fuzz {
+            target: target.map(str::to_owned),
+            seconds,
+        };
+        check("fuzz", fuzz(None, 60));
+        check("fuzz urls --seconds 5", fuzz(Some("urls"), 5));
     }
 
     #[test]

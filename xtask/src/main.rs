@@ -4,6 +4,7 @@ mod args;
 mod cargo;
 mod ci;
 mod features;
+mod guards;
 mod setup;
 mod tasks;
 
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
         Task::Ci => ci::ci(),
         Task::Bench { what, quick } => tasks::bench(&what, quick),
         Task::Sim(run) => tasks::sim(run),
+        Task::Fuzz { target, seconds } => guards::fuzz(target.as_deref(), seconds),
+        Task::Deny => guards::deny(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

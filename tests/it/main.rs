@@ -6,6 +6,7 @@ mod buckets_simulation;
 mod conformance;
 mod connections;
 mod coordctl;
+mod dependencies;
 mod deployments;
 mod differential;
 mod failures;

@@ -105,6 +105,10 @@ mod tests {
             &"x".repeat(129),
             "namespace is 129 bytes long; the limit is 128",
         );
+        check(
+            "}a",
+            "\"}a\" has braces that make a cluster's hash tag empty or end it; remove them, or put a name between them",
+        );
         assert!(Namespace::new("prod:{eu}/payments-ü").is_ok());
     }
 }

@@ -113,6 +113,10 @@ mod tests {
             Ok("red-buckets:{orders}:group")
         );
         assert_ne!(keys("a", "b:c"), keys("a:b", "c"));
+        assert!(
+            keys("a{}b", "g").is_err(),
+            "a cluster would spread its keys"
+        );
         assert!(keys("a", "b}:{c").is_err());
         assert!(keys("a", "").is_err());
         let keys = Keys::new("p", "g").expect("valid");

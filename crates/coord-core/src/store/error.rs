@@ -175,3 +175,28 @@ impl StoreError {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Reply;
+
+    #[test]
+    fn a_reply_is_shown_as_text_and_as_much_of_it_as_fits_a_line() {
+        let text = |text: &str| Reply::Bytes(text.as_bytes().to_vec());
+        let check = |reply: &Reply, expected: &str| {
+            let error = StoreError::unexpected("renew", reply);
+            assert_eq!(
+                error.to_string(),
+                format!("renew: unexpected reply {expected}")
+            );
+        };
+        let reply = Reply::Array(vec![text("a\u{1b}[2J"), Reply::Int(-1), Reply::Nil]);
+        check(&reply, r#"["a\x1b[2J", -1, nil]"#);
+        let long = "x".repeat(1 << 20);
+        check(&text(&long), &format!("\"{}…", &long[..199]));
+        let many = Reply::Array(vec![Reply::Int(7); 1 << 20]);
+        let error = StoreError::unexpected("renew", &many).to_string();
+        assert!(error.len() < 300, "{} bytes", error.len());
+    }
+}

@@ -158,3 +158,21 @@ pub(super) fn until(mut subscription: Subscription, mut over: watch::Receiver<()
     });
     Subscription::new(receiver)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut_dropped_and_ends_with_its_reader() {
+        let (messages, mut receiver) = mpsc::channel(1);
+        let long = vec![b'x'; 1 << 20];
+        assert!(pass_on(&messages, &long));
+        assert!(pass_on(&messages, &long), "a full buffer ends nothing");
+        let kept = receiver.try_recv().expect("the first one");
+        assert_eq!(kept.len(), Subscription::MAX_MESSAGE);
+        assert!(receiver.try_recv().is_err(), "the second one is dropped");
+        drop(receiver);
+        assert!(!pass_on(&messages, b"x"));
+    }
+}

@@ -280,6 +280,31 @@ d4 10.0.0.4:7000@17000 slave c3 0 1 1 connected
         assert_eq!(Redirection::parse("MOVED", "99999 h:1"), None);
     }
 
+    #[test]
+    fn nodes_without_number_and_slots_without_end_are_not_read() {
+        let many: String = (0..20_000)
+            .map(|node| {
+                format!(
+                    "n{node} 10.0.{}.{}:7000@1 slave - 0 0 0 connected\n",
+                    node / 250,
+                    node % 250
+                )
+            })
+            .collect();
+        let mut topology = Topology::default();
+        topology.merge(&address("h:1"), &many, false);
+        assert_eq!(topology.addresses().len(), Topology::MAX_NODES);
+        let ranges = "0-16383 ".repeat(20_000);
+        let text = format!("a1 h:1@1 myself,master - 0 0 1 connected {ranges}\n");
+        let mut topology = Topology::default();
+        topology.merge(&address("h:1"), &text, false);
+        assert_eq!(topology.master_of(7), Some(address("h:1")));
+        for port in 1..10_000 {
+            topology.moved(7, address(&format!("h:{port}")));
+        }
+        assert_eq!(topology.addresses().len(), Topology::MAX_NODES);
+    }
+
     proptest! {
         #[test]
         fn garbage_is_ignored(text in "[ -~\n]{0,400}") {

@@ -134,7 +134,8 @@ fn parse_member(reply: &Reply) -> Option<MemberRecord> {
     let range = number(low)?..number(high)?;
     Some(MemberRecord {
         number: number(member)?,
-        id: id.as_str()?.to_owned(),
+        // A stranger may have written what a terminal obeys.
+        id: id.as_str()?.replace(char::is_control, "\u{fffd}"),
         joined_ms: joined_us.parse::<u64>().ok()? / 1_000,
         is_parked: uuid == "-",
         weight: number(weight)?,

@@ -86,7 +86,10 @@ impl Acquisition {
                 (AcquireError::Store(cause), Patience::Until(deadline)) if cause.is_transient() => {
                     deadline
                 }
-                (AcquireError::RangeExhausted { .. }, Patience::Until(deadline)) => {
+                (
+                    AcquireError::RangeExhausted { .. } | AcquireError::Garbled { .. },
+                    Patience::Until(deadline),
+                ) => {
                     search = new_search(&mut self.rng);
                     deadline
                 }
@@ -137,6 +140,10 @@ impl Acquisition {
                     protocol::parse_acquire(&reply, holder, &slots).map_err(AcquireError::Store)?;
                 match search.handle_reply(wall_ms, reply) {
                     Progress::Granted { slot, replicas } => {
+                        if let Some(slot) = search.garbled() {
+                            let error = self.garbled(slot);
+                            tracing::warn!(%error, "another slot was granted");
+                        }
                         self.take_up(Granted { slot, sent }, replicas).await
                     }
                     Progress::Continue => Ok(None),
@@ -145,6 +152,7 @@ impl Acquisition {
                     {
                         Err(AcquireError::Unconfirmable { replicas: wanted })
                     }
+                    Progress::Garbled(slot) => Err(self.garbled(slot)),
                     Progress::Failed(error) => Err(error),
                 }
             }
@@ -231,6 +239,13 @@ impl Acquisition {
     async fn give_back(&self, slot: &Slot) {
         if let Err(error) = self.ask(self.identity.release(slot, slot.floor_ms)).await {
             tracing::debug!(id = slot.number, %error, "an unacknowledged grant was not given back");
+        }
+    }
+
+    fn garbled(&self, slot: u32) -> AcquireError {
+        AcquireError::Garbled {
+            key: self.identity.keys.slots(),
+            slot,
         }
     }
 

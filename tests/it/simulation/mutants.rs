@@ -52,7 +52,7 @@ impl Mistake for Mutant {
             }
             (Self::ReleaseWithoutOwnerCheck, "release") => &[
                 (
-                    "if found ~= false and found ~= holder then return { 'not_held' } end",
+                    "if found and found ~= holder then return { 'not_held' } end",
                     "",
                 ),
                 (

@@ -23,7 +23,7 @@ if refused then return refused end
 group_load()
 refused = mismatch(buckets, assignment)
 if refused then return refused end
-if group and torn() then group = nil end
+if group and torn(id) then group = nil end
 
 if not group then create(buckets, assignment, ttl, discovery, false) end
 local past = admit(ttl, ARGV[12])

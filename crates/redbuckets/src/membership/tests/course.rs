@@ -236,3 +236,48 @@ fn a_rebalance_is_told_when_it_is_over_with_what_it_moved() {
     assert_eq!((*members, *quota, *moved), (2, 4, 8), "six came, two went");
     assert_eq!(*took, Duration::from_secs(2));
 }
+
+/// Whatever was on its way out when it was lost, or granted anew, is on its way no more.
+#[test]
+fn what_is_lost_or_granted_anew_is_no_longer_going() {
+    let calm = || Beat {
+        glance: Some(Glance {
+            state: "state".to_owned(),
+            record: "i g 1 0 0 1 0 0 id".to_owned(),
+        }),
+        ..beat()
+    };
+    for lost in [true, false] {
+        let mut story = Story::holding(limits(Assignment::Sticky));
+        for bucket in 0..6 {
+            story.member.enter(bucket);
+        }
+        story.told(Beat {
+            surplus: 2,
+            ..beat()
+        });
+        let revoked = story.revoked();
+        assert_eq!(revoked.len(), 2);
+        if lost {
+            story.member.lose_all(&LossCause::Expired);
+            let events = story.member.take_events();
+            let lost = events
+                .iter()
+                .filter(|event| matches!(event, Event::Lost { epoch: 5, .. }));
+            assert_eq!(lost.count(), 6);
+            assert_eq!(story.member.held().count(), 0);
+        } else {
+            let anew = revoked.iter().map(|&bucket| Grant { bucket, epoch: 6 });
+            story.told(Beat {
+                grants: anew.collect(),
+                ..beat()
+            });
+            assert_eq!(story.member.enter(revoked[0]), Some(6));
+        }
+        story.told(calm());
+        let Request::Beat(request) = story.member.request(story.now) else {
+            panic!("a claim");
+        };
+        assert!(request.glance.is_some(), "nothing is going on");
+    }
+}

@@ -54,7 +54,6 @@ pub fn member(data: &[u8]) {
             _ => Assignment::Contiguous,
         },
         load: None,
-        can_confirm: input.below(4) != 0,
     };
     let mut world = World {
         member: Membership::new(limits, 1, "1".to_owned()),

@@ -170,9 +170,10 @@ static COMMANDS: &[CommandLine] = &[
     },
     CommandLine {
         name: "sanitize",
-        options: "[miri | thread | address]",
-        summary: "Runs the libraries' tests under Miri, ThreadSanitizer and AddressSanitizer",
-        details: "Needs a nightly toolchain with the components miri and rust-src, on x86_64 Linux.",
+        options: "[miri | thread]",
+        summary: "Runs the libraries' tests under Miri and ThreadSanitizer",
+        details: "Needs a nightly toolchain with the components miri and rust-src, on x86_64 Linux. Miri runs the generator's\n\
+                  tests, ThreadSanitizer those of all libraries.",
         parse: parse_sanitize,
     },
     CommandLine {

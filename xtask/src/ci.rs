@@ -36,6 +36,7 @@ fn steps(report: &mut Report) -> Result<()> {
     for check in published.checks() {
         report.call("a feature alone", &check)?;
     }
+    report.step("packages", "cargo xtask package", tasks::package)?;
     report.call("oldest Rust", &oldest_rust(&published.rust_version))
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{args::SimRun, cargo::Call, setup};
+use crate::{args::SimRun, cargo::Call, features::Published, setup};
 
 /// Runs the demonstration with this terminal: machine IDs first, then buckets.
 pub(crate) fn demo(redis: Option<&str>) -> Result<()> {
@@ -53,6 +53,12 @@ pub(crate) fn test() -> Result<()> {
 /// side than there are processors.
 pub(crate) fn tests() -> Call {
     Call::cargo("test --workspace --all-features").env("RUST_TEST_THREADS", 6)
+}
+
+/// Packages and builds what is published, all at once: they depend on each other and are on no registry yet.
+pub(crate) fn package() -> Result<()> {
+    let call = Published::read()?.packaging();
+    call.run().with_context(|| format!("`{call}`"))
 }
 
 /// Runs the benchmark `what`.

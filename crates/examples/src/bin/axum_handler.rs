@@ -1,6 +1,6 @@
 //! A web service that gives each order an ID: one generator, shared by all handlers.
 //!
-//! `cargo run -p snowflake-examples --bin axum_handler`, then `curl -X POST localhost:3000/orders`.
+//! `cargo run -p coord-examples --bin axum_handler`, then `curl -X POST localhost:3000/orders`.
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use serde::Serialize;

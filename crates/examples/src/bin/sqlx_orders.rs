@@ -1,7 +1,7 @@
 //! IDs in a database: `Id` is a `BIGINT` to `sqlx`, a span of time is a range of keys, and a bulk insert fills its keys
 //! in one step.
 //!
-//! `cargo run -p snowflake-examples --bin sqlx_orders`
+//! `cargo run -p coord-examples --bin sqlx_orders`
 
 use std::time::{Duration, SystemTime};
 

@@ -1,6 +1,6 @@
 //! A service that leases a machine ID, mints under it, owns buckets, and tells Prometheus at `/metrics` how that goes.
 //!
-//! `REDIS_URL=redis://localhost:6379 cargo run -p snowflake-examples --bin metrics`, then
+//! `REDIS_URL=redis://localhost:6379 cargo run -p coord-examples --bin metrics`, then
 //! `curl -X POST localhost:3001/orders` and `curl localhost:3001/metrics`. `LISTEN` names another address; without `REDIS_URL`
 //! everything happens in this process.
 

@@ -113,23 +113,3 @@ async fn a_group_is_one_page_with_its_moves() {
     );
     second.leave().await.expect("nothing is worked in");
 }
-
-#[test]
-fn a_page_that_cannot_be_written_is_a_failure() {
-    let server = server();
-    let outcome = run(
-        &server,
-        &[
-            "report",
-            "--for",
-            "0s",
-            "-o",
-            "/there/is/no/such/place.html",
-        ],
-    );
-    assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    assert!(
-        outcome.stderr.contains("/there/is/no/such/place.html"),
-        "{outcome:?}"
-    );
-}

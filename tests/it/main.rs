@@ -20,5 +20,6 @@ mod misuse;
 mod raus;
 mod simulation;
 mod swapped_store;
+mod tap;
 mod tidy;
 mod workers;

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use coord_tests::{server::RedisServer, wait};
 use redbuckets::Redbuckets;
 
-use super::{LIMIT, hold, run, server, tool};
+use super::{LIMIT, hold, server, tool};
 
 /// Nothing is fetched from anywhere, and tags that are opened are closed.
 fn check_page(page: &str) {

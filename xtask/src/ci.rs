@@ -36,7 +36,8 @@ fn steps(report: &mut Report) -> Result<()> {
     for check in published.checks() {
         report.call("a feature alone", &check)?;
     }
-    report.step("packages", "cargo xtask package", tasks::package)?;
+    let packages = "cargo xtask package --quick";
+    report.step("packages", packages, || tasks::package(true))?;
     report.call("oldest Rust", &oldest_rust(&published.rust_version))
 }
 

@@ -114,7 +114,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-const SIM_SEEDS: u64 = 2_000;
+const SIM_SEEDS: u64 = 1_000;
 /// For each of the three topologies.
 const CHAOS_SECONDS: &str = "12";
 

@@ -112,7 +112,8 @@ static COMMANDS: &[CommandLine] = &[
         name: "ci",
         options: "",
         summary: "Runs everything that a change must pass",
-        details: "Format, clippy, tests, doctests, simulation, demo, docs, each feature alone, the minimum Rust version.\n\
+        details: "Format, clippy, tests, doctests, simulation, faults on real servers, a quick benchmark, demo, docs, each\n\
+                  feature alone, packages, the minimum Rust version.\n\
                   Stops at the first failure and says how to repeat it.",
         parse: |rest| rest.end(Task::Ci),
     },

@@ -86,6 +86,7 @@ static LAWS: &[Law] = laws![
     past::a_grant_takes_effect_when_replicas_have_it,
     past::who_waits_for_nobody_says_so_to_the_replicas,
     past::a_server_without_its_replicas_waits_for_one_ttl,
+    past::a_server_without_one_of_its_replicas_waits_for_one_ttl,
     past::a_replica_that_is_back_ends_the_wait,
     past::the_time_of_the_last_grant_is_kept,
     sharing::a_member_alone_is_granted_everything_once,

@@ -22,5 +22,6 @@ mod misuse;
 mod raus;
 mod simulation;
 mod swapped_store;
+mod tap;
 mod tidy;
 mod workers;

@@ -164,7 +164,7 @@ fn find_bin() -> Result<PathBuf> {
     env::split_paths(&on_path)
         .chain(folders.into_iter().rev())
         .find(|folder| {
-            ["initdb", "postgres", "pg_ctl"]
+            ["initdb", "postgres", "pg_ctl", "pg_isready"]
                 .iter()
                 .all(|name| folder.join(name).is_file())
         })

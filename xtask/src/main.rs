@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Task::Demo { redis } => tasks::demo(redis.as_deref()),
         Task::Test => tasks::test(),
         Task::Ci => ci::ci(),
-        Task::Package => tasks::package(),
+        Task::Package { quick } => tasks::package(quick),
         Task::Bench { what, quick } => tasks::bench(&what, quick),
         Task::Docker(options) => docker::docker(options),
         Task::Sim(run) => tasks::sim(run),

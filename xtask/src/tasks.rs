@@ -56,8 +56,9 @@ pub(crate) fn tests() -> Call {
 }
 
 /// Packages and builds what is published, all at once: they depend on each other and are on no registry yet.
-pub(crate) fn package() -> Result<()> {
+pub(crate) fn package(quick: bool) -> Result<()> {
     let call = Published::read()?.packaging();
+    let call = if quick { call.arg("--no-verify") } else { call };
     call.run().with_context(|| format!("`{call}`"))
 }
 

@@ -65,13 +65,7 @@ impl Metric {
         labels: &'static [&'static str],
         description: &'static str,
     ) -> Self {
-        let kind = MetricKind::Counter;
-        Self {
-            name,
-            kind,
-            labels,
-            description,
-        }
+        Self::new(MetricKind::Counter, name, labels, description)
     }
 
     /// A value of the moment.
@@ -81,13 +75,7 @@ impl Metric {
         labels: &'static [&'static str],
         description: &'static str,
     ) -> Self {
-        let kind = MetricKind::Gauge;
-        Self {
-            name,
-            kind,
-            labels,
-            description,
-        }
+        Self::new(MetricKind::Gauge, name, labels, description)
     }
 
     /// How long something takes, in seconds.
@@ -97,7 +85,15 @@ impl Metric {
         labels: &'static [&'static str],
         description: &'static str,
     ) -> Self {
-        let kind = MetricKind::Histogram;
+        Self::new(MetricKind::Histogram, name, labels, description)
+    }
+
+    const fn new(
+        kind: MetricKind,
+        name: &'static str,
+        labels: &'static [&'static str],
+        description: &'static str,
+    ) -> Self {
         Self {
             name,
             kind,

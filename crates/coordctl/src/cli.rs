@@ -101,7 +101,7 @@ pub(crate) enum IdCommand {
     List(ListOptions),
     /// Watch the machine IDs of a namespace.
     Watch(WatchIdsOptions),
-    /// Say whether a program that `id exec --status-file` runs has its machine ID: for the probes of an orchestrator.
+    /// Say whether a program under `id exec --status-file` has its machine ID, for probes.
     ///
     /// Asks no server: it reads the file and the clock. Exits with 0 while the lease lasts, with 4 where there is no such file,
     /// and with 5 where the lease is over.

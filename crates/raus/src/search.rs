@@ -282,7 +282,14 @@ mod tests {
         let mut search = search(10, 64, 1);
         for _ in 0..2 {
             assert_eq!(offered(&search).len(), 10);
-            let progress = search.handle_reply(0, AcquireReply::Taken { held: 7, ahead: 3 });
+            let progress = search.handle_reply(
+                0,
+                AcquireReply::Taken {
+                    held: 7,
+                    ahead: 3,
+                    garbled: None,
+                },
+            );
             if let Progress::Failed(error) = progress {
                 assert!(matches!(
                     error,

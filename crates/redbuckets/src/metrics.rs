@@ -247,6 +247,11 @@ impl Meter {
         watch.record(&*self.clock, &BEAT_SECONDS, labels);
     }
 
+    /// The instance is a member from now on; what it has is known from its first heartbeat.
+    pub(crate) fn joined(&self) {
+        self.parts().instances.set(1);
+    }
+
     /// What the instance has now.
     pub(crate) fn show(&self, is_member: bool, membership: &Membership) {
         let view = membership.view();

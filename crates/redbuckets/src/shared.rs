@@ -97,6 +97,7 @@ impl Shared {
                 overtaken_by: None,
             }),
         };
+        shared.meter.joined();
         shared.tell(joined);
         shared
     }
@@ -121,6 +122,7 @@ impl Shared {
             state.membership = membership;
             state.status = Status::Member;
             (state.validity, state.snapshot) = (None, None);
+            self.meter.joined();
             self.tell(Event::Joined {
                 instance: self.id.clone(),
             });

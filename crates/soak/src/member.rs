@@ -58,7 +58,7 @@ pub(crate) async fn run(job: Job) -> Result<()> {
         Err(error) => Err(error),
     };
     if let Err(error) = &outcome {
-        log.failed(format!("{error:?}"))?;
+        log.failed(format!("{error:#}"))?;
     }
     outcome
 }

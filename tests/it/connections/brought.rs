@@ -141,6 +141,7 @@ async fn replicas_acknowledge_what_is_granted_by_connections_of_their_own() {
         .replica_of(&master)
         .start()
         .expect("starts");
+    master.wait_replicas(1, PATIENCE).expect("it is in step");
     let by = |connection: Connection| {
         Raus::with_connection(connection, "ns", 0..=9)
             .discovery(Duration::ZERO)

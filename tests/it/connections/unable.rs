@@ -5,7 +5,7 @@ use coord_tests::server::RedisServer;
 use redbuckets::{JoinError, Redbuckets};
 use redis::aio::ConnectionManager;
 
-use super::{acquire, causes, until};
+use super::{PATIENCE, acquire, causes, until};
 
 async fn manager(server: &RedisServer) -> ConnectionManager {
     let client = redis::Client::open(server.url()).expect("valid");
@@ -19,6 +19,7 @@ async fn they_are_refused_where_replicas_acknowledge_grants() {
         .replica_of(&master)
         .start()
         .expect("starts");
+    master.wait_replicas(1, PATIENCE).expect("it is in step");
     let manager = manager(&master).await;
     let shared = || Connection::shared(manager.clone());
 
@@ -60,6 +61,7 @@ async fn they_will_do_where_nobody_waits() {
         .replica_of(&master)
         .start()
         .expect("starts");
+    master.wait_replicas(1, PATIENCE).expect("it is in step");
     let manager = manager(&master).await;
     let unable = Raus::with_connection(Connection::shared(manager), "ns", 0..=9);
     let unable = unable.build().expect("valid");

@@ -35,18 +35,6 @@ fn four_of(plan: &Plan) -> Plan {
     }
 }
 
-/// Waits until `master` counts a replica as good; before, it has nobody who could acknowledge a grant.
-fn wait_for_good_replica(master: &RedisServer) {
-    let counts = || {
-        let info = master.info("replication").ok()?;
-        let mut replicas = info.iter().filter(|(field, _)| field.starts_with("slave"));
-        replicas
-            .any(|(_, about)| about.contains("state=online"))
-            .then_some(())
-    };
-    wait::until(PATIENCE, counts).unwrap();
-}
-
 /// How long `newcomers`, asked at `asked_us`, waited for their grants: the first and the last of them.
 fn waited(newcomers: &Fleet, asked_us: u64) -> (Duration, Duration) {
     newcomers.wait_served(PATIENCE).unwrap();
@@ -121,7 +109,7 @@ fn grants_that_replicas_acknowledge_are_not_lost_and_nobody_waits() {
             Ok(())
         })
         .unwrap();
-    wait_for_good_replica(group.master().unwrap());
+    group.master().unwrap().wait_replicas(1, PATIENCE).unwrap();
     let asked_us = mixed_fleet::now_us();
     let newcomers = four_of(&plan).start(FLEET, "newcomer").unwrap();
     let (_, last) = waited(&newcomers, asked_us);
@@ -156,7 +144,7 @@ fn a_grant_that_never_reached_the_replica_did_not_take_effect() {
     next.promote().unwrap();
     let port = next.port().to_string();
     other.cli(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
-    wait_for_good_replica(&next);
+    next.wait_replicas(1, PATIENCE).unwrap();
     let asked_us = mixed_fleet::now_us();
     address.redirect(&next).unwrap();
     address.resume().unwrap();

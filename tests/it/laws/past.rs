@@ -32,7 +32,7 @@ pub(super) fn a_first_use_is_claimed_with_the_stores_token(bench: Bench) {
         "the token is used up"
     );
     let history = bench.history(SLOTS);
-    assert_eq!(history[1..], ["0", "10000", "0", "0", "0", "0", "0"]);
+    assert_eq!(history[1..], ["0", "10000", "0", "0", "0", "0", "0", "0"]);
     assert!(history[0].starts_with(&bench.embedded.run_id()));
 }
 
@@ -263,6 +263,24 @@ pub(super) fn a_server_without_its_replicas_waits_for_one_ttl(bench: Bench) {
         (&*history[4], &*history[6]),
         ("0", "0"),
         "and goes on without them"
+    );
+}
+
+/// It may have been succeeded by the one that is gone, which never hears of what the other acknowledges.
+pub(super) fn a_server_without_one_of_its_replicas_waits_for_one_ttl(bench: Bench) {
+    bench.embedded.set_replicas(2, false);
+    let bench = bench.founded();
+    bench.grant(&by("a"), &[0]);
+    assert_eq!(bench.history(SLOTS)[8], "2");
+    bench.embedded.set_replicas(1, false);
+    assert_eq!(bench.acquire(&by("b"), &[1]), suspect(1_000, false));
+    bench.advance(TTL);
+    assert_eq!(bench.grant(&by("b"), &[1]).need, 1);
+    let history = bench.history(SLOTS);
+    assert_eq!(
+        (&*history[4], &*history[6], &*history[8]),
+        ("1", "0", "1"),
+        "and goes on with the other"
     );
 }
 

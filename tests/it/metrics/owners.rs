@@ -24,6 +24,8 @@ async fn joining_draining_and_leaving_are_counted() {
     let server = started();
     let first = member(&server, "counted", "first").build().expect("valid");
     let first = first.join().await.expect("it joins");
+    // Nobody has to wait for a heartbeat to see that there is a member.
+    assert_exported(r#"redbuckets_instances{group="counted"}"#, 1.0);
     assert_exported(
         r#"redbuckets_joins_total{group="counted",outcome="joined"}"#,
         1.0,

@@ -81,6 +81,25 @@ impl RedisServer {
         })
     }
 
+    /// Waits until this master counts `count` replicas as in step, which it does a moment after they do themselves.
+    ///
+    /// # Errors
+    ///
+    /// When it has fewer after `within`, or does not answer.
+    pub fn wait_replicas(&self, count: usize, within: Duration) -> Result<()> {
+        let counted = wait::until(within, || {
+            let info = self.info("replication").ok()?;
+            let replicas = info.iter().filter(|(field, value)| {
+                field.starts_with("slave") && value.contains("state=online")
+            });
+            (count <= replicas.count()).then_some(())
+        });
+        let port = self.port();
+        counted.with_context(|| {
+            format!("the master on port {port} has fewer than {count} replicas after {within:?}")
+        })
+    }
+
     /// How often each command was called since the server started or [`RedisServer::reset_stats`], in lower case.
     ///
     /// Calls that scripts make count too. Every call of this harness adds what a connection takes: `info`,

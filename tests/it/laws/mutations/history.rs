@@ -166,6 +166,16 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a_server_without_its_replicas_waits_for_one_ttl",
     ),
     mutation(
+        "a server that lost one of its replicas goes on at once",
+        (HISTORY, "good < math.max(1, most)", "good < 1"),
+        "a_server_without_one_of_its_replicas_waits_for_one_ttl",
+    ),
+    mutation(
+        "a server forgets how many replicas it had",
+        (HISTORY, "past.alone, past.most = 0, good", "past.alone = 0"),
+        "a_server_without_one_of_its_replicas_waits_for_one_ttl",
+    ),
+    mutation(
         "a server forgets since when it is alone",
         (
             HISTORY,
@@ -178,8 +188,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a replica that is back is not noticed",
         (
             HISTORY,
-            "past.acked, past.alone = 0 < need and 1 or 0, 0",
-            "past.acked = 0 < need and 1 or 0",
+            "past.alone, past.most = 0, good",
+            "past.most = good",
         ),
         "a_replica_that_is_back_ends_the_wait",
     ),
@@ -187,8 +197,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "who waits for nobody leaves the mark",
         (
             HISTORY,
-            "past.acked, past.alone = before == 0 and 0 or 2, 0",
-            "past.acked, past.alone = before, 0",
+            "past.acked = before == 0 and 0 or 2",
+            "past.acked = before",
         ),
         "who_waits_for_nobody_says_so_to_the_replicas",
     ),
@@ -196,8 +206,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "who waits for nobody takes the mark away alone",
         (
             HISTORY,
-            "past.acked, past.alone = before == 0 and 0 or 2, 0",
-            "past.acked, past.alone = 0, 0",
+            "past.acked = before == 0 and 0 or 2",
+            "past.acked = 0",
         ),
         "who_waits_for_nobody_says_so_to_the_replicas",
     ),

@@ -3,6 +3,7 @@
 mod acquire;
 mod beat;
 mod belong;
+mod garbage;
 mod history;
 mod keep;
 mod operate;
@@ -33,6 +34,7 @@ pub(super) fn mutations() -> impl Iterator<Item = &'static Mutation> {
         history::MUTATIONS,
         share::MUTATIONS,
         belong::MUTATIONS,
+        garbage::MUTATIONS,
         beat::MUTATIONS,
         watch::MUTATIONS,
     ];
@@ -42,6 +44,7 @@ pub(super) fn mutations() -> impl Iterator<Item = &'static Mutation> {
 pub(super) fn survivors() -> impl Iterator<Item = &'static Survivor> {
     let lists = [
         acquire::SURVIVORS,
+        garbage::SURVIVORS,
         keep::SURVIVORS,
         history::SURVIVORS,
         share::SURVIVORS,

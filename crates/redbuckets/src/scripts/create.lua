@@ -34,11 +34,14 @@ local function torn(id)
   local members = group.members
   if redis.call('HLEN', base .. 'members') ~= members or redis.call('HLEN', base .. 'ids') ~= members then return true end
   if redis.call('ZCARD', base .. 'lease') ~= members then return true end
+  local weighty = 0
   for _, class in ipairs(group.classes) do
+    weighty = weighty + class.members
     for _, set in ipairs({ 'count:', 'order:' }) do
-      if redis.call('ZCARD', base .. set .. class.weight) ~= class.members then return true end
+      if redis.pcall('ZCARD', base .. set .. class.weight) ~= class.members then return true end
     end
   end
+  if redis.pcall('ZCARD', base .. 'count:0') ~= members - weighty then return true end
   for page = 0, math.floor((group.buckets + 2 * group.top) / PAGE) do
     if redis.call('HEXISTS', KEYS[1], 'page:' .. page) == 1 then
       local key = base .. 'table:' .. page

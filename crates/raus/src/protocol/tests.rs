@@ -35,7 +35,7 @@ fn every_answer_to_an_acquisition_is_understood() {
         check_acquire(
             &format!("granted 4 9 10 20 15 2 {word}"),
             AcquireReply::Granted {
-                slot: slot.clone(),
+                slot,
                 replicas: 2,
                 garbled,
             },

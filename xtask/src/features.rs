@@ -61,6 +61,17 @@ impl Published {
             .fold(call, |call, package| call.arg("-p").arg(&package.name))
     }
 
+    /// Every library and program with every feature that the oldest Rust can compile.
+    pub(crate) fn with_all_that_is_old_enough(&self) -> Vec<String> {
+        let packages = self.packages.iter().map(|package| {
+            let of_package = |feature: &&str| !NEED_NEWER_RUST.contains(feature);
+            let features: Vec<&str> = package.features().filter(of_package).collect();
+            let (name, features) = (&package.name, features.join(","));
+            format!("check --locked --package {name} --features={features}")
+        });
+        packages.collect()
+    }
+
     /// One check for each package without features and with each one alone, warnings denied.
     pub(crate) fn checks(&self) -> Vec<Call> {
         let check = |package: &Package, feature: &str| {
@@ -78,6 +89,9 @@ impl Published {
         self.packages.iter().flat_map(of_package).collect()
     }
 }
+
+/// Features that say in their README which newer Rust their dependency needs.
+const NEED_NEWER_RUST: [&str; 1] = ["sqlx"];
 
 impl Package {
     fn features(&self) -> impl Iterator<Item = &str> {
@@ -104,6 +118,16 @@ mod tests {
         assert!(calls[0].contains("--package lib --no-default-features --"));
         assert!(calls[1].contains("--features a "));
         assert!(calls[2].contains("--features default "));
+    }
+
+    #[test]
+    fn the_oldest_rust_is_not_asked_for_what_needs_a_newer_one() {
+        let metadata = json!({"packages": [
+            {"name": "lib", "publish": null, "rust_version": "1.88", "features": {"a": [], "b": [], "sqlx": []}},
+        ]});
+        let published = Published::from_metadata(&metadata).unwrap();
+        let checks = published.with_all_that_is_old_enough();
+        assert_eq!(checks, ["check --locked --package lib --features=a,b"]);
     }
 
     #[test]

@@ -38,14 +38,11 @@ fn steps(report: &mut Report) -> Result<()> {
     }
     let packages = "cargo xtask package --quick";
     report.step("packages", packages, || tasks::package(true))?;
-    for check in oldest_rust(&published) {
-        report.call("oldest Rust", &check)?;
-    }
-    Ok(())
+    report.call("oldest Rust", &oldest_rust(&published))
 }
 
-/// Checks of what is published with the oldest Rust that it promises to compile with.
-fn oldest_rust(published: &Published) -> Vec<Call> {
+/// A check of what is published with the oldest Rust that it promises to compile with.
+fn oldest_rust(published: &Published) -> Call {
     let version = &published.rust_version;
     let installed = || {
         let list = Call::program("rustup", "toolchain list").output()?;
@@ -57,19 +54,13 @@ fn oldest_rust(published: &Published) -> Vec<Call> {
         Call::program("rustup", &install).output()?;
         installed()
     });
-    let checks = published.with_all_that_is_old_enough().into_iter();
+    let check = published.with_all_that_is_old_enough();
     match found {
-        Ok(toolchain) => {
-            let with_it =
-                |check| Call::program("rustup", &format!("run {toolchain} cargo {check}"));
-            let call = checks.map(|check| with_it(check).arg("--target-dir=target/oldest-rust"));
-            call.collect()
-        }
+        Ok(toolchain) => Call::program("rustup", &format!("run {toolchain} cargo {check}"))
+            .arg("--target-dir=target/oldest-rust"),
         Err(error) => {
-            println!(
-                "note: it cannot be had ({error:#}), so its checks are made with the current one"
-            );
-            checks.map(|check| Call::cargo(&check)).collect()
+            println!("note: {error:#}, so what is published is checked with the current Rust");
+            Call::cargo(&check)
         }
     }
 }

@@ -61,15 +61,16 @@ impl Published {
             .fold(call, |call, package| call.arg("-p").arg(&package.name))
     }
 
-    /// Every library and program with every feature that the oldest Rust can compile.
-    pub(crate) fn with_all_that_is_old_enough(&self) -> Vec<String> {
-        let packages = self.packages.iter().map(|package| {
-            let of_package = |feature: &&str| !NEED_NEWER_RUST.contains(feature);
-            let features: Vec<&str> = package.features().filter(of_package).collect();
-            let (name, features) = (&package.name, features.join(","));
-            format!("check --locked --package {name} --features={features}")
-        });
-        packages.collect()
+    /// A check of every library and program with every feature that the oldest Rust can compile.
+    pub(crate) fn with_all_that_is_old_enough(&self) -> String {
+        let mut check = "check --locked".to_owned();
+        let mut features = Vec::new();
+        for package in &self.packages {
+            check.extend([" --package ", &package.name]);
+            let of_package = package.features().filter(|f| !NEED_NEWER_RUST.contains(f));
+            features.extend(of_package.map(|feature| format!("{}/{feature}", package.name)));
+        }
+        format!("{check} --features={}", features.join(","))
     }
 
     /// One check for each package without features and with each one alone, warnings denied.
@@ -126,8 +127,8 @@ mod tests {
             {"name": "lib", "publish": null, "rust_version": "1.88", "features": {"a": [], "b": [], "sqlx": []}},
         ]});
         let published = Published::from_metadata(&metadata).unwrap();
-        let checks = published.with_all_that_is_old_enough();
-        assert_eq!(checks, ["check --locked --package lib --features=a,b"]);
+        let check = published.with_all_that_is_old_enough();
+        assert_eq!(check, "check --locked --package lib --features=lib/a,lib/b");
     }
 
     #[test]

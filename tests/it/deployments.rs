@@ -4,6 +4,7 @@
 mod bounds;
 mod cluster;
 mod errors;
+mod handovers;
 mod losses;
 mod migration;
 mod sentinel;

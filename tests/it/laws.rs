@@ -14,6 +14,7 @@ mod members;
 mod mutations;
 mod operating;
 mod past;
+mod replicas;
 mod sharing;
 mod slots;
 mod sources;
@@ -86,10 +87,21 @@ static LAWS: &[Law] = laws![
     past::a_past_without_acknowledgements_is_not_vouched_for,
     past::a_grant_takes_effect_when_replicas_have_it,
     past::who_waits_for_nobody_says_so_to_the_replicas,
-    past::a_server_without_its_replicas_waits_for_one_ttl,
-    past::a_server_without_one_of_its_replicas_waits_for_one_ttl,
-    past::a_replica_that_is_back_ends_the_wait,
     past::the_time_of_the_last_grant_is_kept,
+    past::a_successor_that_may_have_started_after_the_last_grant_proves_nothing,
+    replicas::a_server_without_its_replicas_waits_for_one_ttl,
+    replicas::a_server_without_one_of_its_replicas_waits_for_one_ttl,
+    replicas::a_replica_in_place_of_another_ends_no_wait,
+    replicas::a_replica_that_came_and_went_between_grants_was_there,
+    replicas::a_replica_that_came_and_stayed_costs_nothing,
+    replicas::another_loss_begins_the_wait_anew,
+    replicas::a_count_of_joins_that_was_set_back_is_a_loss,
+    replicas::a_clock_set_back_prolongs_no_wait_for_a_replica,
+    replicas::after_a_failover_the_first_replica_is_waited_for,
+    replicas::after_a_failover_every_replica_that_ever_came_has_to_be_there,
+    replicas::a_renewal_looks_after_replicas_for_those_who_come_later,
+    replicas::after_a_doubt_only_later_losses_count,
+    replicas::a_renewal_does_not_look_before_the_past_was_judged,
     sharing::a_member_alone_is_granted_everything_once,
     sharing::shares_differ_by_one_and_a_newcomer_moves_the_minimum,
     sharing::shares_are_proportional_to_weights,

@@ -1,10 +1,16 @@
--- Shared by every script that grants. A store can only grant safely if it can vouch for its own past: one record per
--- namespace or group, "<identity> <until> <ttl> <floor> <acked> <vouched> <alone> <at> <most>", says which server wrote last
--- (identity: "<run_id>:<replication id>", because a server that was succeeded and comes back has its old run_id), until when new grants must wait (until, server ms), the longest ttl ever granted (ttl, ms), the timestamp below which
--- forgotten holders may have minted (floor, ms), whether replicas acknowledge every grant before it takes effect (acked:
--- 1 they do; 2 they still do, but somebody wants to go on without; 0 they do not), whether the wait is only for what the record shows as held (vouched, 0 or 1), and since when a replica is
--- missing that was there (alone, server ms, 0 while all are there), about when something was last granted under
--- acked (at, server ms), and how many replicas were there then (most).
+-- Shared by every script that grants. A store can only grant safely if it can vouch for its own past. There is one record
+-- per namespace or group, "<identity> <until> <ttl> <floor> <acked> <vouched> <alone> <at> <most> <joins>":
+--   identity  which server wrote last, "<run_id>:<replication id>": one that was succeeded and comes back has its old run_id
+--   until     until when new grants must wait, server ms
+--   ttl       the longest that was ever granted, ms
+--   floor     the timestamp below which forgotten holders may have minted, ms
+--   acked     whether replicas acknowledge every grant before it takes effect: 1 they do; 2 they still do, but somebody
+--             wants to go on without; 0 they do not
+--   vouched   whether the wait is only for what the record shows as held, 0 or 1
+--   alone     when a replica was last found to be missing, server ms; 0 once that is a ttl ago
+--   at        about when replicas were last looked at under acked, server ms
+--   most      how many replicas were there then
+--   joins     how often one had come to this server's process by then
 --
 -- Why acked can be trusted after a failover: what replicas have is always a prefix of what the master wrote. Where that
 -- prefix holds the mark 1, it holds everything before it, and everything that took effect after it was acknowledged.
@@ -13,6 +19,12 @@
 -- The prefix is that of a replica which was promoted: the server's second replication id is the recorded one, and its
 -- process is older than the last grant. A server that restarts from its own disk has what the disk had, whatever
 -- replicas acknowledged.
+--
+-- Why that is not enough: where a replica is promoted while its master goes on for a moment, the others acknowledge to the
+-- master what the promoted one never hears of. So a server that misses a replica may have been succeeded by it, and grants
+-- nothing for one ttl. It misses one also where it has not seen it: each replica that came since it last looked has
+-- to be there, because a number of replicas that is the same again may be that of others. One that came and went and came
+-- back looks like two of which one is gone, and costs the wait as well.
 
 local function server_now()
   local time = redis.call('TIME')
@@ -40,11 +52,28 @@ local function run_id()
   return run and replication and run .. ':' .. replication or '?'
 end
 
--- Whether this server took over from the one that wrote `past`, as its replica, and not from a disk.
+-- Whether this server took over from the one that wrote `past`, as its replica, and not from a disk. It started up to a second
+-- after what its uptime says, which is in whole seconds.
 local function is_successor(past, now)
   local uptime = tonumber(string.match(info_of('server'), 'uptime_in_seconds:(%d+)') or nil)
   local second = string.match(info_of('replication'), 'master_replid2:(%w+)')
-  return uptime and second and second == string.match(past.run, ':(%w+)$') and now - uptime * 1000 < past.at
+  return uptime and second and second == string.match(past.run, ':(%w+)$') and now - uptime * 1000 + 1000 < past.at
+end
+
+-- How many replicas are in step and were heard of within 10 s (the default of min-replicas-max-lag), how many are there,
+-- with those that are being brought up to date, and how often one has come since this process started.
+local function replicas()
+  local good, there = 0, 0
+  for state, lag in string.gmatch(info_of('replication'), 'slave%d+:[^\r\n]*state=([%w_]+)[^\r\n]*lag=(%d+)') do
+    if state ~= 'online' then
+      there = there + 1
+    elseif tonumber(lag) <= 10 then
+      good, there = good + 1, there + 1
+    end
+  end
+  local stats = info_of('stats')
+  local full, partial = string.match(stats, 'sync_full:(%d+)'), string.match(stats, 'sync_partial_ok:(%d+)')
+  return good, there, (tonumber(full or nil) or 0) + (tonumber(partial or nil) or 0)
 end
 
 -- The largest number that is written exactly and has a next one, and the longest ttl, ms. What exceeds them is not ours.
@@ -52,14 +81,16 @@ local LARGEST, LONGEST_TTL = 9007199254740990, 3600000
 
 -- What the text says; nil where it is none of ours.
 local function history_parse(text)
-  local run, till, ttl, floor, acked, vouched, alone, at, most =
-    string.match(text, '^(%S+) (%d+) (%d+) (%d+) ([012]) ([01]) (%d+) (%d+) (%d+)$')
+  local run, till, ttl, floor, acked, vouched, alone, at, most, joins =
+    string.match(text, '^(%S+) (%d+) (%d+) (%d+) ([012]) ([01]) (%d+) (%d+) (%d+) (%d+)$')
   if not run then return nil end
   local past = {
     run = run, till = tonumber(till), ttl = tonumber(ttl), floor = tonumber(floor),
     acked = tonumber(acked), vouched = vouched == '1', alone = tonumber(alone), at = tonumber(at), most = tonumber(most),
+    joins = tonumber(joins),
   }
-  if LONGEST_TTL < past.ttl or LARGEST < math.max(past.till, past.floor, past.alone, past.at, past.most) then return nil end
+  local largest = math.max(past.till, past.floor, past.alone, past.at, past.most, past.joins)
+  if LONGEST_TTL < past.ttl or LARGEST < largest then return nil end
   return past
 end
 
@@ -74,7 +105,7 @@ end
 local function history_write(key, past)
   redis.call('HSET', key, 'history', past.run .. ' ' .. digits(past.till) .. ' ' .. digits(past.ttl) .. ' '
     .. digits(past.floor) .. ' ' .. digits(past.acked) .. (past.vouched and ' 1 ' or ' 0 ') .. digits(past.alone) .. ' '
-    .. digits(past.at) .. ' ' .. digits(past.most))
+    .. digits(past.at) .. ' ' .. digits(past.most) .. ' ' .. digits(past.joins))
 end
 
 -- Whether replicas vouch for a past that another server wrote. A doubt that nobody vouched for lasts until its end.
@@ -95,49 +126,64 @@ end
 
 -- Marks the past as doubtful from now on: for one ttl, the longest that was ever granted, nothing new is granted, or
 -- where `vouched` only what the record shows as never granted or given back. What is granted afterwards mints above
--- everything that a forgotten holder may still be minting.
+-- everything that a forgotten holder may still be minting. Who came before is waited for by the doubt itself, but where
+-- grants go on: there each replica has to be there that ever came.
 local function history_doubt(key, past, run, now, ttl, skew, vouched)
   local longest = math.max(ttl, past and past.ttl or 0)
+  local _, most, joins = replicas()
+  if vouched then most, joins = 0, 0 end
   local doubtful = {
     run = run, till = now + longest, ttl = longest, alone = 0, at = past and past.at or 0,
     floor = math.max(now + longest + skew, past and past.floor or 0),
     acked = vouched and 1 or past and 0 < past.acked and 2 or 0, vouched = vouched or false,
-    most = 0,
+    most = most, joins = joins,
   }
   history_write(key, doubtful)
   return doubtful
 end
 
--- How many replicas are connected, in step, and were heard of within 10 s (the default of min-replicas-max-lag).
-local function good_replicas()
-  local good = 0
-  for lag in string.gmatch(info_of('replication'), 'slave%d+:[^\r\n]*state=online[^\r\n]*lag=(%d+)') do
-    if tonumber(lag) <= 10 then good = good + 1 end
-  end
+-- Looks whether a replica is missing that was there, or came since, and says how many are good.
+local function look_after_replicas(past, now)
+  local good, there, joins = replicas()
+  local came = joins - past.joins
+  -- A count that fell was set back, so that nobody knows who came.
+  if past.acked ~= 0 and (came < 0 or there < past.most + came) then past.alone = now end
+  past.most, past.joins = there, joins
   return good
 end
 
--- How many replicas must acknowledge a grant before it takes effect: 'all' that are good, a number, or 'never' any. Who
--- is 'unable' to wait is granted nothing where others do: after a failover they would not know of it.
+-- A holder that renews looks as well, about every third of a ttl: what came and went is then waited for before somebody
+-- asks for more.
+local function history_watch(key, now)
+  local past = history_read(key)
+  if not past or past.acked == 0 or now < past.at + past.ttl / 3 or past.run ~= run_id() then return end
+  look_after_replicas(past, now)
+  past.at = now
+  history_write(key, past)
+end
+
+-- How many replicas must acknowledge a grant before it takes effect: all that are good, and where `acks` is a number so many
+-- at least; or 'never' any. Who is 'unable' to wait is granted nothing where others do: after a failover they would not
+-- know of it.
 -- nil where there is nothing to be granted now: how many there are, how many are wanted, and the ms to wait where that
--- helps. A server that has just lost a replica may itself have been succeeded by it: it waits for one ttl, because what the
--- other replicas acknowledge meanwhile, the successor never hears of.
+-- helps: after a replica went missing, and after a failover until the first one has followed.
 local function history_acknowledgements(key, past, acks, now)
-  local before, since, most = past.acked, past.alone, past.most
+  local before, since, most, joins = past.acked, past.alone, past.most, past.joins
   local alike = acks == 'never' or acks == 'unable'
-  local good = (not alike or before ~= 0) and good_replicas() or 0
+  local good = 0
+  if not alike or before ~= 0 then good = look_after_replicas(past, now) end
   if acks == 'unable' and 0 < good then return nil, 0, good end
-  local need = tonumber(acks) or good
+  local need = math.max(tonumber(acks) or 0, good)
   if good < need then return nil, good, need end
-  if before ~= 0 and good < math.max(1, most) then
-    if past.alone == 0 then past.alone = now end
-    local wait = past.alone + past.ttl - now
-    if 0 < wait then
-      if since == 0 then history_write(key, past) end
-      return nil, good, math.max(1, most), wait
-    end
+  -- A clock that was set back must not prolong the wait.
+  past.alone = math.min(past.alone, now)
+  local wait = past.alone == 0 and 0 or past.alone + past.ttl - now
+  if before ~= 0 and good == 0 and past.vouched then wait = math.max(wait, past.till - now) end
+  if 0 < wait then
+    if past.alone ~= since or past.most ~= most or past.joins ~= joins then history_write(key, past) end
+    return nil, good, math.max(1, past.most), wait
   end
-  past.alone, past.most = 0, good
+  past.alone = 0
   if need == 0 and before ~= 0 then
     past.acked = 0
   elseif alike then
@@ -147,7 +193,8 @@ local function history_acknowledgements(key, past, acks, now)
   end
   local stale = 0 < past.acked and past.at + 10000 < now
   if stale then past.at = now end
-  if stale or past.acked ~= before or past.alone ~= since or past.most ~= most then history_write(key, past) end
+  local same = past.acked == before and past.alone == since and past.most == most and past.joins == joins
+  if stale or not same then history_write(key, past) end
   return need
 end
 
@@ -178,7 +225,9 @@ local function history_admit(key, now, mode, ttl, skew, acks)
     end
     if mode ~= 'first:' .. token then return { standing = 'absent', token = token } end
     redis.call('HDEL', key, 'discovery')
-    past = { run = run, till = 0, ttl = ttl, floor = 0, acked = 0, vouched = false, alone = 0, at = 0, most = 0 }
+    past = {
+      run = run, till = 0, ttl = ttl, floor = 0, acked = 0, vouched = false, alone = 0, at = 0, most = 0, joins = 0,
+    }
     history_write(key, past)
   elseif run ~= '?' and past.run ~= '?' and past.run ~= run then
     past, changed = history_doubt(key, past, run, now, ttl, skew, is_vouched(past, now)), true

@@ -39,8 +39,8 @@ pub(super) fn a_past_that_cannot_be_read_is_lost(bench: Bench) {
     for garbage in [
         "",
         "garbage",
-        "run 0 3600001 0 0 0 0 0 0",
-        "run 9007199254740991 1 0 0 0 0 0 0",
+        "run 0 3600001 0 0 0 0 0 0 0",
+        "run 9007199254740991 1 0 0 0 0 0 0 0",
     ] {
         bench.send(&["HSET", SLOTS, "history", garbage]);
         let reply = bench.acquire(&by("a"), &[0]);

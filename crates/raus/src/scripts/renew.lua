@@ -54,5 +54,9 @@ else
 end
 local written = redis.pcall('HSET', slots, slot, record_text(record))
 if type(written) == 'table' and written.err then return { 'capped', digits(before), digits(now), written.err } end
-if forgotten then history_doubt(slots, history_read(slots), run_id(), now, ttl, skew) end
+if forgotten then
+  history_doubt(slots, history_read(slots), run_id(), now, ttl, skew)
+else
+  history_watch(slots, now)
+end
 return { (missing or forgotten) and 'reasserted' or 'renewed', digits(record.horizon), digits(now) }

@@ -66,7 +66,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a past with any numbers is believed",
         (
             HISTORY,
-            "if LONGEST_TTL < past.ttl or LARGEST < math.max(past.till, past.floor, past.alone, past.at, past.most) then return nil end",
+            "if LONGEST_TTL < past.ttl or LARGEST < largest then return nil end",
             "",
         ),
         "a_past_that_cannot_be_read_is_lost",

@@ -25,7 +25,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a successor's age is not looked at",
-        (HISTORY, " and now - uptime * 1000 < past.at", ""),
+        (HISTORY, " and now - uptime * 1000 + 1000 < past.at", ""),
         "a_successor_that_is_younger_than_the_last_grant_proves_nothing",
     ),
     mutation(
@@ -164,38 +164,135 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a server that lost its replicas goes on at once",
         (
             HISTORY,
-            "    if 0 < wait then\n      if since",
-            "    if false then\n      if since",
+            "  if 0 < wait then\n    if past.alone",
+            "  if false then\n    if past.alone",
         ),
         "a_server_without_its_replicas_waits_for_one_ttl",
     ),
     mutation(
         "a server that lost one of its replicas goes on at once",
-        (HISTORY, "good < math.max(1, most)", "good < 1"),
+        (HISTORY, "there < past.most + came", "there < 1"),
         "a_server_without_one_of_its_replicas_waits_for_one_ttl",
     ),
     mutation(
         "a server forgets how many replicas it had",
-        (HISTORY, "past.alone, past.most = 0, good", "past.alone = 0"),
+        (
+            HISTORY,
+            "past.most, past.joins = there, joins\n",
+            "past.joins = joins\n",
+        ),
         "a_server_without_one_of_its_replicas_waits_for_one_ttl",
     ),
     mutation(
         "a server forgets since when it is alone",
         (
             HISTORY,
-            "if since == 0 then history_write(key, past) end",
+            "    if past.alone ~= since or past.most ~= most or past.joins ~= joins then history_write(key, past) end\n",
             "",
         ),
         "a_server_without_its_replicas_waits_for_one_ttl",
     ),
     mutation(
-        "a replica that is back is not noticed",
+        "a wait for a replica never ends",
+        (HISTORY, "  past.alone = 0\n", ""),
+        "a_server_without_its_replicas_waits_for_one_ttl",
+    ),
+    mutation(
+        "who came and went is not missed",
+        (HISTORY, "there < past.most + came", "there < past.most"),
+        "a_replica_that_came_and_went_between_grants_was_there",
+    ),
+    mutation(
+        "who came is forgotten",
         (
             HISTORY,
-            "past.alone, past.most = 0, good",
-            "past.most = good",
+            "past.most, past.joins = there, joins\n",
+            "past.most = there\n",
         ),
-        "a_replica_that_is_back_ends_the_wait",
+        "a_replica_in_place_of_another_ends_no_wait",
+    ),
+    mutation(
+        "another loss does not begin the wait anew",
+        (
+            HISTORY,
+            "if past.acked ~= 0 and (came < 0 or there < past.most + came) then past.alone = now end",
+            "if past.acked ~= 0 and (came < 0 or there < past.most + came) then past.alone = past.alone == 0 and now or past.alone end",
+        ),
+        "another_loss_begins_the_wait_anew",
+    ),
+    mutation(
+        "a count that was set back is no loss",
+        (
+            HISTORY,
+            "(came < 0 or there < past.most + came)",
+            "there < past.most + came",
+        ),
+        "a_count_of_joins_that_was_set_back_is_a_loss",
+    ),
+    mutation(
+        "a clock set back prolongs the wait for a replica",
+        (HISTORY, "  past.alone = math.min(past.alone, now)\n", ""),
+        "a_clock_set_back_prolongs_no_wait_for_a_replica",
+    ),
+    mutation(
+        "after a failover nobody waits for the first replica",
+        (
+            HISTORY,
+            "if before ~= 0 and good == 0 and past.vouched then wait = math.max(wait, past.till - now) end",
+            "",
+        ),
+        "after_a_failover_the_first_replica_is_waited_for",
+    ),
+    mutation(
+        "after a failover replicas that came before do not count",
+        (HISTORY, "if vouched then most, joins = 0, 0 end", ""),
+        "after_a_failover_every_replica_that_ever_came_has_to_be_there",
+    ),
+    mutation(
+        "a doubt forgets who is there",
+        (
+            HISTORY,
+            "if vouched then most, joins = 0, 0 end",
+            "most, joins = 0, 0",
+        ),
+        "after_a_doubt_only_later_losses_count",
+    ),
+    mutation(
+        "a renewal looks every time",
+        (HISTORY, "now < past.at + past.ttl / 3 or", ""),
+        "a_renewal_looks_after_replicas_for_those_who_come_later",
+    ),
+    mutation(
+        "a renewal does not look",
+        (HISTORY, "  look_after_replicas(past, now)\n", ""),
+        "a_renewal_looks_after_replicas_for_those_who_come_later",
+    ),
+    mutation(
+        "a renewal does not note that it looked",
+        (
+            HISTORY,
+            "  look_after_replicas(past, now)\n  past.at = now\n",
+            "  look_after_replicas(past, now)\n",
+        ),
+        "a_renewal_looks_after_replicas_for_those_who_come_later",
+    ),
+    mutation(
+        "a renewal looks for another server",
+        (
+            HISTORY,
+            "past.run ~= run_id() then return end",
+            "false then return end",
+        ),
+        "a_renewal_does_not_look_before_the_past_was_judged",
+    ),
+    mutation(
+        "a successor's uptime is exact",
+        (
+            HISTORY,
+            "now - uptime * 1000 + 1000 < past.at",
+            "now - uptime * 1000 < past.at",
+        ),
+        "a_successor_that_may_have_started_after_the_last_grant_proves_nothing",
     ),
     mutation(
         "who waits for nobody leaves the mark",
@@ -238,9 +335,5 @@ pub(super) static MUTATIONS: &[Mutation] = &[
 
 pub(super) static SURVIVORS: &[Survivor] = &[survivor(
     "replicas of the embedded store never lag; `deployments::losses` stops real ones",
-    (
-        HISTORY,
-        "if tonumber(lag) <= 10 then good = good + 1 end",
-        "good = good + 1",
-    ),
+    (HISTORY, "elseif tonumber(lag) <= 10 then", "else"),
 )];

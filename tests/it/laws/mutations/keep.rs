@@ -119,7 +119,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a forgotten holder raises no doubt",
         (
             RENEW,
-            "if forgotten then history_doubt(slots, history_read(slots), run_id(), now, ttl, skew) end",
+            "  history_doubt(slots, history_read(slots), run_id(), now, ttl, skew)\n",
             "",
         ),
         "a_forgotten_holder_writes_its_record_back_and_raises_doubt",

@@ -114,7 +114,7 @@ impl Engine {
     ) -> Result<(Reply, u32), StoreError> {
         let reply = self.execute(now, write)?;
         self.count("confirm");
-        let replicas = self.db().server.replicas;
+        let replicas = self.db().server.replicas();
         if replicas == 0 || self.replication.held_back {
             return Ok((reply, 0));
         }
@@ -124,7 +124,7 @@ impl Engine {
     }
 
     pub(super) fn set_replicas(&mut self, replicas: u32, held_back: bool) {
-        self.db().server.replicas = replicas;
+        self.db().server.set_replicas(replicas);
         self.replication.held_back = held_back;
     }
 
@@ -175,7 +175,7 @@ impl Engine {
             version: Server::VERSION.to_owned(),
             run_id: self.run_id(),
             role: "master".to_owned(),
-            connected_replicas: self.db().server.replicas,
+            connected_replicas: self.db().server.replicas(),
             maxmemory_policy: "noeviction".to_owned(),
             maxmemory: 0,
             min_replicas_to_write: Some(0),

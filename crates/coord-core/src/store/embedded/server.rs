@@ -12,7 +12,9 @@ pub(super) struct Server {
     /// When the process started, server time.
     started: Duration,
     /// How many replicas are connected.
-    pub(super) replicas: u32,
+    replicas: u32,
+    /// How often one has connected since the process started.
+    joins: u64,
 }
 
 impl Server {
@@ -26,6 +28,7 @@ impl Server {
             former_replication_id: None,
             started,
             replicas: 0,
+            joins: 0,
         }
     }
 
@@ -34,6 +37,7 @@ impl Server {
         Self {
             former_replication_id: Some(self.replication_id.clone()),
             replicas: self.replicas,
+            joins: self.replicas.into(),
             ..Self::new(rng, self.started)
         }
     }
@@ -42,8 +46,18 @@ impl Server {
     pub(super) fn restarted(&self, rng: &mut fastrand::Rng, now: Duration) -> Self {
         Self {
             replicas: self.replicas,
+            joins: self.replicas.into(),
             ..Self::new(rng, now)
         }
+    }
+
+    pub(super) const fn replicas(&self) -> u32 {
+        self.replicas
+    }
+
+    pub(super) fn set_replicas(&mut self, replicas: u32) {
+        self.joins += u64::from(replicas.saturating_sub(self.replicas));
+        self.replicas = replicas;
     }
 
     pub(super) fn run_id(&self) -> &str {
@@ -65,6 +79,7 @@ impl Server {
         [
             ("server", self.server_section(now)),
             ("memory", memory_section()),
+            ("stats", self.stats_section()),
             ("replication", self.replication_section()),
         ]
         .into_iter()
@@ -82,6 +97,11 @@ impl Server {
             self.run_id,
             now.saturating_sub(self.started).as_secs()
         )
+    }
+
+    fn stats_section(&self) -> String {
+        let joins = self.joins;
+        format!("# Stats\r\nsync_full:{joins}\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n")
     }
 
     fn replication_section(&self) -> String {

@@ -49,11 +49,11 @@ impl Mode {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Acknowledge {
-    /// Every replica that is connected and in step, where there are any. A master that has just lost all of them grants
+    /// Every replica that is connected and in step, where there are any. A master that has just lost one of them grants
     /// nothing for one ttl. The default.
     #[default]
     All,
-    /// At least so many, always: with fewer nothing is granted. 1 to 100.
+    /// As [`All`](Self::All), and at least so many, always: with fewer nothing is granted. 1 to 100.
     AtLeast(u32),
     /// None: after a failover new grants wait for one ttl.
     Never,

@@ -108,7 +108,9 @@ pub(super) async fn a_server_that_lost_its_replicas_grants_nothing_for_one_ttl(s
     let raus = space.raus(0..=9).build().expect("valid");
     let first = raus.acquire().await.expect("free");
     first.release().await.expect("releases");
+    // As if one replica had acknowledged that.
     edit_history(&space, 4, 1).await;
+    edit_history(&space, 8, 1).await;
     if 0 < space.replicas {
         let granted = raus.acquire_within(LONG).await;
         assert!(granted.expect("its replicas are there").is_held());

@@ -2,7 +2,6 @@
 
 mod advice;
 mod buckets;
-mod buckets_simulation;
 mod conformance;
 mod connections;
 mod coordctl;
@@ -13,6 +12,6 @@ mod harness;
 mod minting;
 mod raus;
 mod simulation;
-mod swapped_store;
+mod tap;
 mod tidy;
 mod workers;

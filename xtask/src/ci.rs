@@ -22,7 +22,7 @@ fn steps(report: &mut Report) -> Result<()> {
     // What `cargo xtask test` runs after its set-up, which is done.
     report.call("tests and doctests", &tasks::tests())?;
     let sim = format!("cargo xtask sim --seeds {SIM_SEEDS}");
-    report.step("simulation", &sim, || tasks::sim(SimRun::Seeds(SIM_SEEDS)))?;
+    report.step("simulation", &sim, || tasks::sim(SimRun::seeds(SIM_SEEDS)))?;
     let bench = "cargo xtask bench snowflake --quick";
     report.step("benchmark", bench, || tasks::bench("snowflake", true))?;
     report.step("demo", "cargo xtask demo", || tasks::demo(None))?;
@@ -108,7 +108,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-const SIM_SEEDS: u64 = 2_000;
+const SIM_SEEDS: u64 = 10_000;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,113 @@
+//! A store between a client and its store: for whoever wants to hear what is said, change it, or hold it up.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use coord_core::store::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription};
+
+/// What the store said to each command of a pipeline.
+pub(crate) type Replies = Vec<Result<Reply, StoreError>>;
+
+/// Who sits on the wire.
+pub(crate) trait Ear: fmt::Debug + Send + Sync + 'static {
+    /// What is sent in place of `command`, where that is something else.
+    fn replace(&self, _command: &Command) -> Option<Command> {
+        None
+    }
+
+    /// This is about to be sent.
+    fn sending(&self, _commands: &[Command]) {}
+
+    /// The store has answered, and the client does not know it yet: the answers may be changed, and are held back until
+    /// the future is done.
+    fn answered<'a>(
+        &'a self,
+        _commands: &'a [Command],
+        _replies: &'a mut Replies,
+    ) -> Option<BoxFuture<'a, ()>> {
+        None
+    }
+
+    /// A command whose effect replicas are to acknowledge is about to be sent, once the future is done.
+    fn confirming(&self) -> Option<BoxFuture<'_, ()>> {
+        None
+    }
+
+    /// So it was answered.
+    fn confirmed(&self, _outcome: &Result<(Reply, u32), StoreError>) {}
+
+    /// The client wants to listen to a channel.
+    fn subscribing(&self) {}
+}
+
+/// The wire, with an ear on it.
+#[derive(Debug)]
+pub(crate) struct Tap<E> {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) ear: E,
+}
+
+impl<E: Ear> Tap<E> {
+    fn replaced(&self, commands: &[Command]) -> Option<Vec<Command>> {
+        let mut replaced: Option<Vec<Command>> = None;
+        for (index, command) in commands.iter().enumerate() {
+            if let Some(other) = self.ear.replace(command) {
+                replaced.get_or_insert_with(|| commands.to_vec())[index] = other;
+            }
+        }
+        replaced
+    }
+}
+
+impl<E: Ear> Store for Tap<E> {
+    fn pipeline<'a>(&'a self, commands: &'a [Command], within: Duration) -> BoxFuture<'a, Replies> {
+        Box::pin(async move {
+            let replaced = self.replaced(commands);
+            self.ear.sending(commands);
+            let sent = replaced.as_deref().unwrap_or(commands);
+            let mut replies = self.store.pipeline(sent, within).await;
+            if let Some(held_back) = self.ear.answered(commands, &mut replies) {
+                held_back.await;
+            }
+            replies
+        })
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        write: &'a Command,
+        replicas: u32,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
+        Box::pin(async move {
+            if let Some(held_back) = self.ear.confirming() {
+                held_back.await;
+            }
+            let replaced = self.ear.replace(write);
+            let write = replaced.as_ref().unwrap_or(write);
+            let outcome = self.store.confirm(write, replicas, within).await;
+            self.ear.confirmed(&outcome);
+            outcome
+        })
+    }
+
+    fn can_confirm(&self) -> bool {
+        self.store.can_confirm()
+    }
+
+    fn subscribe<'a>(
+        &'a self,
+        channel: &'a str,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<Subscription, StoreError>> {
+        self.ear.subscribing();
+        self.store.subscribe(channel, within)
+    }
+
+    fn describe<'a>(
+        &'a self,
+        key: &'a str,
+        within: Duration,
+    ) -> BoxFuture<'a, Result<ServerInfo, StoreError>> {
+        self.store.describe(key, within)
+    }
+}

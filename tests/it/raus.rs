@@ -5,6 +5,7 @@ mod bad_input;
 mod forgetting;
 mod go_peer;
 mod keeping;
+mod late_release;
 mod twins;
 
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};

@@ -64,12 +64,12 @@ impl Acquisition {
     ) -> Result<Option<Granted>, AcquireError> {
         // A holder of its own for each acquisition: what an earlier one left behind, or sent and never heard of again, is
         // a stranger's to this one.
-        let holder = random_uuid(&mut self.rng);
+        let mut holder = random_uuid(&mut self.rng);
         let mut search = new_search(&mut self.rng);
         let mut failing_since: Option<Instant> = None;
         let mut pause = FIRST_BACKOFF;
         loop {
-            let error = match self.take_step(holder, &mut search).await {
+            let error = match self.take_step(&mut holder, &mut search).await {
                 Ok(Some(granted)) => return Ok(Some(granted)),
                 Ok(None) if self.is_abandoned() => return Ok(None),
                 Ok(None) => {
@@ -109,7 +109,7 @@ impl Acquisition {
 
     async fn take_step(
         &mut self,
-        holder: Uuid,
+        holder: &mut Uuid,
         search: &mut Search,
     ) -> Result<Option<Granted>, AcquireError> {
         if let Some(gate) = &self.gate {
@@ -125,7 +125,7 @@ impl Acquisition {
                 let sent = self.clock.now();
                 let wall_ms = self.clock.wall_ms();
                 let command = self.identity.acquire(
-                    holder,
+                    *holder,
                     &slots,
                     wall_ms,
                     &mode,
@@ -133,11 +133,11 @@ impl Acquisition {
                     self.store.can_confirm(),
                 );
                 let reply = self.ask(command).await.map_err(AcquireError::Store)?;
-                let reply =
-                    protocol::parse_acquire(&reply, holder, &slots).map_err(AcquireError::Store)?;
+                let reply = protocol::parse_acquire(&reply, *holder, &slots)
+                    .map_err(AcquireError::Store)?;
                 match search.handle_reply(wall_ms, reply) {
                     Progress::Granted { slot, replicas } => {
-                        self.take_up(Granted { slot, sent }, replicas).await
+                        self.take_up(holder, Granted { slot, sent }, replicas).await
                     }
                     Progress::Continue => Ok(None),
                     Progress::Failed(error) => Err(error),
@@ -177,11 +177,20 @@ impl Acquisition {
     /// The grant, once replicas have acknowledged it. `None` where it came to nothing and the question stays.
     async fn take_up(
         &mut self,
+        holder: &mut Uuid,
         granted: Granted,
         replicas: u32,
     ) -> Result<Option<Granted>, AcquireError> {
-        if replicas != 0 && self.store.can_confirm() && !self.confirm(&granted, replicas).await? {
-            return Ok(None);
+        if replicas != 0 && self.store.can_confirm() {
+            let confirmed = self.confirm(&granted, replicas).await;
+            if !matches!(confirmed, Ok(true)) && !self.give_back(&granted.slot).await {
+                // The release may still arrive, and must not take what this search is granted next: whoever asks from now
+                // on is somebody else.
+                *holder = random_uuid(&mut self.rng);
+            }
+            if !confirmed? {
+                return Ok(None);
+            }
         }
         // Too late to be worth anything, as after a pause of the process: the same question again.
         let in_time = self.clock.now() < self.identity.timing.deadline(granted.sent);
@@ -207,26 +216,19 @@ impl Acquisition {
         match outcome {
             Ok((true, found)) if wanted <= found => Ok(true),
             // Another server answers now, or the slot is another's: the search goes on.
-            Ok((false, _)) => {
-                self.give_back(slot).await;
-                Ok(false)
-            }
-            Ok((true, found)) => {
-                self.give_back(slot).await;
-                Err(AcquireError::TooFewReplicas { found, wanted })
-            }
-            Err(error) => {
-                self.give_back(slot).await;
-                Err(AcquireError::Store(error))
-            }
+            Ok((false, _)) => Ok(false),
+            Ok((true, found)) => Err(AcquireError::TooFewReplicas { found, wanted }),
+            Err(error) => Err(AcquireError::Store(error)),
         }
     }
 
-    /// Frees what did not take effect. Where that fails its ttl does.
-    async fn give_back(&self, slot: &Slot) {
-        if let Err(error) = self.ask(self.identity.release(slot, slot.floor_ms)).await {
+    /// Frees what did not take effect, and says whether the store has answered that. Where it fails the ttl frees it.
+    async fn give_back(&self, slot: &Slot) -> bool {
+        let given_back = self.ask(self.identity.release(slot, slot.floor_ms)).await;
+        if let Err(error) = &given_back {
             tracing::debug!(id = slot.number, %error, "an unacknowledged grant was not given back");
         }
+        given_back.is_ok()
     }
 
     async fn unless_abandoned<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {

@@ -39,7 +39,7 @@ pub(super) struct Stage {
     pub(super) repairs: Vec<(Instant, Repair)>,
     /// Until then one process is spared, and so is the server: it has forgotten everything and somebody must tell.
     pub(super) calm: Option<(Instant, Number)>,
-    /// When the server's clock was set forward, and by how much: whoever was not heard since may be taken for dead.
+    /// When the server's clock was set forward, and how long after that whoever was not heard may be taken for dead.
     pub(super) leaps: Vec<(Instant, Duration)>,
     /// The server's clock's error, ms.
     pub(super) server_error_ms: i64,
@@ -203,21 +203,12 @@ impl Stage {
     }
 
     /// Whether somebody who was last heard of at `heard` may find what is his in another's hands, because the server's
-    /// clock was set forward since; where `is_noticed` says so of a step, not before a third of a ttl has passed.
-    pub(super) fn is_leapt_over(
-        &self,
-        heard: Option<Instant>,
-        is_noticed: impl Fn(Duration) -> bool,
-    ) -> bool {
+    /// clock was set forward since.
+    pub(super) fn is_leapt_over(&self, heard: Option<Instant>) -> bool {
         let now = self.now();
-        self.leaps.iter().any(|&(leap, by)| {
-            let grace = if is_noticed(by) {
-                TTL / 3
-            } else {
-                Duration::ZERO
-            };
-            heard.is_none_or(|heard| heard < leap) && leap + grace <= now
-        })
+        self.leaps
+            .iter()
+            .any(|&(leap, grace)| heard.is_none_or(|heard| heard <= leap) && leap + grace <= now)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a simulation has to know of what it simulates.
 
+use std::time::Duration;
+
 use super::{coverage::Windows, plan::Number, stage::Stage};
 
 /// Machine IDs, or buckets: the processes that use them, and what must hold.
@@ -26,6 +28,12 @@ pub(super) trait Subject {
 
     /// The server has just lost something.
     fn forgotten(&mut self, stage: &mut Stage);
+
+    /// Whether it is promised that nobody is taken for dead for a while after the server's clock was set forward by this,
+    /// just now.
+    fn notices_leap(&self, _stage: &Stage, _by: Duration) -> bool {
+        false
+    }
 
     /// Whether a replica may be promoted now.
     fn may_fail_over(&self, stage: &Stage) -> bool;

@@ -39,6 +39,8 @@ pub(super) struct Wire {
 #[derive(Debug, Default)]
 struct State {
     acknowledged: Option<Instant>,
+    /// When the last request was sent that acknowledged a lease.
+    heard: Option<Instant>,
     /// What is being asked for, and since when.
     asking: Option<(Windows, Instant)>,
     /// What follows from the last answers.
@@ -70,6 +72,11 @@ impl Wire {
     /// When a lease was last *answered*; a deadline from the reply counts from here.
     pub(super) fn acknowledged(&self) -> Option<Instant> {
         self.state().acknowledged
+    }
+
+    /// Since when the store has not surely been asked anew.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.state().heard
     }
 
     pub(super) fn windows(&self, now: Instant) -> Windows {
@@ -126,9 +133,10 @@ impl Ear for Wire {
         };
         let answer = Answer::of(reply);
         let mut state = self.state();
-        state.asking = None;
+        let asked_at = state.asking.take().map(|(_, at)| at);
         if answer.is_acknowledgement {
             state.acknowledged = Some(self.clock.now());
+            state.heard = asked_at.or(state.heard);
         }
         if !matches!(command.name(), "release" | "leave") {
             state.was_granted |= answer.is_grant;

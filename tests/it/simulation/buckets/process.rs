@@ -20,6 +20,7 @@ use crate::simulation::{
     mutants::Mutant,
     plan::{Acknowledging, Group, Number},
     stage::{Stage, TTL},
+    wire::Wire,
 };
 
 const SETTLE: Duration = Duration::from_millis(300);
@@ -122,20 +123,16 @@ impl Process {
 
     /// Where this process believes it may act right now: what it may enter, and what it works in before its deadline.
     pub(super) fn holdings(&mut self, stage: &Stage) -> Holdings {
-        let heard = stage
-            .shells
-            .get(&self.number)
-            .and_then(|shell| shell.wire.acknowledged());
-        let all = self.acting(stage.mutant, heard);
+        let wire = stage.shells.get(&self.number).map(|shell| &shell.wire);
+        let all = self.acting(stage.mutant, wire.and_then(Wire::acknowledged));
         Holdings {
             number: self.number,
             all,
-            // A step that cannot be the time between two heartbeats is noticed, and nobody is taken for dead for a while.
-            is_leapt_over: stage.is_leapt_over(heard, |by| TTL * 2 / 3 <= by),
+            is_leapt_over: stage.is_leapt_over(wire.and_then(Wire::heard)),
         }
     }
 
-    fn acting(&mut self, mutant: Mutant, heard: Option<Instant>) -> Vec<Holding> {
+    fn acting(&mut self, mutant: Mutant, acknowledged: Option<Instant>) -> Vec<Holding> {
         let guard = self.instance();
         let Some(instance) = &*guard else {
             return Vec::new();
@@ -159,7 +156,7 @@ impl Process {
         if mutant == Mutant::DeadlineFromReply {
             if is_over {
                 let ttl = TTL - TTL / 100 - Duration::from_millis(2);
-                let late = heard.is_some_and(|heard| self.clock.now() < heard + ttl);
+                let late = acknowledged.is_some_and(|at| self.clock.now() < at + ttl);
                 return if late { self.last.clone() } else { Vec::new() };
             }
             self.last.clone_from(&holdings);

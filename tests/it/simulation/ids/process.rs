@@ -176,10 +176,11 @@ impl Process {
     pub(super) fn holder(&self, stage: &Stage, mutant: Mutant) -> Option<Holder> {
         let held = self.held.lock().expect("not poisoned");
         let (machine_id, _) = held.as_ref()?;
-        let heard = self.shell(stage)?.wire.acknowledged();
+        let wire = &self.shell(stage)?.wire;
+        let acknowledged = wire.acknowledged();
         let is_held = if mutant == Mutant::DeadlineFromReply {
             let ttl = TTL - TTL / 100 - Duration::from_millis(2);
-            heard.is_some_and(|heard| self.clock.now() < heard + ttl)
+            acknowledged.is_some_and(|at| self.clock.now() < at + ttl)
         } else {
             machine_id.is_held()
         };
@@ -187,7 +188,7 @@ impl Process {
             slot: machine_id.id(),
             fence: machine_id.fence(),
             number: self.number,
-            is_leapt_over: stage.is_leapt_over(heard, |_| false),
+            is_leapt_over: stage.is_leapt_over(wire.heard()),
         })
     }
 

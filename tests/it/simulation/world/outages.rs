@@ -50,7 +50,10 @@ impl World {
                 stage.server_error_ms = error_ms;
                 stage.clock.step_wall(by_ms * 1_000);
                 if let Ok(by_ms) = u64::try_from(by_ms) {
-                    stage.leaps.push((now, Duration::from_millis(by_ms)));
+                    let by = Duration::from_millis(by_ms);
+                    let is_noticed = self.subject.notices_leap(stage, by);
+                    let grace = if is_noticed { TTL / 3 } else { Duration::ZERO };
+                    stage.leaps.push((now, grace));
                     self.subject.forgotten(stage);
                 }
             }

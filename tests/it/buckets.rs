@@ -80,7 +80,10 @@ pub(crate) fn owners(instances: &[Instance]) -> BTreeMap<u32, (usize, u64)> {
 }
 
 pub(crate) fn is_balanced(instances: &[Instance], buckets: u32) -> bool {
+    // Looked at once: they change meanwhile.
     let counts = instances.iter().map(|instance| instance.owned().len());
-    let (most, fewest) = (counts.clone().max(), counts.clone().min());
-    most.unwrap_or(0) - fewest.unwrap_or(0) <= 1 && counts.sum::<usize>() == buckets as usize
+    let counts: Vec<usize> = counts.collect();
+    let (most, fewest) = (counts.iter().max(), counts.iter().min());
+    most.unwrap_or(&0) - fewest.unwrap_or(&0) <= 1
+        && counts.iter().sum::<usize>() == buckets as usize
 }

@@ -8,6 +8,7 @@ mod healing;
 mod hints;
 mod sentinel;
 mod tls;
+mod unable;
 
 use std::{error::Error, time::Duration};
 

@@ -4,11 +4,14 @@ mod bad_input;
 mod buckets;
 mod doctor;
 mod exec;
+mod exporter;
 mod ids;
 mod lost;
 mod offline;
 mod report;
 mod revoke;
+mod status;
+mod sweep;
 
 use std::{fs, time::Duration};
 
@@ -24,10 +27,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a finished command said.
 #[derive(Debug)]
-struct Outcome {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Outcome {
@@ -54,7 +57,7 @@ fn tool_at(url: &str, arguments: &[&str]) -> Program {
         .env("REDIS_URL", url)
 }
 
-fn finish(running: &mut Running) -> Outcome {
+pub(crate) fn finish(running: &mut Running) -> Outcome {
     let status = running.wait(LIMIT).expect("it ends");
     Outcome {
         code: status.code(),

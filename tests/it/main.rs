@@ -1,6 +1,7 @@
 //! One test binary for everything that crosses crates.
 
 mod advice;
+mod book;
 mod buckets;
 mod conformance;
 mod connections;
@@ -9,7 +10,12 @@ mod deployments;
 mod differential;
 mod failures;
 mod harness;
+mod laws;
+mod leaks;
+mod manifests;
+mod metrics;
 mod minting;
+mod misuse;
 mod raus;
 mod simulation;
 mod tap;

@@ -14,8 +14,10 @@ pub mod history;
 pub mod ids;
 pub mod mixed_fleet;
 pub mod port;
+pub mod postgres;
 pub mod process;
 pub mod program;
+pub mod promtool;
 pub mod proxy;
 pub mod sentinels;
 pub mod server;
@@ -23,8 +25,34 @@ pub mod shares;
 pub mod tls;
 pub mod wait;
 
-/// What the README shows compiles and runs.
+/// What the READMEs show compiles and runs.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../../docs/CONNECTIONS.md")]
+#[doc = include_str!("../../crates/raus/README.md")]
+#[doc = include_str!("../../crates/redbuckets/README.md")]
+#[doc = include_str!("../../crates/snowflake/README.md")]
 mod readme {}
+
+/// What the guides show compiles and runs.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../docs/book/src/quick-start.md")]
+    mod quick_start {}
+    #[doc = include_str!("../../docs/book/src/ranges-and-layouts.md")]
+    mod ranges_and_layouts {}
+    #[doc = include_str!("../../docs/book/src/from-go-raus.md")]
+    mod from_go_raus {}
+    #[doc = include_str!("../../docs/book/src/from-go-redbuckets.md")]
+    mod from_go_redbuckets {}
+    #[doc = include_str!("../../docs/book/src/from-worker-ids.md")]
+    mod from_worker_ids {}
+    #[doc = include_str!("../../docs/book/src/from-java.md")]
+    mod from_java {}
+    #[doc = include_str!("../../docs/book/src/ttl-and-heartbeat.md")]
+    mod ttl_and_heartbeat {}
+    #[doc = include_str!("../../docs/book/src/fencing.md")]
+    mod fencing {}
+    #[doc = include_str!("../../docs/book/src/faq.md")]
+    mod faq {}
+}

@@ -74,6 +74,16 @@ impl Program {
         Ok(Self::at(examples::built()?.join(name)))
     }
 
+    /// The project's own commands, which `cargo xtask` calls.
+    ///
+    /// # Errors
+    ///
+    /// When they do not build.
+    pub fn xtask() -> Result<Self> {
+        let name = format!("xtask{}", env::consts::EXE_SUFFIX);
+        Ok(Self::at(examples::built()?.join(name)))
+    }
+
     /// Where it lies.
     #[must_use]
     pub fn path(&self) -> &Path {

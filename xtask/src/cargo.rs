@@ -53,6 +53,14 @@ impl Call {
         Ok(())
     }
 
+    /// Runs it with this terminal, and says how it ended: its code, or `None` where a signal ended it.
+    pub(crate) fn code(&self) -> Result<Option<i32>> {
+        let status = self.command().status();
+        Ok(status
+            .with_context(|| format!("starting {}", self.program))?
+            .code())
+    }
+
     /// Runs it and returns what it prints; its messages go to this terminal.
     pub(crate) fn output(&self) -> Result<String> {
         let output = self

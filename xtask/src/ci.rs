@@ -23,6 +23,10 @@ fn steps(report: &mut Report) -> Result<()> {
     report.call("tests and doctests", &tasks::tests())?;
     let sim = format!("cargo xtask sim --seeds {SIM_SEEDS}");
     report.step("simulation", &sim, || tasks::sim(SimRun::seeds(SIM_SEEDS)))?;
+    // The seed of the run is printed by itself.
+    let chaos = format!("cargo xtask chaos --seconds {CHAOS_SECONDS}");
+    let options = ["--seconds", CHAOS_SECONDS].map(str::to_owned);
+    report.step("faults on real servers", &chaos, || tasks::chaos(&options))?;
     let bench = "cargo xtask bench snowflake --quick";
     report.step("benchmark", bench, || tasks::bench("snowflake", true))?;
     report.step("demo", "cargo xtask demo", || tasks::demo(None))?;
@@ -32,6 +36,8 @@ fn steps(report: &mut Report) -> Result<()> {
     for check in published.checks() {
         report.call("a feature alone", &check)?;
     }
+    let packages = "cargo xtask package --quick";
+    report.step("packages", packages, || tasks::package(true))?;
     report.call("oldest Rust", &oldest_rust(&published.rust_version))
 }
 
@@ -109,6 +115,8 @@ fn now() -> Instant {
 }
 
 const SIM_SEEDS: u64 = 10_000;
+/// For each of the three topologies.
+const CHAOS_SECONDS: &str = "12";
 
 #[cfg(test)]
 mod tests {

@@ -53,6 +53,14 @@ impl Published {
         })
     }
 
+    /// Builds each package from what it contains. That the tree has uncommitted changes is no reason not to look.
+    pub(crate) fn packaging(&self) -> Call {
+        let call = Call::cargo("package --allow-dirty --quiet");
+        self.packages
+            .iter()
+            .fold(call, |call, package| call.arg("-p").arg(&package.name))
+    }
+
     /// One check for each package without features and with each one alone, warnings denied.
     pub(crate) fn checks(&self) -> Vec<Call> {
         let check = |package: &Package, feature: &str| {

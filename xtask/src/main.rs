@@ -1,8 +1,10 @@
 //! The project's own commands: `cargo xtask help` lists them.
 
 mod args;
+mod campaigns;
 mod cargo;
 mod ci;
+mod docker;
 mod features;
 mod setup;
 mod tasks;
@@ -32,14 +34,21 @@ fn main() -> ExitCode {
         Task::Demo { redis } => tasks::demo(redis.as_deref()),
         Task::Test => tasks::test(),
         Task::Ci => ci::ci(),
+        Task::Package { quick } => tasks::package(quick),
         Task::Bench { what, quick } => tasks::bench(&what, quick),
+        Task::Docker(options) => docker::docker(options),
         Task::Sim(run) => tasks::sim(run),
+        Task::Book => tasks::book(),
+        Task::Soak(options) => tasks::soak(&options),
+        Task::Mutants(arguments) => campaigns::mutants(&arguments),
+        Task::Sanitize(watch) => campaigns::sanitize(watch),
+        Task::Chaos(options) => tasks::chaos(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(if error.is::<tasks::Misuse>() { 2 } else { 1 })
         }
     }
 }

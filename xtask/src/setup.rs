@@ -1,6 +1,8 @@
-//! What the tests need beside cargo: servers of every version that users run, and libfaketime to step their clock.
+//! What the tests need beside cargo: servers of every version that users run, libfaketime to step their
+//! clock, and PostgreSQL for what writes under a fencing token.
 
 mod program;
+mod promtool;
 mod servers;
 
 use std::{
@@ -19,7 +21,14 @@ use crate::cargo::Call;
 pub(crate) fn setup() -> Result<()> {
     packages()?;
     let redis_server = find_redis_server()?.context("redis-server was there a moment ago")?;
-    servers::provide(&Program::at(&redis_server)?)
+    servers::provide(&Program::at(&redis_server)?)?;
+    promtool::provide();
+    Ok(())
+}
+
+/// The newest Redis of the tests.
+pub(crate) fn newest_redis() -> Result<PathBuf> {
+    servers::newest_redis()
 }
 
 fn packages() -> Result<()> {
@@ -52,6 +61,10 @@ fn missing_packages() -> Result<Vec<&'static str>> {
     match find_faketime() {
         Some(path) => println!("found {}", path.display()),
         None => missing.push("faketime"),
+    }
+    match find_postgres() {
+        Some(path) => println!("found {}", path.display()),
+        None => missing.push("postgresql"),
     }
     // The other servers come in Python packages; the program to fetch those is needed only once.
     if servers::have_to_be_fetched() && servers::python().is_none() {
@@ -86,6 +99,18 @@ fn find_faketime() -> Option<PathBuf> {
         .find(|library| library.is_file())
 }
 
+/// For the example that writes under a fencing token.
+fn find_postgres() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let debian = versions.map(|entry| entry.path().join("bin/postgres"));
+    debian
+        .chain(on_path("postgres"))
+        .find(|program| program.is_file())
+}
+
 fn supported(server: Program) -> Result<Program> {
     ensure!(
         OLDEST_SERVER <= server.release(),
@@ -103,9 +128,9 @@ fn can_install() -> bool {
 fn instructions(packages: &str) -> String {
     format!(
         "the tests need {packages}. Install it and repeat the command:\n  \
-         Debian, Ubuntu:  sudo apt-get install redis-server faketime python3-pip\n  \
-         Fedora:          sudo dnf install redis libfaketime python3-pip\n  \
-         Arch:            sudo pacman -S redis libfaketime python-pip\n\
+         Debian, Ubuntu:  sudo apt-get install redis-server faketime postgresql python3-pip\n  \
+         Fedora:          sudo dnf install redis libfaketime postgresql-server python3-pip\n  \
+         Arch:            sudo pacman -S redis libfaketime postgresql python-pip\n\
          A server program elsewhere is named in {SERVER_VARIABLE}."
     )
 }
@@ -122,11 +147,17 @@ fn install(packages: &str) -> Result<()> {
         "install --yes --quiet --no-install-recommends {packages}"
     ))?;
     let has_systemd = Path::new("/run/systemd/system").is_dir();
-    if has_systemd && packages.contains("redis-server") {
-        // The tests start servers of their own. Where this fails, one idle server more is running.
-        let call = Call::program("systemctl", "disable --now redis-server");
-        if call.run().is_err() {
-            println!("note: `{call}` failed; the packaged service may be running");
+    let services = [
+        ("redis-server", "disable --now redis-server"),
+        ("postgresql", "disable --now postgresql"),
+    ];
+    for (package, disable) in services {
+        if has_systemd && packages.contains(package) {
+            // The tests start servers of their own. Where this fails, one idle server more is running.
+            let call = Call::program("systemctl", disable);
+            if call.run().is_err() {
+                println!("note: `{call}` failed; the packaged service may be running");
+            }
         }
     }
     Ok(())

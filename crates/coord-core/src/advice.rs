@@ -212,7 +212,7 @@ impl Advice {
             }
             Self::ClockSkew { .. } => "synchronise the clocks (NTP)".to_owned(),
             Self::NoPersistence => {
-                "nothing, if waiting for one ttl after a restart is acceptable; else set appendonly yes".to_owned()
+                "set appendonly yes, unless a wait of one ttl after each restart is acceptable".to_owned()
             }
             Self::Unchecked(_) => {
                 "allow +info, +time and +config|get to this user, or check it by hand".to_owned()

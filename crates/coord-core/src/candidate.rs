@@ -207,6 +207,21 @@ mod tests {
         assert_eq!(walk.chunk(1_000).len(), 1_000);
     }
 
+    /// Walkers that meet once part again: they do not go on side by side.
+    #[test]
+    fn walks_differ_in_their_steps() {
+        let steps = (0..20).map(|seed| {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut walk = Candidates::new(&(0..=999), &[], HashSet::new(), &mut rng);
+            let [first, second] = walk.chunk(2)[..] else {
+                panic!("there are a thousand");
+            };
+            (1_000 + second - first) % 1_000
+        });
+        let steps: HashSet<u32> = steps.collect();
+        assert!(10 < steps.len(), "{steps:?}");
+    }
+
     #[test]
     fn the_seed_of_a_label_never_changes() {
         assert_eq!(seed_of(""), 0xcbf2_9ce4_8422_2325);

@@ -14,6 +14,7 @@ use crate::{
     clock::{Clock, SystemClock},
     endpoint::Endpoint,
     heartbeat::{Heartbeat, WeakHeartbeat},
+    metrics,
     spawn::Placement,
     store::{self, Store, StoreError},
     tls::Tls,
@@ -201,8 +202,18 @@ impl Connector {
     fn start(&self, store: &Arc<dyn Store>) -> io::Result<Beating> {
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
         let spawner = self.placement.spawner()?;
-        let heartbeat = Heartbeat::start(Arc::clone(store), clock, spawner, self.rng().u64(..));
+        let store = metrics::measured(store, &clock, || self.server());
+        let heartbeat = Heartbeat::start(store, clock, spawner, self.rng().u64(..));
         Ok(self.advised(heartbeat))
+    }
+
+    /// What metrics call the server.
+    fn server(&self) -> String {
+        match &self.target {
+            Target::Endpoint(identity, _) => identity.endpoint.to_string(),
+            Target::Connection(_) => "connection".to_owned(),
+            Target::Store(_) => "store".to_owned(),
+        }
     }
 
     fn advised(&self, heartbeat: Heartbeat) -> Beating {

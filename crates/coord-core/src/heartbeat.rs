@@ -6,20 +6,21 @@
 mod driver;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::{
     fmt,
     future::Future,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::driver::{Driver, Message};
+use self::{
+    driver::{Driver, Message},
+    words::{Deadline, Request},
+};
 use crate::{
     clock::{Clock, Instant},
     lease::{LeaseState, Timing},
@@ -74,6 +75,19 @@ pub enum Verdict {
     Lost,
     /// Nothing is known; try again soon.
     Failed,
+}
+
+impl Verdict {
+    /// One word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Unfinished => "unfinished",
+            Self::Lost => "lost",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// Keeps every lease that a process has on one store.
@@ -162,7 +176,7 @@ impl Heartbeat {
         let validity = Arc::new(Validity::until(timing.deadline(sent)));
         let (state, receiver) = watch::channel(LeaseState::Held);
         let (stop, stopped) = oneshot::channel();
-        let nudged = Arc::new(AtomicBool::new(false));
+        let nudged = Arc::new(Request::new());
         // Where the driver is gone the message is dropped, and with it the watch's sender: the handle reads Lost.
         let _ = self.shared.messages.send(Message::Adopt {
             sent,
@@ -286,7 +300,7 @@ impl LeaseHandle {
 /// Asks for an early heartbeat of one lease. From [`LeaseHandle::nudge`].
 #[derive(Clone)]
 pub struct Nudge {
-    nudged: Arc<AtomicBool>,
+    nudged: Arc<Request>,
     messages: mpsc::WeakUnboundedSender<Message>,
 }
 
@@ -295,7 +309,7 @@ impl Nudge {
     /// counts all the same. Asking again before it was sent changes nothing.
     pub fn nudge(&self) {
         // One message for each heartbeat at most, which bounds the channel.
-        if !self.nudged.swap(true, Ordering::AcqRel)
+        if self.nudged.raise()
             && let Some(messages) = self.messages.upgrade()
         {
             let _ = messages.send(Message::Look);
@@ -312,34 +326,30 @@ impl fmt::Debug for Nudge {
 /// A deadline that many threads read and one driver moves.
 #[derive(Debug)]
 pub struct Validity {
-    deadline_ns: AtomicU64,
+    deadline: Deadline,
 }
 
 impl Validity {
     fn until(deadline: Instant) -> Self {
         Self {
-            deadline_ns: AtomicU64::new(nanoseconds(deadline)),
+            deadline: Deadline::until(nanoseconds(deadline)),
         }
     }
 
     /// The instant at which the holder must stop; the clock's zero once the lease is lost.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        Instant::from_boot(Duration::from_nanos(
-            self.deadline_ns.load(Ordering::Acquire),
-        ))
+        Instant::from_boot(Duration::from_nanos(self.deadline.ns()))
     }
 
     fn extend(&self, deadline: Instant) {
-        // A revoked deadline stays revoked: the driver extends before it publishes a loss, never after.
-        self.deadline_ns
-            .store(nanoseconds(deadline), Ordering::Release);
+        self.deadline.extend(nanoseconds(deadline));
     }
 
-    /// Ends the lease at once. A protocol that learns of a loss calls this before it tells anybody, so that nobody who
-    /// has heard of the loss still reads a deadline in the future.
+    /// Ends the lease at once and for ever. A protocol that learns of a loss calls this before it tells anybody, so that
+    /// nobody who has heard of the loss still reads a deadline in the future.
     pub fn revoke(&self) {
-        self.deadline_ns.store(0, Ordering::Release);
+        self.deadline.revoke();
     }
 }
 

@@ -1,10 +1,10 @@
 -- Shared by every script that grants. A store can only grant safely if it can vouch for its own past: one record per
--- namespace or group, "<identity> <until> <ttl> <floor> <acked> <vouched> <alone> <at>", says which server wrote last
+-- namespace or group, "<identity> <until> <ttl> <floor> <acked> <vouched> <alone> <at> <most>", says which server wrote last
 -- (identity: "<run_id>:<replication id>", because a server that was succeeded and comes back has its old run_id), until when new grants must wait (until, server ms), the longest ttl ever granted (ttl, ms), the timestamp below which
 -- forgotten holders may have minted (floor, ms), whether replicas acknowledge every grant before it takes effect (acked:
--- 1 they do; 2 they still do, but somebody wants to go on without; 0 they do not), whether the wait is only for what the record shows as held (vouched, 0 or 1), and since when no replica is
--- connected although there was one (alone, server ms, 0 while there is), and about when something was last granted under
--- acked (at, server ms).
+-- 1 they do; 2 they still do, but somebody wants to go on without; 0 they do not), whether the wait is only for what the record shows as held (vouched, 0 or 1), and since when a replica is
+-- missing that was there (alone, server ms, 0 while all are there), about when something was last granted under
+-- acked (at, server ms), and how many replicas were there then (most).
 --
 -- Why acked can be trusted after a failover: what replicas have is always a prefix of what the master wrote. Where that
 -- prefix holds the mark 1, it holds everything before it, and everything that took effect after it was acknowledged.
@@ -23,14 +23,20 @@ local function digits(number)
   return string.format('%.0f', number)
 end
 
+-- What INFO says, asked once for each section in a script; '' where it is forbidden.
+local infos = {}
 local function info_of(section)
-  local info = redis.pcall('INFO', section)
-  return type(info) == 'string' and info or ''
+  if not infos[section] then
+    local info = redis.pcall('INFO', section)
+    infos[section] = type(info) == 'string' and info or ''
+  end
+  return infos[section]
 end
 
 -- The identity of this server, or '?' where INFO is forbidden or tells nothing: then nothing can be compared.
 local function run_id()
-  local run, replication = string.match(info_of('server'), 'run_id:(%w+)'), string.match(info_of('replication'), 'master_replid:(%w+)')
+  local run = string.match(info_of('server'), 'run_id:(%w+)')
+  local replication = string.match(info_of('replication'), 'master_replid:(%w+)')
   return run and replication and run .. ':' .. replication or '?'
 end
 
@@ -44,19 +50,19 @@ end
 local function history_read(key)
   local text = redis.call('HGET', key, 'history')
   if not text then return nil end
-  local run, till, ttl, floor, acked, vouched, alone, at =
-    string.match(text, '^(%S+) (%d+) (%d+) (%d+) ([012]) ([01]) (%d+) (%d+)$')
+  local run, till, ttl, floor, acked, vouched, alone, at, most =
+    string.match(text, '^(%S+) (%d+) (%d+) (%d+) ([012]) ([01]) (%d+) (%d+) (%d+)$')
   if not run then return nil end
   return {
     run = run, till = tonumber(till), ttl = tonumber(ttl), floor = tonumber(floor),
-    acked = tonumber(acked), vouched = vouched == '1', alone = tonumber(alone), at = tonumber(at),
+    acked = tonumber(acked), vouched = vouched == '1', alone = tonumber(alone), at = tonumber(at), most = tonumber(most),
   }
 end
 
 local function history_write(key, past)
   redis.call('HSET', key, 'history', past.run .. ' ' .. digits(past.till) .. ' ' .. digits(past.ttl) .. ' '
     .. digits(past.floor) .. ' ' .. digits(past.acked) .. (past.vouched and ' 1 ' or ' 0 ') .. digits(past.alone) .. ' '
-    .. digits(past.at))
+    .. digits(past.at) .. ' ' .. digits(past.most))
 end
 
 -- Whether replicas vouch for a past that another server wrote. A doubt that nobody vouched for lasts until its end.
@@ -84,6 +90,7 @@ local function history_doubt(key, past, run, now, ttl, skew, vouched)
     run = run, till = now + longest, ttl = longest, alone = 0, at = past and past.at or 0,
     floor = math.max(now + longest + skew, past and past.floor or 0),
     acked = vouched and 1 or past and 0 < past.acked and 2 or 0, vouched = vouched or false,
+    most = 0,
   }
   history_write(key, doubtful)
   return doubtful
@@ -98,30 +105,37 @@ local function good_replicas()
   return good
 end
 
--- How many replicas must acknowledge a grant before it takes effect: 'all' that are good, a number, or 'never' any.
+-- How many replicas must acknowledge a grant before it takes effect: 'all' that are good, a number, or 'never' any. Who
+-- is 'unable' to wait is granted nothing where others do: after a failover they would not know of it.
 -- nil where there is nothing to be granted now: how many there are, how many are wanted, and the ms to wait where that
--- helps. A server that has just lost every replica may itself have been succeeded: it waits for one ttl.
+-- helps. A server that has just lost a replica may itself have been succeeded by it: it waits for one ttl, because what the
+-- other replicas acknowledge meanwhile, the successor never hears of.
 local function history_acknowledgements(key, past, acks, now)
-  local before, since = past.acked, past.alone
-  local good = (acks ~= 'never' or before ~= 0) and good_replicas() or 0
+  local before, since, most = past.acked, past.alone, past.most
+  local alike = acks == 'never' or acks == 'unable'
+  local good = (not alike or before ~= 0) and good_replicas() or 0
+  if acks == 'unable' and 0 < good then return nil, 0, good end
   local need = tonumber(acks) or good
   if good < need then return nil, good, need end
-  if need == 0 and before ~= 0 then
+  if before ~= 0 and good < math.max(1, most) then
     if past.alone == 0 then past.alone = now end
     local wait = past.alone + past.ttl - now
     if 0 < wait then
       if since == 0 then history_write(key, past) end
-      return nil, 0, 1, wait
+      return nil, good, math.max(1, most), wait
     end
-    past.acked, past.alone = 0, 0
-  elseif acks == 'never' then
-    past.acked, past.alone = before == 0 and 0 or 2, 0
+  end
+  past.alone, past.most = 0, good
+  if need == 0 and before ~= 0 then
+    past.acked = 0
+  elseif alike then
+    past.acked = before == 0 and 0 or 2
   else
-    past.acked, past.alone = 0 < need and 1 or 0, 0
+    past.acked = 0 < need and 1 or 0
   end
   local stale = 0 < past.acked and past.at + 10000 < now
   if stale then past.at = now end
-  if stale or past.acked ~= before or past.alone ~= since then history_write(key, past) end
+  if stale or past.acked ~= before or past.alone ~= since or past.most ~= most then history_write(key, past) end
   return need
 end
 
@@ -151,7 +165,7 @@ local function history_admit(key, now, mode, ttl, skew, acks)
     end
     if mode ~= 'first:' .. token then return { standing = 'absent', token = token } end
     redis.call('HDEL', key, 'discovery')
-    past = { run = run, till = 0, ttl = ttl, floor = 0, acked = 0, vouched = false, alone = 0, at = 0 }
+    past = { run = run, till = 0, ttl = ttl, floor = 0, acked = 0, vouched = false, alone = 0, at = 0, most = 0 }
     history_write(key, past)
   elseif run ~= '?' and past.run ~= '?' and past.run ~= run then
     past, changed = history_doubt(key, past, run, now, ttl, skew, is_vouched(past, now)), true

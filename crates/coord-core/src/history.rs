@@ -60,11 +60,11 @@ pub enum Acknowledge {
 }
 
 impl Acknowledge {
-    /// The script argument. A store that has no connection to wait on waits for nobody.
+    /// The script argument. A store without a connection to wait on is granted nothing where others wait.
     #[must_use]
     pub fn as_arg(self, can_confirm: bool) -> String {
         match self {
-            _ if !can_confirm => "never".to_owned(),
+            _ if !can_confirm => "unable".to_owned(),
             Self::All => "all".to_owned(),
             Self::AtLeast(count) => count.to_string(),
             Self::Never => "never".to_owned(),
@@ -136,3 +136,6 @@ pub async fn listen(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@
 //! Read [`lease`] for the rules, [`heartbeat`] for what keeps them, [`store`] for where leases live and [`history`]
 //! for what happens when that place forgets.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod advice;
 pub mod candidate;
 pub mod clock;
@@ -15,6 +17,7 @@ pub mod event_log;
 pub mod heartbeat;
 pub mod history;
 pub mod lease;
+pub mod metrics;
 pub mod namespace;
 pub mod spawn;
 pub mod store;

@@ -30,15 +30,16 @@ Exit codes:
   1    failed or refused, as the message says; doctor: there is advice
   2    bad input: nothing was changed
   3    the server cannot be reached, or does not let us in
-  4    not to be had: the range is full, there is no such group, instance or holder
-  5    id exec: the lease was lost, and the program was told or ended
+  4    not to be had: the range is full, there is no such group, instance, holder or status file
+  5    id exec: the lease was lost, and the program was told or ended; id status: it is over
   126  id exec: the program cannot be run
   127  id exec: there is no such program
   Otherwise id exec passes on the program's own code, or 128 + n where signal n ended it.
 
 Environment:
-  REDIS_URL  the server, where --url is not given
-  NO_COLOR   no colours, not even on a terminal";
+  REDIS_URL    the server, where --url is not given
+  INSTANCE_ID  buckets drain: the instance, where none is given
+  NO_COLOR     no colours, not even on a terminal";
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
@@ -74,6 +75,12 @@ pub(crate) enum Command {
     Doctor(DoctorOptions),
     /// Observe a namespace or a group and write one HTML page about it.
     Report(ReportOptions),
+    /// Observe a namespace and groups, and serve what is seen to Prometheus.
+    ///
+    /// GET /metrics answers with the last look at the server, GET /healthz as long as the exporter runs. Where the server does
+    /// not answer, coord_up is 0 and the exporter goes on looking.
+    #[cfg(feature = "exporter")]
+    Exporter(ExporterOptions),
     /// Print completions for a shell.
     Completions(CompletionsOptions),
     /// Print the manual page, or write all of them.
@@ -94,6 +101,11 @@ pub(crate) enum IdCommand {
     List(ListOptions),
     /// Watch the machine IDs of a namespace.
     Watch(WatchIdsOptions),
+    /// Say whether a program under `id exec --status-file` has its machine ID, for probes.
+    ///
+    /// Asks no server: it reads the file and the clock. Exits with 0 while the lease lasts, with 4 where there is no such file,
+    /// and with 5 where the lease is over.
+    Status(StatusOptions),
     /// Take a machine ID away from its holder.
     ///
     /// The holder hears of it with its next renewal and stops. Nobody is granted the machine ID before the holder's lease is
@@ -164,9 +176,18 @@ pub(crate) struct ExecOptions {
     /// How long a program that was told to end may take: up to a quarter of the ttl. Defaults to 10 s, or that quarter.
     #[arg(long, value_parser = values::duration, value_name = "TIME")]
     pub(crate) grace: Option<Duration>,
+    /// Write into this file which machine ID is held until when; it is there only while one is. Best in memory.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) status_file: Option<PathBuf>,
     /// The program and its arguments.
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusOptions {
+    /// The file that `id exec --status-file` names.
+    pub(crate) file: PathBuf,
 }
 
 /// What the new process of `id exec` needs to know before it becomes the program. Not a command of users, so it is not among
@@ -251,7 +272,8 @@ pub(crate) struct WatchGroupOptions {
 pub(crate) struct DrainOptions {
     #[command(flatten)]
     pub(crate) group: GroupOptions,
-    /// The instance's id.
+    /// The instance's id. A hook of an orchestrator has no shell to fill it in.
+    #[arg(env = "INSTANCE_ID")]
     pub(crate) instance: String,
     /// Take it back: the instance gets its share again.
     #[arg(long)]
@@ -318,7 +340,7 @@ pub(crate) struct ReportOptions {
     #[arg(long, short)]
     pub(crate) group: Option<String>,
     /// What all keys of the group begin with.
-    #[arg(long, default_value = redbuckets::Redbuckets::DEFAULT_PREFIX)]
+    #[arg(long, default_value = redbuckets::Redbuckets::DEFAULT_PREFIX, requires = "group")]
     pub(crate) prefix: String,
     #[command(flatten)]
     pub(crate) range: RangeOptions,
@@ -331,6 +353,29 @@ pub(crate) struct ReportOptions {
     /// Where to write it. Defaults to the standard output.
     #[arg(long, short)]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[cfg(feature = "exporter")]
+#[derive(Debug, Args)]
+pub(crate) struct ExporterOptions {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:9187", value_parser = values::listen, value_name = "ADDRESS")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// A group to observe; may be given again.
+    #[arg(long, short, value_name = "GROUP")]
+    pub(crate) group: Vec<String>,
+    /// What all keys of the groups begin with.
+    #[arg(long, default_value = redbuckets::Redbuckets::DEFAULT_PREFIX)]
+    pub(crate) prefix: String,
+    /// Which machine IDs to observe, lowest-highest. Defaults to 0-1023 without a group, to none with one.
+    #[arg(long, value_parser = values::range)]
+    pub(crate) range: Option<RangeInclusive<u32>>,
+    /// How often to look.
+    #[arg(long, default_value = "5s", value_parser = values::pace, value_name = "TIME")]
+    pub(crate) interval: Duration,
+    /// What each member of the groups owns, too: a series for each instance id, so only where ids are stable.
+    #[arg(long)]
+    pub(crate) per_member: bool,
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Unreachable(String),
     /// There is nothing of what was asked for.
     Unavailable(String),
+    /// A lease is over.
+    Lost(String),
     /// A program could not be run.
     Program { code: u8, message: String },
     /// Whoever reads the output has heard enough.
@@ -32,6 +34,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
             Self::Unavailable(_) => 4,
+            Self::Lost(_) => LEASE_LOST,
             Self::Program { code, .. } => *code,
             Self::Closed => 0,
             Self::Signal(number) => u8::try_from(128 + number).unwrap_or(u8::MAX),
@@ -45,6 +48,7 @@ impl Failure {
             | Self::Usage(message)
             | Self::Unreachable(message)
             | Self::Unavailable(message)
+            | Self::Lost(message)
             | Self::Program { message, .. } => Some(message),
             Self::Closed | Self::Signal(_) => None,
         }
@@ -132,6 +136,9 @@ impl From<redbuckets::inspect::InspectError> for Failure {
         }
     }
 }
+
+/// As `cli::EXIT_CODES` lists it.
+pub(crate) const LEASE_LOST: u8 = 5;
 
 /// An error with all its causes in one line; one that its effect already names is not said twice.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {

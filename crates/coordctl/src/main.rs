@@ -1,9 +1,10 @@
 //! The command line tool of raus and redbuckets, for operators and for services in any language.
 //!
 //! - `coordctl id exec -- PROGRAM` leases a machine ID and runs a program with it in its environment.
-//! - `coordctl id list|watch|revoke` and `coordctl buckets list|watch|members|drain` say who holds what, and change it.
+//! - `coordctl id list|watch|status|revoke` and `coordctl buckets list|watch|members|drain` say who holds what, and change it.
 //! - `coordctl mint` and `coordctl decode` make IDs and take them apart.
 //! - `coordctl doctor` examines a server, `coordctl report` writes what happens there into one HTML page.
+//! - `coordctl exporter` serves what it sees of a namespace and groups to Prometheus.
 //!
 //! `cli` has every option; each command is a module of its own below. A command returns a `failure::Failure`, which knows
 //! its exit code.
@@ -14,6 +15,8 @@ mod completions;
 mod connect;
 mod decode;
 mod doctor;
+#[cfg(feature = "exporter")]
+mod exporter;
 mod failure;
 mod id;
 mod live;
@@ -65,6 +68,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Id(IdCommand::Exec(options)) => id::exec::run(global, options).await,
         Command::Id(IdCommand::List(options)) => id::list::run(global, options).await,
         Command::Id(IdCommand::Watch(options)) => id::watch::run(global, options).await,
+        Command::Id(IdCommand::Status(options)) => id::status::run(global, options),
         Command::Id(IdCommand::Revoke(options)) => id::revoke::run(global, options).await,
         Command::Buckets(BucketsCommand::List(options)) => {
             buckets::list::run(global, options).await
@@ -82,6 +86,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Decode(options) => decode::run(global, options),
         Command::Doctor(options) => doctor::run(global, options).await,
         Command::Report(options) => report::run(global, options).await,
+        #[cfg(feature = "exporter")]
+        Command::Exporter(options) => exporter::run(global, options).await,
         Command::Completions(options) => completions::completions(options),
         Command::Man(options) => completions::man(options),
     }

@@ -2,8 +2,9 @@
 
 use std::{io::Write, process::ExitCode, time::Duration};
 
+use coord_core::clock::{Clock, SystemClock};
 use serde_json::json;
-use snowflake::{Generator, Id, MintError};
+use snowflake::{Generator, Id, Layout, LayoutError, MintError};
 
 use crate::{
     cli::{Global, MintOptions},
@@ -21,6 +22,7 @@ pub(crate) async fn run(global: &Global, options: &MintOptions) -> Result<ExitCo
     layout
         .check_range(&range)
         .map_err(|error| Failure::Usage(error.to_string()))?;
+    check_time(&layout)?;
     let raus = connect::lessor(global, &range, &options.lease)?.build()?;
     let machine_id = match options.lease.wait {
         Some(wait) => raus.acquire_within(wait).await?,
@@ -53,6 +55,28 @@ pub(crate) async fn run(global: &Global, options: &MintOptions) -> Result<ExitCo
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the layout has timestamps for today: asked before anything is leased.
+fn check_time(layout: &Layout) -> Result<(), Failure> {
+    let now_ms = SystemClock.wall_ms();
+    let error = if now_ms < layout.epoch_ms() {
+        LayoutError::EpochInFuture {
+            epoch_ms: layout.epoch_ms(),
+            now_ms,
+        }
+        .to_string()
+    } else if layout.expires_at_ms() <= now_ms {
+        MintError::TimestampExhausted {
+            bits: layout.timestamp_bits(),
+            expired_ms: layout.expires_at_ms(),
+            now_ms,
+        }
+        .to_string()
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Usage(error))
 }
 
 async fn mint(generator: &Generator, count: u32) -> Result<Vec<Id>, Failure> {

@@ -4,7 +4,7 @@ mod changes;
 mod page;
 mod svg;
 
-use std::{process::ExitCode, time::Duration};
+use std::{fs::OpenOptions, path::Path, process::ExitCode, time::Duration};
 
 use coord_core::clock::{Clock, SystemClock};
 use serde_json::json;
@@ -34,6 +34,9 @@ struct Observed {
 
 pub(crate) async fn run(global: &Global, options: &ReportOptions) -> Result<ExitCode, Failure> {
     let source = Source::new(global, options)?;
+    if let Some(path) = &options.output {
+        check_writable(path)?;
+    }
     let observed = observe(&source, options.lasting, options.interval).await?;
     let page = page::render(&observed, SystemClock.wall_ms());
     let Some(path) = &options.output else {
@@ -55,6 +58,17 @@ pub(crate) async fn run(global: &Global, options: &ReportOptions) -> Result<Exit
         output::line(&format!("{}: {seen} seen", path.display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether there can be a file: asked before half a minute is spent. What stands in it stays until there is a report.
+fn check_writable(path: &Path) -> Result<(), Failure> {
+    let was_there = path.exists();
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+    if !was_there {
+        std::fs::remove_file(path)?;
+    }
+    Ok(())
 }
 
 /// What is observed; the namespace is asked for round trips in either case.

@@ -42,6 +42,16 @@ pub(crate) fn pace(text: &str) -> Result<Duration, String> {
     Ok(pace)
 }
 
+/// `127.0.0.1:9187`, `[::]:9187`.
+#[cfg(feature = "exporter")]
+pub(crate) fn listen(text: &str) -> Result<std::net::SocketAddr, String> {
+    let parsed = text.parse();
+    parsed.map_err(|_| {
+        "it is no address to listen on; write IP:PORT, such as 127.0.0.1:9187 or [::]:9187"
+            .to_owned()
+    })
+}
+
 /// A name that every shell accepts.
 pub(crate) fn variable(text: &str) -> Result<String, String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';

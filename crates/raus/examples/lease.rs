@@ -5,10 +5,13 @@
 //! {"event":"acquired","fence":"1764000000000000","id":417,"t_mono_us":…,"t_wall_us":…}
 //! ```
 
+#[path = "common/failure.rs"]
+mod failure;
+
 use std::{io::Write, ops::RangeInclusive, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use raus::{Clock, Event, MachineId, Raus, SystemClock};
+use raus::{Clock, ConfigError, Event, MachineId, Raus, StoreError, SystemClock};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,10 +46,7 @@ async fn main() -> ExitCode {
         .init();
     match run(&Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("lease: {}", causes(&*error));
-            ExitCode::FAILURE
-        }
+        Err(error) => failure::tell("lease", &*error),
     }
 }
 

@@ -140,6 +140,11 @@ impl Acquisition {
                         self.take_up(holder, Granted { slot, sent }, replicas).await
                     }
                     Progress::Continue => Ok(None),
+                    Progress::Failed(AcquireError::TooFewReplicas { wanted, .. })
+                        if !self.store.can_confirm() =>
+                    {
+                        Err(AcquireError::Unconfirmable { replicas: wanted })
+                    }
                     Progress::Failed(error) => Err(error),
                 }
             }
@@ -181,7 +186,7 @@ impl Acquisition {
         granted: Granted,
         replicas: u32,
     ) -> Result<Option<Granted>, AcquireError> {
-        if replicas != 0 && self.store.can_confirm() {
+        if replicas != 0 {
             let confirmed = self.confirm(&granted, replicas).await;
             if !matches!(confirmed, Ok(true)) && !self.give_back(&granted.slot).await {
                 // The release may still arrive, and must not take what this search is granted next: whoever asks from now

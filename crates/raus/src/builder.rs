@@ -19,6 +19,7 @@ use coord_core::{
 use crate::{
     error::ConfigError,
     keys::Keys,
+    metrics,
     raus::{Raus, Shared},
     supervisor::{OwnSlots, Settings},
 };
@@ -243,6 +244,7 @@ impl Builder {
             allow_eviction: self.allow_eviction,
             ..Terms::new(timing)
         };
+        metrics::begin(keys.namespace());
         Ok(Raus::from_parts(Shared {
             connector,
             keys,

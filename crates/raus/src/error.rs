@@ -122,6 +122,15 @@ pub enum AcquireError {
         /// How many were wanted.
         wanted: u32,
     },
+    /// Replicas acknowledge every grant in the namespace, and the connection cannot wait for them. Nothing was granted.
+    #[error(
+        "{replicas} replicas acknowledge every grant in the namespace, and this connection cannot wait for them; bring a \
+         redis::Client or a pool of one server, or use a URL"
+    )]
+    Unconfirmable {
+        /// How many replicas do.
+        replicas: u32,
+    },
     /// Something else lives under a key that this crate needs.
     #[error(
         "key {key:?} holds a {found}, not this crate's hash; choose another namespace or remove it"

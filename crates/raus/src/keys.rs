@@ -55,6 +55,7 @@ mod tests {
         assert_eq!(keys.lock(7), "raus:id:7");
         assert_eq!(keys.broadcast(), "raus:broadcast");
         assert_eq!(keys.slots(), "raus:slots");
+        assert_eq!(keys.namespace(), "raus");
     }
 
     #[test]

@@ -62,6 +62,8 @@
 //! Processes of fujiwara/raus may share the namespace: same lock keys, same values, same broadcast. They take no slot of
 //! ours and we none of theirs. They bring no horizon, so against them IDs are as unique as theirs were before.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod acquire;
 mod builder;
 mod error;
@@ -69,12 +71,14 @@ mod event;
 pub mod inspect;
 mod keys;
 mod machine_id;
+mod metrics;
 mod minter;
 mod protocol;
 mod raus;
 mod renewal;
 mod scripts;
 mod search;
+mod spans;
 mod supervisor;
 mod tenure;
 
@@ -89,8 +93,13 @@ pub use coord_core::{
     store::{Failover, ServerInfo, Store, StoreError, Unchecked, redis::Connection},
 };
 
+#[cfg(feature = "metrics")]
+pub use coord_core::metrics::{BUCKETS, METRICS as STORE_METRICS, Metric, MetricKind};
 #[cfg(feature = "tls")]
 pub use coord_core::tls::Tls;
+
+#[cfg(feature = "metrics")]
+pub use crate::metrics::{METRICS, describe_metrics};
 
 pub use crate::{
     builder::Builder,

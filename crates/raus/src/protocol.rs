@@ -250,3 +250,6 @@ pub(crate) fn parse_release(reply: &Reply) -> Result<bool, StoreError> {
         _ => Err(StoreError::unexpected("release", reply)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,11 @@ use coord_core::{
     heartbeat::Heartbeat,
     history::Acknowledge,
     lease::Timing,
+    metrics::Stopwatch,
     store::{Store, redis::Connection},
 };
 use tokio::sync::{oneshot, watch};
+use tracing::Instrument as _;
 
 use crate::{
     acquire::{Acquisition, Granted, Patience},
@@ -20,7 +22,9 @@ use crate::{
     error::{AcquireError, ConfigError},
     keys::Keys,
     machine_id::MachineId,
+    metrics::note_acquisition,
     protocol::Identity,
+    spans,
     supervisor::{self, Control, Settings, Supervisor},
     tenure::Tenure,
 };
@@ -215,9 +219,15 @@ impl Shared {
             rng: rng.fork(),
             caller,
         };
+        let clock = Arc::clone(heartbeat.clock());
+        let watch = Stopwatch::start(&*clock);
+        let span = spans::acquire(&identity);
         let outcome = acquisition
             .run(|rng| supervisor::new_search(&self.settings, &identity, &[], rng))
+            .instrument(span.clone())
             .await;
+        spans::note_search(span, &outcome);
+        note_acquisition(identity.keys.namespace(), watch, &*clock, &outcome);
         match outcome {
             Ok(Some(granted)) => Some(Ok(self.take_up(heartbeat, identity, &granted, rng))),
             Ok(None) => None,

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use coord_core::{
     clock::Instant,
     heartbeat::{Renew, Verdict},
+    metrics::Stopwatch,
     store::{Command, Reply, StoreError},
 };
+use tracing::Span;
 
 use crate::{
     event::{Event, LossCause},
     protocol::{self, RenewReply, Slot},
+    spans,
     tenure::Tenure,
 };
 
@@ -20,6 +23,8 @@ pub(crate) struct Renewal {
     sent_wall_ms: u64,
     /// The server's time at which the last acknowledged lease ends.
     till_ms: u64,
+    watch: Stopwatch,
+    span: Span,
 }
 
 impl Renewal {
@@ -28,6 +33,8 @@ impl Renewal {
             till_ms: slot
                 .server_ms
                 .saturating_add(tenure.identity.timing.ttl_ms()),
+            watch: Stopwatch::start(&*tenure.clock),
+            span: Span::none(),
             tenure,
             slot,
             sent_wall_ms: 0,
@@ -48,7 +55,7 @@ impl Renewal {
                 server_ms,
             }) => {
                 self.handle_renewed(horizon_ms, server_ms);
-                self.tenure.events.push(Event::Reasserted {
+                self.tenure.tell(Event::Reasserted {
                     id: self.slot.number,
                     fence: self.slot.fence,
                 });
@@ -90,6 +97,8 @@ impl Renewal {
 
 impl Renew for Renewal {
     fn commands(&mut self) -> Vec<Command> {
+        self.span = spans::renew(&self.tenure.identity, &self.slot);
+        self.watch = Stopwatch::start(&*self.tenure.clock);
         self.sent_wall_ms = self.tenure.clock.wall_ms();
         let identity = &self.tenure.identity;
         vec![
@@ -104,14 +113,21 @@ impl Renew for Renewal {
     }
 
     fn handle_replies(&mut self, replies: &[Result<Reply, StoreError>]) -> Verdict {
+        let span = std::mem::replace(&mut self.span, Span::none());
+        let _within = span.enter();
         let (renewal, announcement) = (replies.first(), replies.get(1));
         self.tenure
             .handle_announced(announcement.and_then(|outcome| outcome.as_ref().err()));
-        match renewal {
+        let verdict = match renewal {
             Some(Ok(reply)) => self.handle_renewal(reply),
             Some(Err(error)) => self.failed(error.clone()),
             None => self.failed(StoreError::unexpected("renew", &Reply::Nil)),
+        };
+        if verdict == Verdict::Acknowledged {
+            self.tenure.meter.renewed(self.watch, &*self.tenure.clock);
         }
+        span.record("outcome", verdict.as_str());
+        verdict
     }
 
     fn handle_at_risk(&mut self, deadline: Instant) {

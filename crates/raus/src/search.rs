@@ -242,6 +242,24 @@ mod tests {
         ));
     }
 
+    /// Where all that is left lies far ahead even for the lenient, the range is full.
+    #[test]
+    fn what_lies_too_far_ahead_twice_is_not_asked_for_again() {
+        let mut search = search(10, 64, 1);
+        for _ in 0..2 {
+            assert_eq!(offered(&search).len(), 10);
+            let progress = search.handle_reply(0, AcquireReply::Taken { held: 7, ahead: 3 });
+            if let Progress::Failed(error) = progress {
+                assert!(matches!(
+                    error,
+                    AcquireError::RangeExhausted { held: 7, .. }
+                ));
+                return;
+            }
+        }
+        panic!("it goes on for ever");
+    }
+
     #[test]
     fn what_was_heard_counts_for_one_call() {
         let mut search = search(10, 64, 1);

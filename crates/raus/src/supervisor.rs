@@ -13,6 +13,7 @@ use coord_core::{
     store::{Reply, StoreError},
 };
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::{
     acquire::{Acquisition, Granted, Patience},
@@ -21,6 +22,7 @@ use crate::{
     protocol::{self, Identity},
     renewal::Renewal,
     search::Search,
+    spans,
     tenure::{Status, Tenure},
 };
 
@@ -80,7 +82,9 @@ impl Supervisor {
         done: watch::Sender<Option<Result<(), ReleaseError>>>,
     ) {
         let lease = self.follow(lease).await;
-        let outcome = self.release(lease).await;
+        let span = spans::release(&self.tenure.identity, &self.tenure.slot());
+        let outcome = self.release(lease).instrument(span.clone()).await;
+        spans::note_release(span, &outcome);
         done.send_replace(Some(outcome));
     }
 
@@ -119,7 +123,7 @@ impl Supervisor {
                     self.tenure.install(granted.slot, lease.validity());
                     return Some(lease);
                 }
-                Err(error) => self.tenure.events.push(Event::ReacquireFailed {
+                Err(error) => self.tenure.tell(Event::ReacquireFailed {
                     error: Arc::new(error),
                 }),
             }
@@ -149,9 +153,13 @@ impl Supervisor {
             caller,
         };
         let (settings, identity) = (&self.settings, &self.tenure.identity);
-        acquisition
+        let span = spans::reacquire(identity, &self.tenure.slot());
+        let found = acquisition
             .run(|rng| new_search(settings, identity, &preferred, rng))
-            .await
+            .instrument(span.clone())
+            .await;
+        spans::note_search(span, &found);
+        found
     }
 
     /// Close, stop renewing, give back: in this order, so that nothing is minted or renewed after the last word.

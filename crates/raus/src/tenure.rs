@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::{
     error::AttachError,
     event::{Event, Loss, LossCause},
+    metrics::Meter,
     minter::{Grant, Minter},
     protocol::{Identity, Slot},
 };
@@ -33,6 +34,7 @@ pub(crate) struct Tenure {
     pub(crate) identity: Identity,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) events: EventLog<Event>,
+    pub(crate) meter: Meter,
     status: watch::Sender<Status>,
     state: Mutex<State>,
 }
@@ -65,6 +67,7 @@ impl Tenure {
 
     pub(crate) fn new(identity: Identity, clock: Arc<dyn Clock>, slot: Slot) -> Self {
         Self {
+            meter: Meter::new(identity.keys.namespace()),
             identity,
             clock,
             events: EventLog::new(Self::EVENTS),
@@ -117,6 +120,12 @@ impl Tenure {
         Ok(())
     }
 
+    /// Counts what happened and tells every reader.
+    pub(crate) fn tell(&self, event: Event) {
+        self.meter.observe(&event);
+        self.events.push(event);
+    }
+
     /// Goes on with another grant, after a loss.
     pub(crate) fn install(&self, slot: Slot, validity: Arc<Validity>) {
         let old = {
@@ -130,7 +139,7 @@ impl Tenure {
             self.status.send_replace(Status::Held);
             old
         };
-        self.events.push(Event::Reacquired {
+        self.tell(Event::Reacquired {
             old: old.number,
             new: slot.number,
             fence: slot.fence,
@@ -161,8 +170,9 @@ impl Tenure {
         let skewed = self.identity.max_clock_skew < skew;
         let changed = std::mem::replace(&mut state.clock_skewed, skewed) != skewed;
         drop(state);
+        self.meter.clocks(wall_ms, server_ms);
         if changed && skewed {
-            self.events.push(Event::ClockSkewed { skew });
+            self.tell(Event::ClockSkewed { skew });
         }
     }
 
@@ -172,7 +182,7 @@ impl Tenure {
         let id = state.slot.number;
         drop(state);
         if changed {
-            self.events.push(Event::HorizonStuck { id, error });
+            self.tell(Event::HorizonStuck { id, error });
         }
     }
 
@@ -184,7 +194,7 @@ impl Tenure {
             (state.slot.number, state.deadline())
         };
         tracing::debug!(id, error = %error, "renewal failed");
-        self.events.push(Event::RenewalFailed {
+        self.tell(Event::RenewalFailed {
             id,
             error,
             deadline,
@@ -196,7 +206,7 @@ impl Tenure {
             return;
         };
         if !std::mem::replace(&mut self.state().announcement_refused, true) {
-            self.events.push(Event::AnnouncementRefused {
+            self.tell(Event::AnnouncementRefused {
                 error: Arc::new(error.clone()),
             });
         }
@@ -208,7 +218,7 @@ impl Tenure {
             (state.slot.number, state.last_error.clone())
         };
         tracing::warn!(id, "no renewal was acknowledged for two thirds of the ttl");
-        self.events.push(Event::AtRisk {
+        self.tell(Event::AtRisk {
             id,
             deadline,
             cause,
@@ -247,7 +257,7 @@ impl Tenure {
     /// Only now do waiters learn that it is over, and readers of events come to their end.
     pub(crate) fn finish(&self, last: Event) {
         self.status.send_replace(Status::Released);
-        self.events.push(last);
+        self.tell(last);
         self.events.close();
     }
 
@@ -270,7 +280,7 @@ impl Tenure {
             loss
         };
         tracing::error!(id = loss.id, fence = loss.fence, cause = %loss.cause, "machine ID lost");
-        self.events.push(Event::Lost(loss));
+        self.tell(Event::Lost(loss));
     }
 
     fn grant(&self, slot: &Slot) -> Grant {
@@ -291,3 +301,6 @@ impl Tenure {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

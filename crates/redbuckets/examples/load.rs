@@ -8,11 +8,16 @@
 //! $ cargo run --release -p redbuckets --example load -- --redis redis://localhost:6379 --buckets 1048576 --instances 1000
 //! ```
 
+#[path = "../../raus/examples/common/failure.rs"]
+mod failure;
+
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use coord_core::{endpoint::Endpoint, store};
-use redbuckets::{Clock, Instance, Placement, Redbuckets, Store, SystemClock};
+use redbuckets::{
+    Clock, ConfigError, Instance, Placement, Redbuckets, Store, StoreError, SystemClock,
+};
 use redis::{Connection, RedisResult};
 use tokio::runtime::{Builder, Runtime};
 
@@ -28,7 +33,7 @@ struct Options {
     #[arg(long, default_value_t = 1 << 20)]
     buckets: u32,
     /// How many instances.
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     instances: u32,
     /// How many buckets one call grants or takes.
     #[arg(long, default_value_t = 64)]
@@ -44,10 +49,7 @@ struct Options {
 fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("load: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure::tell("load", &*error),
     }
 }
 
@@ -60,7 +62,20 @@ struct Load<'a> {
     instances: Vec<Instance>,
 }
 
+/// Asks the server about itself, so that one that is not there, and options that cannot be, are told of first.
+fn check(options: &Options) -> Result<(), Error> {
+    let group = Redbuckets::builder(&options.redis, "load")
+        .buckets(options.buckets)
+        .chunk(options.chunk)
+        .ttl(Duration::from_millis(options.ttl_ms))
+        .build()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(group.describe())?;
+    Ok(())
+}
+
 fn run(options: &Options) -> Result<(), Error> {
+    check(options)?;
     let server = redis::Client::open(options.redis.as_str())?.get_connection()?;
     let mut load = Load {
         options,

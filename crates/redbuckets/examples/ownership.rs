@@ -6,6 +6,9 @@
 //! $ cargo run -p redbuckets --example ownership -- --redis redis://localhost:6379
 //! ```
 
+#[path = "../../raus/examples/common/failure.rs"]
+mod failure;
+
 use std::{
     collections::BTreeMap,
     io::{IsTerminal, Write},
@@ -14,7 +17,7 @@ use std::{
 };
 
 use clap::Parser;
-use redbuckets::{Clock, Instance, Placement, Redbuckets, SystemClock};
+use redbuckets::{Clock, ConfigError, Instance, Placement, Redbuckets, StoreError, SystemClock};
 use tokio::runtime::{Builder, Runtime};
 
 type Error = Box<dyn std::error::Error>;
@@ -33,10 +36,7 @@ struct Options {
 fn main() -> ExitCode {
     match Demo::new(Options::parse()).and_then(Demo::run) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ownership: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure::tell("ownership", &*error),
     }
 }
 
@@ -64,9 +64,14 @@ impl Demo {
     const SETTLE: Duration = Duration::from_millis(300);
 
     fn new(options: Options) -> Result<Self, Error> {
+        // A group of its own, so that the demo can be run twice on one server.
+        let group = format!("demo-{}", SystemClock.wall_ms());
+        let buckets = Redbuckets::builder(&options.redis, &group).buckets(options.buckets);
+        // A server that is not there is told of before anything is shown.
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(buckets.build()?.describe())?;
         Ok(Self {
-            // A group of its own, so that the demo can be run twice on one server.
-            group: format!("demo-{}", SystemClock.wall_ms()),
+            group,
             options,
             members: Vec::new(),
             next_name: 'A',

@@ -7,11 +7,15 @@
 //! {"bucket":0,"epoch":"1764000000000","event":"granted","instance":"…",…}
 //! ```
 
+#[path = "../../raus/examples/common/failure.rs"]
+mod failure;
+
 use std::{io::Write, process::ExitCode, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use redbuckets::{
-    Assignment, BucketGuard, Clock, Event, Events, Instance, Redbuckets, SystemClock,
+    Assignment, BucketGuard, Clock, ConfigError, Event, Events, Instance, Redbuckets, StoreError,
+    SystemClock,
 };
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -77,10 +81,7 @@ async fn main() -> ExitCode {
         .init();
     match run(&Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("worker: {}", causes(&*error));
-            ExitCode::FAILURE
-        }
+        Err(error) => failure::tell("worker", &*error),
     }
 }
 

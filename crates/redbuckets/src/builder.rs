@@ -23,6 +23,7 @@ use crate::{
     error::ConfigError,
     keys::Keys,
     membership::{Limits, Load},
+    metrics,
     redbuckets::{Inner, Redbuckets},
 };
 
@@ -294,6 +295,7 @@ impl Builder {
             allow_eviction: self.allow_eviction,
             ..Terms::new(timing)
         };
+        metrics::begin(keys.name());
         Ok(Redbuckets::from_parts(Inner {
             connector,
             keys,
@@ -315,7 +317,6 @@ impl Builder {
                 forced: self.forced,
                 assignment: self.assignment,
                 load: self.load.map(|LoadReporter(load)| load),
-                can_confirm: true,
             },
         }))
     }

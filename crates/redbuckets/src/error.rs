@@ -110,6 +110,15 @@ pub enum JoinError {
     /// The group has 65,535 members.
     #[error("the group has 65535 members; that is the limit")]
     Full,
+    /// Replicas acknowledge everything that is granted in the group, and the connection cannot wait for them.
+    #[error(
+        "{replicas} replicas acknowledge what is granted in the group, and this connection cannot wait for them; bring a \
+         redis::Client or a pool of one server, or use a URL"
+    )]
+    Unconfirmable {
+        /// How many replicas do.
+        replicas: u32,
+    },
     /// Something else lives under a key that this crate needs.
     #[error(
         "key {key:?} holds a {found}, which is not this crate's; choose another key prefix or remove it"

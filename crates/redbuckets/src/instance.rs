@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use coord_core::clock::Instant;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::{
     error::LeaveError,
@@ -13,6 +14,7 @@ use crate::{
     owned::Owned,
     run_each::{self, TaskOutcome},
     shared::{Shared, Status},
+    spans,
 };
 
 /// A member of a group, with the buckets that it owns. From [`Redbuckets::join`](crate::Redbuckets::join).
@@ -161,13 +163,17 @@ impl Instance {
         let mut changes = shared.changes();
         let ended = async { while !shared.has_ended() && changes.changed().await.is_ok() {} };
         let within = self.handle.leave_timeout;
-        match tokio::time::timeout(within, ended).await {
+        let span = spans::drain(shared.meter.group(), &shared.id);
+        let ended = ended.instrument(span.clone());
+        let drained = match tokio::time::timeout(within, ended).await {
             Ok(()) => Ok(()),
             Err(_elapsed) => Err(LeaveError::Busy {
                 buckets: shared.busy(),
                 within,
             }),
-        }
+        };
+        spans::note_end(span, &drained);
+        drained
     }
 
     /// Waits until work in every bucket has ended, gives them to the other members, and leaves. With `rejoin_grace` the

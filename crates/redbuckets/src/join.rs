@@ -125,6 +125,7 @@ impl Joining {
                 theirs,
             },
             Refusal::Full => JoinError::Full,
+            Refusal::Unable { replicas } => JoinError::Unconfirmable { replicas },
             Refusal::WrongType { key, found } => JoinError::WrongType { key, found },
         }
     }

@@ -6,6 +6,7 @@ use coord_core::namespace::{Namespace, NamespaceError};
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
     base: String,
+    name: String,
 }
 
 impl Keys {
@@ -22,7 +23,13 @@ impl Keys {
         }
         Ok(Self {
             base: format!("{prefix}:{{{group}}}"),
+            name: group.to_owned(),
         })
+    }
+
+    /// The group as operators know it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The hash from whose name those of all other keys follow, in `group.lua`.

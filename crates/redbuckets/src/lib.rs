@@ -88,6 +88,8 @@
 //! `coord_core::advice`; [`Redbuckets::describe`] returns it at any time. A user with ACL rights needs `+info +config|get` for
 //! that; what it may not ask is said too, and goes unchecked.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod assignment;
 mod builder;
 mod error;
@@ -99,6 +101,7 @@ mod instance;
 mod join;
 mod keys;
 mod membership;
+mod metrics;
 mod owned;
 mod protocol;
 mod redbuckets;
@@ -107,6 +110,7 @@ mod run_each;
 mod scripts;
 mod shared;
 mod shed;
+mod spans;
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -122,8 +126,13 @@ pub use coord_core::{
     store::{Failover, ServerInfo, Store, StoreError, Unchecked, redis::Connection},
 };
 
+#[cfg(feature = "metrics")]
+pub use coord_core::metrics::{BUCKETS, METRICS as STORE_METRICS, Metric, MetricKind};
 #[cfg(feature = "tls")]
 pub use coord_core::tls::Tls;
+
+#[cfg(feature = "metrics")]
+pub use crate::metrics::{METRICS, describe_metrics};
 
 pub use crate::{
     assignment::Assignment,

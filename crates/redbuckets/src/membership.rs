@@ -8,6 +8,8 @@
 mod pending;
 mod plan;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -37,8 +39,6 @@ pub(crate) struct Limits {
     pub(crate) assignment: Assignment,
     /// What decides which buckets go first; their runs where there is none.
     pub(crate) load: Option<Load>,
-    /// Whether the store has a connection on which replicas can be waited for; nobody waits for them without one.
-    pub(crate) can_confirm: bool,
 }
 
 impl fmt::Debug for Limits {

@@ -88,6 +88,7 @@ pub(crate) enum Refusal {
     Buckets { theirs: u32 },
     Assignment { theirs: Assignment },
     Full,
+    Unable { replicas: u32 },
     WrongType { key: String, found: String },
 }
 

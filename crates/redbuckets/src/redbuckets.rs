@@ -8,9 +8,11 @@ use coord_core::{
     heartbeat::Heartbeat,
     history::Acknowledge,
     lease::Timing,
+    metrics::Stopwatch,
     store::{Store, redis::Connection},
 };
 use tokio::sync::{oneshot, watch};
+use tracing::Instrument as _;
 
 use crate::{
     builder::{Builder, Source},
@@ -20,8 +22,10 @@ use crate::{
     join::Joining,
     keys::Keys,
     membership::{Limits, Membership},
+    metrics::note_join,
     protocol::Identity,
     shared::Shared,
+    spans,
     supervisor::{self, Supervisor},
 };
 
@@ -159,10 +163,7 @@ impl Inner {
         let mut rng = self.connector.rng();
         let incarnation = supervisor::incarnation(&mut rng);
         let can_confirm = heartbeat.store().can_confirm();
-        let limits = Limits {
-            can_confirm,
-            ..self.limits.clone()
-        };
+        let limits = self.limits.clone();
         let identity = Identity {
             keys: self.keys.clone(),
             id: self.id.clone().unwrap_or_else(|| incarnation.to_string()),
@@ -188,7 +189,12 @@ impl Inner {
             register_timeout: self.register_timeout,
             rng: rng.fork(),
         };
-        let joined = joining.run().await?;
+        let span = spans::join(&identity);
+        let watch = Stopwatch::start(&*clock);
+        let joined = joining.run().instrument(span.clone()).await;
+        let outcome = spans::note_join(span, &joined);
+        note_join(self.keys.name(), watch, &*clock, outcome);
+        let joined = joined?;
         let identity = Identity {
             token: joined.token.clone(),
             ..identity
@@ -196,6 +202,7 @@ impl Inner {
         let membership = Membership::new(limits.clone(), joined.number, joined.generation.clone());
         let shared = Arc::new(Shared::new(
             clock,
+            self.keys.name(),
             identity.id.clone(),
             self.buckets,
             membership,

@@ -5,14 +5,17 @@ use std::{sync::Arc, time::Duration};
 use coord_core::{
     clock::Instant,
     heartbeat::{Renew, Verdict},
+    metrics::Stopwatch,
     store::{Command, Reply, StoreError},
 };
+use tracing::Span;
 
 use crate::{
     event::{Event, LossCause},
     membership::{Heard, Request},
     protocol::{self, Identity},
     shared::Shared,
+    spans,
 };
 
 pub(crate) struct Renewal {
@@ -20,6 +23,8 @@ pub(crate) struct Renewal {
     identity: Identity,
     asked: Option<Request>,
     next: Option<Duration>,
+    watch: Stopwatch,
+    span: Span,
     rng: fastrand::Rng,
 }
 
@@ -27,8 +32,10 @@ impl Renewal {
     /// By how much instances that wait for the same moment miss each other.
     const SPREAD: Duration = Duration::from_millis(10);
 
-    pub(crate) const fn new(shared: Arc<Shared>, identity: Identity, rng: fastrand::Rng) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, identity: Identity, rng: fastrand::Rng) -> Self {
         Self {
+            watch: Stopwatch::start(&*shared.clock),
+            span: Span::none(),
             shared,
             identity,
             asked: None,
@@ -68,6 +75,12 @@ impl Renew for Renewal {
             Request::Beat(beat) => self.identity.beat(beat),
             Request::Claim(claim) => self.identity.claim(claim),
         };
+        let releases = match &request {
+            Request::Beat(beat) => beat.releases.len(),
+            Request::Claim(_) => 0,
+        };
+        self.span = spans::beat(&self.identity, releases);
+        self.watch = Stopwatch::start(&*self.shared.clock);
         self.asked = Some(request);
         vec![command]
     }
@@ -82,12 +95,14 @@ impl Renew for Renewal {
     }
 
     fn handle_replies(&mut self, replies: &[Result<Reply, StoreError>]) -> Verdict {
+        let span = std::mem::replace(&mut self.span, Span::none());
+        let _within = span.enter();
         let heard = match replies.first() {
             Some(Ok(reply)) => self.hear(reply),
             Some(Err(error)) => Err(error.clone()),
             None => Err(StoreError::unexpected("beat", &Reply::Nil)),
         };
-        match heard {
+        let verdict = match heard {
             Ok(Heard::Acknowledged(Duration::ZERO)) => {
                 self.next = Some(Duration::ZERO);
                 Verdict::Acknowledged
@@ -104,12 +119,17 @@ impl Renew for Renewal {
                 self.shared.fail(error);
                 Verdict::Failed
             }
+        };
+        if verdict == Verdict::Acknowledged {
+            self.shared.meter.beaten(self.watch);
         }
+        span.record("outcome", verdict.as_str());
+        verdict
     }
 
     fn handle_at_risk(&mut self, deadline: Instant) {
         tracing::warn!(instance = %self.shared.id, "no heartbeat was acknowledged for two thirds of the ttl");
-        self.shared.events.push(Event::AtRisk { deadline });
+        self.shared.tell(Event::AtRisk { deadline });
     }
 
     fn handle_expired(&mut self) {

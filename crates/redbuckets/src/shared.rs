@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::{
     event::{Event, LossCause},
     membership::{Ending, Heard, Membership, Phase, View},
+    metrics::Meter,
     owned::{Owned, Snapshot},
     protocol::Grant,
 };
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) id: String,
     pub(crate) events: EventLog<Event>,
+    pub(crate) meter: Meter,
     changes: watch::Sender<u64>,
     state: Mutex<State>,
 }
@@ -69,16 +71,18 @@ impl State {
 impl Shared {
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
+        group: &str,
         id: String,
         buckets: u32,
         membership: Membership,
     ) -> Self {
         // A slow reader may fall behind by two rebalances of all buckets, or 65,536 events.
         let events = EventLog::new(buckets.saturating_mul(4).clamp(1_024, 65_536) as usize);
-        events.push(Event::Joined {
+        let joined = Event::Joined {
             instance: id.clone(),
-        });
-        Self {
+        };
+        let shared = Self {
+            meter: Meter::new(group, Arc::clone(&clock)),
             clock,
             id,
             events,
@@ -92,7 +96,16 @@ impl Shared {
                 last_beat: None,
                 overtaken_by: None,
             }),
-        }
+        };
+        shared.meter.joined();
+        shared.tell(joined);
+        shared
+    }
+
+    /// Counts what happened and tells every reader.
+    pub(crate) fn tell(&self, event: Event) {
+        self.meter.observe(&event);
+        self.events.push(event);
     }
 
     /// The heartbeat has taken the membership over.
@@ -109,7 +122,8 @@ impl Shared {
             state.membership = membership;
             state.status = Status::Member;
             (state.validity, state.snapshot) = (None, None);
-            self.events.push(Event::Joined {
+            self.meter.joined();
+            self.tell(Event::Joined {
                 instance: self.id.clone(),
             });
         }
@@ -157,7 +171,7 @@ impl Shared {
             self.publish(&mut state);
             if state.status == Status::Fenced {
                 tracing::error!(instance = %self.id, "another process has taken this instance's id");
-                self.events.push(Event::Fenced {
+                self.tell(Event::Fenced {
                     instance: self.id.clone(),
                 });
             }
@@ -176,7 +190,7 @@ impl Shared {
             state.deadline()
         };
         tracing::debug!(instance = %self.id, error = %error, "heartbeat failed");
-        self.events.push(Event::BeatFailed {
+        self.tell(Event::BeatFailed {
             error: Arc::new(error),
             deadline,
         });
@@ -205,7 +219,8 @@ impl Shared {
             self.publish(&mut state);
             if state.status != Status::Fenced {
                 state.status = Status::Left;
-                self.events.push(Event::Left {
+                self.show(&state);
+                self.tell(Event::Left {
                     instance: self.id.clone(),
                 });
             }
@@ -325,8 +340,14 @@ impl Shared {
         // Shares change without an event.
         state.snapshot = None;
         for event in events {
-            self.events.push(event);
+            self.tell(event);
         }
+        self.show(state);
+    }
+
+    fn show(&self, state: &State) {
+        let is_member = state.status == Status::Member;
+        self.meter.show(is_member, &state.membership);
     }
 
     fn notify(&self) {

@@ -7,6 +7,7 @@ use coord_core::{
     store::{Reply, Store, StoreError},
 };
 use tokio::sync::watch;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     protocol::{self, Identity},
     renewal::Renewal,
     shared::{Shared, Status},
+    spans,
 };
 
 /// What the supervisor says once it is done.
@@ -38,7 +40,9 @@ impl Supervisor {
     /// Follows the instance until it has left, and says how that went.
     pub(crate) async fn run(mut self, lease: LeaseHandle, done: Done) {
         let lease = self.follow(lease).await;
-        let outcome = self.leave(lease).await;
+        let span = spans::leave(&self.identity);
+        let outcome = self.leave(lease).instrument(span.clone()).await;
+        spans::note_end(span, &outcome);
         self.shared.finish();
         done.send_replace(Some(outcome));
     }
@@ -89,11 +93,13 @@ impl Supervisor {
                 register_timeout: self.register_timeout,
                 rng: self.rng.fork(),
             };
+            let span = spans::join(&self.identity);
             let outcome = tokio::select! {
                 biased;
                 () = wanted(&mut leave) => return None,
-                outcome = joining.run() => outcome,
+                outcome = joining.run().instrument(span.clone()) => outcome,
             };
+            spans::note_join(span, &outcome);
             match outcome {
                 Ok(joined) => {
                     let membership = Membership::new(
@@ -111,7 +117,7 @@ impl Supervisor {
                     });
                     return None;
                 }
-                Err(error) => self.shared.events.push(Event::RejoinFailed {
+                Err(error) => self.shared.tell(Event::RejoinFailed {
                     error: Arc::new(error),
                 }),
             }

@@ -1,6 +1,6 @@
 //! Keys for a bulk insert, minted in few steps.
 //!
-//! `cargo run -p snowflake --example bulk_insert`
+//! `cargo run -p raus-snowflake --example bulk_insert`
 
 use std::error::Error;
 

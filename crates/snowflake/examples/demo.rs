@@ -1,11 +1,14 @@
 //! The first minute with this project: three services lease machine IDs and mint; one is killed, another takes its
 //! machine ID over, and no ID exists twice. Runs on the embedded store, or on your Redis with `--redis URL`.
 
-use std::{collections::HashSet, time::Duration};
+#[path = "../../raus/examples/common/failure.rs"]
+mod failure;
+
+use std::{collections::HashSet, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use raus::{MachineId, Placement, Raus};
+use raus::{ConfigError, MachineId, Placement, Raus, StoreError};
 use snowflake::{Generator, Id};
 use tokio::runtime::Runtime;
 
@@ -89,8 +92,15 @@ impl Service {
     }
 }
 
-fn main() -> Result<()> {
-    let url = with_namespace(Options::parse().redis);
+fn main() -> ExitCode {
+    match run(&with_namespace(Options::parse().redis)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::tell("demo", error.as_ref()),
+    }
+}
+
+fn run(url: &str) -> Result<()> {
+    check_server(url)?;
     let mut seen = HashSet::new();
     let mut minted = 0;
     let mut check = |ids: &[Id]| -> Result<()> {
@@ -104,10 +114,8 @@ fn main() -> Result<()> {
     println!("Three services start at once; each leases a machine ID out of 0..=2:");
     let patience = Duration::from_secs(20);
     let services = std::thread::scope(|scope| {
-        let starting = ["payments", "orders", "mail"].map(|name| {
-            let url = &url;
-            scope.spawn(move || Service::start(name, url, patience))
-        });
+        let starting = ["payments", "orders", "mail"]
+            .map(|name| scope.spawn(move || Service::start(name, url, patience)));
         starting
             .into_iter()
             .map(|service| service.join().expect("no service panics"))
@@ -130,7 +138,7 @@ fn main() -> Result<()> {
         victim.name
     );
     victim.kill();
-    let heir = Service::start("billing", &url, patience)?;
+    let heir = Service::start("billing", url, patience)?;
     println!("then a fourth service gets it, with a higher fencing token:");
     heir.introduce();
     ensure!(heir.machine_id().id() == lost && old_fence < heir.machine_id().fence());
@@ -142,6 +150,16 @@ fn main() -> Result<()> {
         service.stop()?;
     }
     println!("\n{minted} IDs, no two equal. Every machine ID was given back.");
+    Ok(())
+}
+
+/// Asks the server about itself, so that one that is not there is told of before anything is shown.
+fn check_server(url: &str) -> Result<()> {
+    let raus = Raus::new(url, 0..=2)?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(raus.describe())?;
     Ok(())
 }
 

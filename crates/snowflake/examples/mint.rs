@@ -1,11 +1,14 @@
 //! Mints IDs under a leased machine ID and prints them, one decimal ID a line.
 //!
 //! ```console
-//! $ cargo run -p snowflake --example mint -- --redis redis://localhost:6379 --count 3
+//! $ cargo run -p raus-snowflake --example mint -- --redis redis://localhost:6379 --count 3
 //! 2124331836174233600
 //! 2124331836174233601
 //! 2124331836174233602
 //! ```
+
+#[path = "../../raus/examples/common/failure.rs"]
+mod failure;
 
 use std::{
     io::{BufWriter, StdoutLock, Write},
@@ -16,8 +19,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use raus::Raus;
-use snowflake::{Generator, Id, MintError};
+use raus::{ConfigError, Raus, StoreError};
+use snowflake::{Generator, Id, Layout, MintError};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Interval, MissedTickBehavior},
@@ -60,10 +63,7 @@ async fn main() -> ExitCode {
         .init();
     match run(&Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mint: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure::tell("mint", error.as_ref()),
     }
 }
 
@@ -191,5 +191,8 @@ fn parse_range(text: &str) -> Result<RangeInclusive<u32>, String> {
         part.parse::<u32>()
             .map_err(|error| format!("{part:?} in {text:?}: {error}"))
     };
-    Ok(parse(low)?..=parse(high)?)
+    let range = parse(low)?..=parse(high)?;
+    let fits = Layout::default().check_range(&range);
+    fits.map_err(|error| error.to_string())?;
+    Ok(range)
 }

@@ -1,6 +1,6 @@
 //! A machine ID of your own, and a file that keeps a restart or a clock that was set back from repeating IDs.
 //!
-//! `cargo run -p snowflake --example static_machine_id -- /var/lib/myservice/horizon 5`
+//! `cargo run -p raus-snowflake --example static_machine_id -- /var/lib/myservice/horizon 5`
 
 use std::{error::Error, path::Path};
 

@@ -212,6 +212,8 @@ impl Builder {
     }
 
     fn build(self, guards: Guards) -> Result<Generator, BuildError> {
+        #[cfg(feature = "metrics")]
+        crate::describe_metrics();
         // Made first: dropping it ends the claim, whatever else is wrong.
         let source = Source::new(self.clock.clone());
         let now_ms = millis(source.wall());

@@ -1,5 +1,8 @@
 //! The only place in this crate that reads a clock.
 
+#[cfg(any(test, feature = "tsc"))]
+mod comparison;
+
 use std::{
     fmt,
     future::Future,
@@ -10,6 +13,9 @@ use std::{
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+#[cfg(feature = "tsc")]
+use self::comparison::Comparison;
 
 /// A clock of your own, for tests and simulations: see [`ClockMode::Custom`].
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
@@ -181,9 +187,10 @@ fn read_ns(clock: rustix::time::ClockId) -> u64 {
 fn system_boot() -> Duration {
     use rustix::time::ClockId;
 
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // Miri's machine is never suspended, and has no such clock.
+    #[cfg(all(any(target_os = "linux", target_os = "android"), not(miri)))]
     const BOOT: ClockId = ClockId::Boottime;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(miri))))]
     const BOOT: ClockId = ClockId::Monotonic;
     Duration::from_nanos(read_ns(BOOT))
 }
@@ -199,11 +206,7 @@ fn system_boot() -> Duration {
 #[derive(Debug)]
 pub(crate) struct Tsc {
     counter: quanta::Clock,
-    /// The wall clock less the counter, in nanoseconds, as it was last compared. One word, so that no two halves of
-    /// different comparisons meet.
-    offset_ns: AtomicU64,
-    /// When, by the counter, to compare again.
-    due_ns: AtomicU64,
+    comparison: Comparison,
 }
 
 #[cfg(feature = "tsc")]
@@ -211,8 +214,7 @@ impl Tsc {
     fn shared() -> &'static Self {
         static SHARED: std::sync::LazyLock<Tsc> = std::sync::LazyLock::new(|| Tsc {
             counter: quanta::Clock::new(),
-            offset_ns: AtomicU64::new(0),
-            due_ns: AtomicU64::new(0),
+            comparison: Comparison::new(),
         });
         &SHARED
     }
@@ -220,20 +222,16 @@ impl Tsc {
     #[inline]
     fn recent_ns(&self) -> u64 {
         let counter_ns = self.counter.delta_as_nanos(0, self.counter.raw());
-        if counter_ns >= self.due_ns.load(Ordering::Relaxed) {
-            return self.compare(counter_ns);
+        match self.comparison.wall_ns(counter_ns) {
+            Some(wall_ns) => wall_ns,
+            None => self.compare(counter_ns),
         }
-        let offset_ns = self.offset_ns.load(Ordering::Relaxed);
-        counter_ns.wrapping_add(offset_ns)
     }
 
     #[cold]
     fn compare(&self, counter_ns: u64) -> u64 {
         let wall_ns = exact_ns();
-        let offset_ns = wall_ns.wrapping_sub(counter_ns);
-        self.offset_ns.store(offset_ns, Ordering::Relaxed);
-        self.due_ns
-            .store(counter_ns.saturating_add(10_000_000), Ordering::Relaxed);
+        self.comparison.set(counter_ns, wall_ns);
         wall_ns
     }
 }

@@ -195,6 +195,14 @@ impl Generator {
         self.inner.metrics()
     }
 
+    /// Tells the recorder of the `metrics` facade what was counted since the last time. Done by itself once a second while
+    /// IDs are minted, with every renewal of a leased machine ID and when the generator is closed; call it before a
+    /// reading that has to be exact.
+    #[cfg(feature = "metrics")]
+    pub fn publish_metrics(&self) {
+        self.inner.publish();
+    }
+
     /// The layout of the IDs.
     #[must_use]
     pub fn layout(&self) -> Layout {

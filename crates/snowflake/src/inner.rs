@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "metrics")]
+use crate::published::Published;
 use crate::{
     Id, Metrics, MintError,
     clock::{Source, millis, nanos},
@@ -34,6 +36,8 @@ pub(crate) struct Inner {
     saturated: AtomicBool,
     start: Starts,
     pub(crate) guards: Guards,
+    #[cfg(feature = "metrics")]
+    pub(crate) published: Published,
     owner: u32,
     /// How often the process had been forked when the generator was made.
     forks: u32,
@@ -76,6 +80,8 @@ impl Inner {
             saturated: AtomicBool::new(false),
             start,
             guards,
+            #[cfg(feature = "metrics")]
+            published: Published::default(),
             owner: std::process::id(),
             forks: fork::watch(),
         }
@@ -102,6 +108,7 @@ impl Inner {
     #[cold]
     #[inline(never)]
     fn mint_slowly(&self, mut missed: Missed) -> Result<Id, MintError> {
+        self.publish_if_due();
         for _ in 0..ATTEMPTS {
             self.note(missed);
             let now_ns = self.open()?;
@@ -144,6 +151,7 @@ impl Inner {
     #[cold]
     #[inline(never)]
     fn reserve_slowly(&self, least: u64, most: u64) -> Result<Reserved, MintError> {
+        self.publish_if_due();
         for _ in 0..ATTEMPTS {
             let now_ns = self.open()?;
             if let Some(reserved) = self.state.reserve(now_ns, least, most) {
@@ -358,6 +366,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.publish();
         if let Some(claim) = &self.guards.claim {
             claim.release(Ticket(self.state.passed()));
         }

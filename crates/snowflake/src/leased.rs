@@ -120,6 +120,8 @@ impl Minter for Reservation {
     }
 
     fn last_minted_ms(&self) -> Option<u64> {
+        // Asked for with every renewal.
+        self.publish();
         Self::last_minted_ms(self)
     }
 

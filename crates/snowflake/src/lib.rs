@@ -4,6 +4,7 @@
 //! `no_std` and offers [`Layout`] and [`Id`] with its encodings alone.
 
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod id;
 mod layout;
@@ -45,6 +46,8 @@ mod next;
 #[cfg(feature = "std")]
 mod pool;
 #[cfg(feature = "std")]
+mod published;
+#[cfg(feature = "std")]
 mod range;
 #[cfg(feature = "std")]
 mod registry;
@@ -80,3 +83,6 @@ pub use {
     reservation::Reservation,
     sequence::SequenceStart,
 };
+
+#[cfg(feature = "metrics")]
+pub use published::{METRICS, describe_metrics};

@@ -84,6 +84,12 @@ impl Reservation {
         self.inner.revoke(Reason::new(reason), since_ms);
     }
 
+    /// Tells the recorder of the `metrics` facade what was counted since the last time.
+    #[cfg(feature = "raus")]
+    pub(crate) fn publish(&self) {
+        self.inner.publish();
+    }
+
     /// Stops minting for good. Returns what [`Reservation::last_minted_ms`] means, with nothing in flight that could
     /// still mint beyond it.
     #[must_use = "a clean release tells the store where the next holder may begin"]
@@ -196,6 +202,7 @@ impl Inner {
         let closed = self.state.close();
         drop(status);
         self.waiters.wake_all();
+        self.publish();
         let Closed::Now(next) = closed else {
             return None;
         };

@@ -84,6 +84,13 @@ mod tests {
         assert!(seen.iter().all(|&count| count > 40), "{seen:?}");
     }
 
+    /// The first two numbers of SplitMix64 from seed 0, as published.
+    #[test]
+    fn the_mixer_is_that_of_splitmix64() {
+        assert_eq!(mix(WEYL), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(mix(WEYL.wrapping_mul(2)), 0x6e78_9e6a_a1b9_65f4);
+    }
+
     #[test]
     fn continued_starts_go_round() {
         let starts = Starts::new(SequenceStart::Continue { below: 4 });

@@ -186,4 +186,21 @@ mod tests {
         );
         assert_eq!(line.look(at(1_000, 0), ms(1_006)), Verdict::After(ms(1)));
     }
+
+    #[test]
+    fn a_borrower_waits_for_what_lies_beyond_its_bound() {
+        let line = Timeline::new(ms(5));
+        assert_eq!(line.borrow(), ms(5));
+        assert_eq!(line.wait_for(at(1_000, 0), ms(1_005)), ms(0));
+        assert_eq!(line.wait_for(at(1_000, 0), ms(1_012)), ms(7));
+    }
+
+    #[test]
+    fn a_step_is_more_than_a_thread_that_was_held_up() {
+        let mut line = Timeline::new(ms(0));
+        for (wall, steps) in [(1_000, 0), (1_020, 0), (1_041, 1), (1_021, 1), (1_000, 2)] {
+            line.look(at(wall, 0), ms(1_000));
+            assert_eq!(line.steps(), steps, "at {wall}");
+        }
+    }
 }

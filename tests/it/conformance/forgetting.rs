@@ -1,4 +1,5 @@
 //! Servers that have forgotten the scripts, as every server has after a restart and, from Redis 7.0, after a failover.
+//! A busy machine may answer late, which is not what is looked for.
 
 use redbuckets::Event;
 
@@ -18,10 +19,9 @@ pub(super) async fn machine_ids_survive_a_flush_of_the_scripts(space: Space) {
         space.send(&["SCRIPT", "FLUSH"]).await;
         machine_id.release().await.expect("releases");
         while let Some(event) = events.next().await {
-            assert!(
-                !matches!(event, raus::Event::RenewalFailed { .. }),
-                "{event:?}"
-            );
+            if let raus::Event::RenewalFailed { error, .. } = event {
+                assert!(error.is_ambiguous(), "{error}");
+            }
         }
     }
 }
@@ -40,7 +40,9 @@ pub(super) async fn buckets_survive_a_flush_of_the_scripts(space: Space) {
     let leaver = instances.remove(0);
     leaver.leave().await.expect("leaves");
     while let Some(event) = events.next().await {
-        assert!(!matches!(event, Event::BeatFailed { .. }), "{event:?}");
+        if let Event::BeatFailed { error, .. } = event {
+            assert!(error.is_ambiguous(), "{error}");
+        }
     }
     until("everything is owned", || is_balanced(&instances, 16)).await;
 }

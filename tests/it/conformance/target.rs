@@ -1,12 +1,13 @@
 //! What the suite runs on.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use coord_core::{endpoint::Protocol, store::embedded::Embedded};
 use coord_tests::{
     cluster::Cluster,
     server::{RedisServer, Version},
 };
+use redis::AsyncConnectionConfig;
 
 use super::space::{Raw, Space};
 
@@ -84,7 +85,11 @@ impl Deployment {
 
 async fn connect(server: &RedisServer) -> Raw {
     let client = redis::Client::open(server.url()).expect("valid");
-    let connection = client.get_multiplexed_async_connection().await;
+    // On a busy machine an answer may take longer than the 500 ms of the default.
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(20)));
+    let connection = client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await;
     Raw::Server(connection.expect("connects"))
 }
 

@@ -15,7 +15,7 @@ use coord_tests::{
 };
 use redbuckets::Redbuckets;
 
-use super::{acquire, causes, live_as_instances, live_as_machine};
+use super::{PATIENCE, acquire, causes, live_as_instances, live_as_machine};
 
 /// The rules that the documentation gives for a user.
 fn documented(user: &str) -> String {
@@ -105,6 +105,7 @@ async fn grants_are_acknowledged_under_the_documented_rules() {
         .replica_of(&master)
         .start()
         .expect("starts");
+    master.wait_replicas(1, PATIENCE).expect("it is in step");
     let raus = Raus::builder(&master.url_for("raus", "password"), 0..=1);
     let raus = raus.discovery(Duration::ZERO).build().expect("valid");
     let machine_id = acquire(&raus).await.expect("it is acknowledged");

@@ -141,6 +141,7 @@ async fn replicas_acknowledge_what_is_granted_by_connections_of_their_own() {
         .replica_of(&master)
         .start()
         .expect("starts");
+    master.wait_replicas(1, PATIENCE).expect("it is in step");
     let by = |connection: Connection| {
         Raus::with_connection(connection, "ns", 0..=9)
             .discovery(Duration::ZERO)
@@ -166,8 +167,8 @@ async fn replicas_acknowledge_what_is_granted_by_connections_of_their_own() {
         .build()
         .expect_err("others use it too");
     assert!(error.to_string().contains("at least 2 replicas"), "{error}");
-    // Where nothing is demanded it grants without them.
-    let raus = Raus::with_connection(shared, "ns", 0..=9)
+    // Where nothing is demanded, by it or by others, it grants without them.
+    let raus = Raus::with_connection(shared, "other", 0..=9)
         .discovery(Duration::ZERO)
         .build();
     acquire(&raus.expect("valid")).await.expect("free");

@@ -95,12 +95,38 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["doctor", "--pings", "0"], "0 is not in 1..=10000"),
     (&["report", "--interval", "0s"], "out of bounds"),
     (&["report", "-g", "a b"], "contains ' '"),
+    (
+        &["exporter", "--listen", "here"],
+        "no address to listen on; write IP:PORT",
+    ),
+    (&["exporter", "--interval", "1ms"], "out of bounds"),
+    (&["exporter", "--range", "9-1"], "it is empty"),
+    (&["exporter", "-g", "a b"], "contains ' '"),
+    (
+        &["exporter", "--url", "memory://x"],
+        "memory:// lives inside one process",
+    ),
     (&["completions", "cmd.exe"], "possible values"),
     (
         &["man", "--dir", "/there/is/no/such/place"],
         "is no directory",
     ),
 ];
+
+/// Whether a mistake of this argument is in the table.
+pub(super) fn has(command: &str, argument: &str) -> bool {
+    let short = match argument {
+        "--group" => "-g",
+        "--count" => "-n",
+        "--output" => "-o",
+        other => other,
+    };
+    let command: Vec<&str> = command.split(' ').collect();
+    TABLE.iter().any(|(words, expected)| {
+        words.starts_with(&command)
+            && (words.contains(&argument) || words.contains(&short) || expected.contains(argument))
+    })
+}
 
 #[test]
 fn every_mistake_is_named_and_changes_nothing() {

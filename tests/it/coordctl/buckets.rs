@@ -6,7 +6,7 @@ use coord_tests::server::RedisServer;
 use redbuckets::{Assignment, Builder, Instance, Redbuckets};
 use serde_json::Value;
 
-use super::{LIMIT, run, server, tool};
+use super::{LIMIT, finish, run, server, tool};
 
 fn member(server: &RedisServer, id: &str) -> Builder {
     Redbuckets::builder(&server.url(), "orders")
@@ -206,6 +206,21 @@ async fn contiguous_groups_drain_too() {
     let json = run(&server, &["buckets", "list", "-g", "orders", "--json"]).json();
     assert_eq!(json["assignment"], "contiguous");
     assert_eq!(json["members"][0]["ranges"], serde_json::json!([[0, 99]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_without_a_shell_drains_the_instance_that_its_environment_names() {
+    let server = server();
+    let first = join(member(&server, "alpha")).await;
+    let second = join(member(&server, "beta")).await;
+    shared_out(&[&first, &second], &[50, 50]).await;
+    let hook = ["buckets", "drain", "-g", "orders", "--wait", "50s"];
+    let hook = tool(&server, &hook).env("INSTANCE_ID", "beta");
+    let outcome = finish(&mut hook.spawn().expect("it starts"));
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    shared_out(&[&first, &second], &[100, 0]).await;
+    let nobody = run(&server, &["buckets", "drain", "-g", "orders"]);
+    assert_eq!(nobody.code, Some(2), "{nobody:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

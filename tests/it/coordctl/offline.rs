@@ -81,7 +81,7 @@ fn completions_and_manual_pages_name_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let outcome = run(&["completions", shell]);
         assert_eq!(outcome.code, Some(0), "{shell}");
-        for word in ["buckets", "doctor", "decode", "revoke"] {
+        for word in ["buckets", "doctor", "decode", "exporter", "revoke"] {
             assert!(outcome.stdout.contains(word), "{shell}: {word}");
         }
         assert!(

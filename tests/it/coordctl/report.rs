@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use coord_tests::{server::RedisServer, wait};
 use redbuckets::Redbuckets;
 
-use super::{LIMIT, hold, run, server, tool};
+use super::{LIMIT, hold, server, tool};
 
 /// Nothing is fetched from anywhere, and tags that are opened are closed.
 fn check_page(page: &str) {
@@ -112,24 +112,4 @@ async fn a_group_is_one_page_with_its_moves() {
         outcome.stdout
     );
     second.leave().await.expect("nothing is worked in");
-}
-
-#[test]
-fn a_page_that_cannot_be_written_is_a_failure() {
-    let server = server();
-    let outcome = run(
-        &server,
-        &[
-            "report",
-            "--for",
-            "0s",
-            "-o",
-            "/there/is/no/such/place.html",
-        ],
-    );
-    assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    assert!(
-        outcome.stderr.contains("/there/is/no/such/place.html"),
-        "{outcome:?}"
-    );
 }

@@ -35,18 +35,6 @@ fn four_of(plan: &Plan) -> Plan {
     }
 }
 
-/// Waits until `master` counts a replica as good; before, it has nobody who could acknowledge a grant.
-fn wait_for_good_replica(master: &RedisServer) {
-    let counts = || {
-        let info = master.info("replication").ok()?;
-        let mut replicas = info.iter().filter(|(field, _)| field.starts_with("slave"));
-        replicas
-            .any(|(_, about)| about.contains("state=online"))
-            .then_some(())
-    };
-    wait::until(PATIENCE, counts).unwrap();
-}
-
 /// How long `newcomers`, asked at `asked_us`, waited for their grants: the first and the last of them.
 fn waited(newcomers: &Fleet, asked_us: u64) -> (Duration, Duration) {
     newcomers.wait_served(PATIENCE).unwrap();
@@ -121,7 +109,7 @@ fn grants_that_replicas_acknowledge_are_not_lost_and_nobody_waits() {
             Ok(())
         })
         .unwrap();
-    wait_for_good_replica(group.master().unwrap());
+    group.master().unwrap().wait_replicas(1, PATIENCE).unwrap();
     let asked_us = mixed_fleet::now_us();
     let newcomers = four_of(&plan).start(FLEET, "newcomer").unwrap();
     let (_, last) = waited(&newcomers, asked_us);
@@ -156,11 +144,41 @@ fn a_grant_that_never_reached_the_replica_did_not_take_effect() {
     next.promote().unwrap();
     let port = next.port().to_string();
     other.cli(&["REPLICAOF", "127.0.0.1", &port]).unwrap();
-    wait_for_good_replica(&next);
+    next.wait_replicas(1, PATIENCE).unwrap();
     let asked_us = mixed_fleet::now_us();
     address.redirect(&next).unwrap();
     address.resume().unwrap();
     let (_, last) = waited(&newcomers, asked_us);
     assert!(last < TTL / 2, "granted after {last:?}");
     end(stage, vec![newcomers]);
+}
+
+/// Found by `cargo xtask chaos --topology sentinel --seed 15`: of two replicas one was promoted, the other went on
+/// acknowledging what the old master granted, and the new one granted the same slots again. Two minted the same IDs.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_other_replica_acknowledges_after_one_was_promoted_is_not_granted() {
+    const TTL: Duration = Duration::from_secs(3);
+    let master = RedisServer::start().unwrap();
+    let replica = || {
+        let replica = RedisServer::builder().replica_of(&master).start().unwrap();
+        replica.wait_caught_up(&master, PATIENCE).unwrap();
+        replica
+    };
+    let (next, other) = (replica(), replica());
+    let raus = ::raus::Raus::builder(&format!("{}?ns={NAME}", master.url()), 0..=9)
+        .ttl(TTL)
+        .heartbeat(TTL / 10)
+        .discovery(Duration::ZERO)
+        .build()
+        .unwrap();
+    let machine_id = raus.acquire_within(PATIENCE).await.unwrap();
+    next.promote().unwrap();
+    let gone = || (!master.info("replication").ok()?.contains_key("slave1")).then_some(());
+    wait::until(PATIENCE, gone).unwrap();
+    other.wait_caught_up(&master, PATIENCE).unwrap();
+    let asked = mixed_fleet::now_us();
+    let second = raus.acquire_within(PATIENCE).await.unwrap();
+    let waited = Duration::from_micros(mixed_fleet::now_us() - asked);
+    assert!(TTL * 9 / 10 < waited, "granted after {waited:?}");
+    assert!(machine_id.is_held() && second.id() != machine_id.id());
 }

@@ -137,4 +137,22 @@ fn a_group_with_a_stopped_sentinel_still_names_its_master() {
     group.wait_ok(LIMIT).unwrap();
 }
 
+#[test]
+fn a_master_that_is_cut_off_by_its_proxy_is_replaced_and_follows_when_it_is_back() {
+    let group = Sentinels::builder().proxied().start().unwrap();
+    let former = group.master().unwrap();
+    let proxy = group.proxy(former);
+    proxy.cut().unwrap();
+    let next = group.wait_master_changed(former, LIMIT).unwrap();
+    assert_ne!(next.port(), former.port());
+    proxy.resume().unwrap();
+    group.wait_ok(LIMIT).unwrap();
+    // Asked anew: on a busy machine another failover may have followed.
+    let master = group.proxy(group.master().unwrap()).port().to_string();
+    for replica in group.replicas().unwrap() {
+        let info = replica.info("replication").unwrap();
+        assert_eq!(info.get("master_port"), Some(&master));
+    }
+}
+
 const LIMIT: Duration = Duration::from_secs(60);

@@ -5,7 +5,11 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::{START_LIMIT, Sentinels};
-use crate::server::{RedisServer, ServerBuilder, Version, quoted};
+use crate::{
+    clock::FakeClock,
+    proxy::Proxy,
+    server::{RedisServer, ServerBuilder, Version, quoted},
+};
 
 /// What a group of [`Sentinels`] is to be like; see [`Sentinels::builder`].
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub struct SentinelsBuilder {
     sentinel_password: Option<String>,
     config: Vec<String>,
     sentinel_config: Vec<String>,
+    clock: Option<FakeClock>,
+    is_proxied: bool,
 }
 
 impl Default for SentinelsBuilder {
@@ -36,6 +42,8 @@ impl Default for SentinelsBuilder {
             sentinel_password: None,
             config: Vec::new(),
             sentinel_config: Vec::new(),
+            clock: None,
+            is_proxied: false,
         }
     }
 }
@@ -108,6 +116,21 @@ impl SentinelsBuilder {
         self
     }
 
+    /// Runs master and replicas under `clock`. Defaults to the machine's clock.
+    pub fn clock(mut self, clock: &FakeClock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
+    /// Puts a [`Proxy`] in front of master and replicas, as the address that sentinels know and give out:
+    /// [`Sentinels::proxy`].
+    ///
+    /// Clients, replicas and sentinels go through it. Defaults to none.
+    pub const fn proxied(mut self) -> Self {
+        self.is_proxied = true;
+        self
+    }
+
     /// Starts them and waits as [`Sentinels::wait_ok`].
     ///
     /// # Errors
@@ -116,13 +139,28 @@ impl SentinelsBuilder {
     pub fn start(self) -> Result<Sentinels> {
         let master = self.server().start()?;
         let follow = format!("replicaof 127.0.0.1 {}", master.port());
-        let replicas = (0..self.replicas).map(|_| self.server().config_line(&follow).start());
+        let replica = || match self.is_proxied {
+            // Told below: what it announces has to be known before it first speaks to its master.
+            true => self.server().start(),
+            false => self.server().config_line(&follow).start(),
+        };
+        let replicas = (0..self.replicas).map(|_| replica());
         let replicas = replicas.collect::<Result<Vec<_>>>()?;
-        let sentinels = (0..self.sentinels).map(|_| self.sentinel(&master).start());
+        let servers: Vec<RedisServer> = std::iter::once(master).chain(replicas).collect();
+        let proxies = match self.is_proxied {
+            true => announced_proxies(&servers)?,
+            false => Vec::new(),
+        };
+        let known = match proxies.first() {
+            Some(proxy) => proxy.port(),
+            None => servers[0].port(),
+        };
+        let sentinels = (0..self.sentinels).map(|_| self.sentinel(known).start());
         let sentinels = sentinels.collect::<Result<Vec<_>>>()?;
         let group = Sentinels {
             sentinels,
-            servers: std::iter::once(master).chain(replicas).collect(),
+            servers,
+            proxies,
             password: self.password,
         };
         group.wait_ok(START_LIMIT)?;
@@ -147,12 +185,15 @@ impl SentinelsBuilder {
         if self.persistent {
             server = server.persistent();
         }
+        if let Some(clock) = &self.clock {
+            server = server.clock(clock);
+        }
         self.config.iter().fold(server, ServerBuilder::config_line)
     }
 
-    fn sentinel(&self, master: &RedisServer) -> ServerBuilder {
+    fn sentinel(&self, port: u16) -> ServerBuilder {
         let name = Sentinels::NAME;
-        let (port, quorum) = (master.port(), self.sentinels / 2 + 1);
+        let quorum = self.sentinels / 2 + 1;
         let down_after_ms = self.down_after.as_millis();
         let failover_timeout_ms = self.failover_timeout.as_millis();
         let mut sentinel = self
@@ -182,4 +223,24 @@ impl SentinelsBuilder {
             .iter()
             .fold(sentinel, ServerBuilder::config_line)
     }
+}
+
+/// A proxy in front of each server, which gives it out as its own address; all but the first follow the first.
+fn announced_proxies(servers: &[RedisServer]) -> Result<Vec<Proxy>> {
+    let proxies = servers.iter().map(Proxy::in_front_of);
+    let proxies = proxies.collect::<Result<Vec<_>>>()?;
+    for (place, (server, proxy)) in servers.iter().zip(&proxies).enumerate() {
+        let port = proxy.port().to_string();
+        server.cli(&["CONFIG", "SET", "replica-announce-port", &port])?;
+        if place > 0 {
+            let master = proxies[0].port().to_string();
+            server.cli(&["REPLICAOF", "127.0.0.1", &master])?;
+        }
+        // Also after a restart.
+        server.cli(&["CONFIG", "REWRITE"])?;
+    }
+    for replica in &servers[1..] {
+        replica.wait_caught_up(&servers[0], START_LIMIT)?;
+    }
+    Ok(proxies)
 }

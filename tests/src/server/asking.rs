@@ -41,7 +41,7 @@ impl RedisServer {
         redis::cmd(name)
             .arg(arguments)
             .query(&mut self.connection()?)
-            .with_context(|| format!("`{}` on port {}", command.join(" "), self.port()))
+            .with_context(|| format!("`{}` on port {}", shown(command), self.port()))
     }
 
     /// One section of `INFO` as a map.
@@ -78,6 +78,25 @@ impl RedisServer {
             format!(
                 "the replica on port {own} lags behind its master on port {other} after {within:?}"
             )
+        })
+    }
+
+    /// Waits until this master counts `count` replicas as in step, which it does a moment after they do themselves.
+    ///
+    /// # Errors
+    ///
+    /// When it has fewer after `within`, or does not answer.
+    pub fn wait_replicas(&self, count: usize, within: Duration) -> Result<()> {
+        let counted = wait::until(within, || {
+            let info = self.info("replication").ok()?;
+            let replicas = info.iter().filter(|(field, value)| {
+                field.starts_with("slave") && value.contains("state=online")
+            });
+            (count <= replicas.count()).then_some(())
+        });
+        let port = self.port();
+        counted.with_context(|| {
+            format!("the master on port {port} has fewer than {count} replicas after {within:?}")
         })
     }
 
@@ -120,5 +139,39 @@ impl RedisServer {
     }
 }
 
+/// The command without the password that follows an `AUTH` in it.
+fn shown(command: &[&str]) -> String {
+    let mut words = Vec::from(command);
+    for place in 1..words.len() {
+        if words[place - 1].eq_ignore_ascii_case("auth") {
+            words[place] = "***";
+        }
+    }
+    words.join(" ")
+}
+
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const REPLY_LIMIT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_does_not_show_the_password_of_a_command() {
+        let command = [
+            "MIGRATE",
+            "127.0.0.1",
+            "1",
+            "",
+            "0",
+            "5",
+            "AUTH",
+            "hunter2",
+            "KEYS",
+            "a",
+        ];
+        assert_eq!(shown(&command), "MIGRATE 127.0.0.1 1  0 5 AUTH *** KEYS a");
+        assert_eq!(shown(&["AUTH", "hunter2"]), "AUTH ***");
+    }
+}

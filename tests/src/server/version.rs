@@ -84,7 +84,7 @@ impl fmt::Display for Version {
 }
 
 /// Where `cargo xtask setup` puts servers.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.parent().unwrap_or(package);
     let named = |variable| std::env::var_os(variable).map(|folder| root.join(folder));

@@ -49,6 +49,21 @@ pub(super) fn have_to_be_fetched() -> bool {
         .any(|server| server.wheel.is_some() && server.found(&server.place(&folder)).is_none())
 }
 
+/// The newest Redis among them.
+pub(super) fn newest_redis() -> Result<PathBuf> {
+    let folder = folder();
+    let redis = SERVERS
+        .iter()
+        .filter(|server| server.name.starts_with("redis-"));
+    let newest = redis.max_by_key(|server| server.name);
+    let server = newest.context("there is a Redis among the servers")?;
+    let place = server.place(&folder);
+    server
+        .check(&place)
+        .with_context(|| format!("{}: `cargo xtask setup` provides it", server.name))?;
+    Ok(place)
+}
+
 /// A Python that has pip.
 pub(super) fn python() -> Option<&'static str> {
     // The second is where Debian's pip goes when another Python comes first on the PATH.
@@ -185,7 +200,7 @@ fn link(target: &Path, place: &Path) -> Result<()> {
 }
 
 /// Where the tests' harness looks too.
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     let root = cargo::root();
     let root = root.canonicalize().unwrap_or(root);
     match (

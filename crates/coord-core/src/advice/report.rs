@@ -125,8 +125,8 @@ memory      allkeys-lru, 7 of 100 bytes used
 clock       0.000 s from the local one
 advice      warn evicts-all-keys: maxmemory-policy allkeys-lru may evict what is known of leases; set maxmemory-policy \
              noeviction, or give leases a server of their own
-            info no-persistence: persistence is off: a restart forgets all leases; nothing, if waiting for one ttl after \
-             a restart is acceptable; else set appendonly yes"
+            info no-persistence: persistence is off: a restart forgets all leases; set appendonly yes, unless a wait of \
+             one ttl after each restart is acceptable"
         );
     }
 }

@@ -1,13 +1,6 @@
 //! The task behind [`Heartbeat`](super::Heartbeat).
 
-use std::{
-    future::pending,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::{
@@ -16,7 +9,7 @@ use tokio::sync::{
     watch,
 };
 
-use super::{Heartbeat, Renew, Validity, Verdict};
+use super::{Heartbeat, Renew, Validity, Verdict, words::Request};
 use crate::{
     clock::{Clock, Instant},
     lease::{Lease, LeaseState, Timing, Transition},
@@ -31,7 +24,7 @@ pub(super) enum Message {
         protocol: Box<dyn Renew>,
         validity: Arc<Validity>,
         state: watch::Sender<LeaseState>,
-        nudged: Arc<AtomicBool>,
+        nudged: Arc<Request>,
         stop: oneshot::Receiver<oneshot::Sender<()>>,
     },
     /// Some lease is to be stopped, or renewed early.
@@ -44,7 +37,7 @@ struct Entry {
     protocol: Box<dyn Renew>,
     validity: Arc<Validity>,
     state: watch::Sender<LeaseState>,
-    nudged: Arc<AtomicBool>,
+    nudged: Arc<Request>,
     stop: oneshot::Receiver<oneshot::Sender<()>>,
     /// Renewed by the pipeline under way.
     under_way: bool,
@@ -191,8 +184,8 @@ impl Driver {
             if !entry.renewable() || now + heartbeat / 2 < entry.due(now) {
                 continue;
             }
-            // Cleared before the commands are made: a nudge from here on wants the heartbeat after this one.
-            entry.nudged.store(false, Ordering::Release);
+            // Taken before the commands are made: a nudge from here on wants the heartbeat after this one.
+            entry.nudged.take();
             let mut own = entry.protocol.commands();
             entry.under_way = true;
             // A short lease must get a second attempt before its deadline.
@@ -309,7 +302,7 @@ impl Entry {
 
     /// When the next renewal is to be sent: now, where somebody asked for it and renewals do not fail.
     fn due(&self, now: Instant) -> Instant {
-        if self.nudged.load(Ordering::Acquire) && !self.lease.is_failing() {
+        if self.nudged.is_raised() && !self.lease.is_failing() {
             return now.min(self.lease.due());
         }
         self.lease.due()

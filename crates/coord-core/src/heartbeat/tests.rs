@@ -1,5 +1,7 @@
 //! Leases whose renewals replicas have to acknowledge, beside others.
 
+mod life;
+
 use std::{
     sync::{
         Arc,

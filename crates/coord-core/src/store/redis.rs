@@ -16,6 +16,7 @@ mod custom;
 mod describe;
 mod dial;
 mod exchange;
+mod kept;
 mod lanes;
 mod node;
 mod permission;

@@ -1,6 +1,9 @@
 //! A group as it was read.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use anstyle::Style;
 use redbuckets::{
@@ -89,8 +92,29 @@ impl Group {
             .sum()
     }
 
+    /// How many buckets went from whom to whom until `after`.
+    pub(crate) fn moved(&self, after: &Self) -> BTreeMap<(Option<u32>, Option<u32>), u32> {
+        let mut moved: BTreeMap<(Option<u32>, Option<u32>), u32> = BTreeMap::new();
+        let mut rest = after.read.runs.iter().peekable();
+        // Both cover all buckets in their order: where they overlap is what went from one owner to the other.
+        for from in &self.read.runs {
+            while let Some(to) = rest.peek() {
+                let first = from.buckets.start.max(to.buckets.start);
+                let end = from.buckets.end.min(to.buckets.end);
+                if first < end && from.owner != to.owner {
+                    *moved.entry((from.owner, to.owner)).or_default() += end - first;
+                }
+                if from.buckets.end < to.buckets.end {
+                    break;
+                }
+                rest.next();
+            }
+        }
+        moved
+    }
+
     /// While membership is not quiet, and in a contiguous group, shares say nothing of what moves.
-    fn surplus(&self, member: &MemberRecord) -> u32 {
+    pub(crate) fn surplus(&self, member: &MemberRecord) -> u32 {
         let settled = self.read.settles_in.is_zero() || member.weight == 0;
         let counted = settled && self.read.assignment == Assignment::Sticky;
         if counted || member.weight == 0 {
@@ -201,6 +225,12 @@ impl Group {
         })
     }
 }
+
+/// Every word that [`state`] has.
+#[cfg(feature = "exporter")]
+pub(crate) const STATES: [&str; 8] = [
+    "member", "joining", "draining", "drained", "leaving", "parked", "awaited", "expired",
+];
 
 /// One word, and how it looks.
 pub(crate) fn state(member: &MemberRecord) -> (&'static str, Style) {

@@ -24,6 +24,7 @@ mod journal;
 mod plan;
 mod program;
 mod signals;
+mod status_file;
 mod terminal;
 mod watermark;
 
@@ -40,12 +41,14 @@ use self::{
     journal::Journal,
     plan::{Act, Guard, Plan},
     signals::Signals,
+    status_file::StatusFile,
     watermark::Watermark,
 };
 use crate::{
     cli::{ExecOptions, Global},
     connect,
-    failure::{Failure, causes},
+    failure::{Failure, LEASE_LOST, causes},
+    id::status::Status,
 };
 
 pub(crate) async fn run(global: &Global, options: &ExecOptions) -> Result<ExitCode, Failure> {
@@ -53,7 +56,14 @@ pub(crate) async fn run(global: &Global, options: &ExecOptions) -> Result<ExitCo
         Plan::new(options.lease.ttl, options.on_lost, options.grace).map_err(Failure::Usage)?;
     let raus = connect::lessor(global, &options.range.range, &options.lease)?.build()?;
     let mut signals = Signals::listen()?;
-    let journal = Journal::new(global.json);
+    let mut reports = Reports {
+        status_file: options
+            .status_file
+            .as_deref()
+            .map(StatusFile::open)
+            .transpose()?,
+        journal: Journal::new(global.json),
+    };
     let machine_id = tokio::select! {
         machine_id = acquire(&raus, options.lease.wait) => machine_id?,
         number = signals.stop() => return Err(Failure::Signal(number)),
@@ -64,9 +74,17 @@ pub(crate) async fn run(global: &Global, options: &ExecOptions) -> Result<ExitCo
         plan,
         &machine_id,
         &mut signals,
-        &journal,
+        &mut reports,
     )
     .await;
+    let Reports {
+        journal,
+        status_file,
+    } = reports;
+    // Nobody may be told of a machine ID that has been given back.
+    if let Some(status_file) = status_file {
+        status_file.close();
+    }
     if machine_id.is_held()
         && let Err(error) = machine_id.release().await
     {
@@ -74,6 +92,12 @@ pub(crate) async fn run(global: &Global, options: &ExecOptions) -> Result<ExitCo
     }
     journal.close();
     outcome
+}
+
+/// What others learn while the program runs.
+struct Reports {
+    journal: Journal,
+    status_file: Option<StatusFile>,
 }
 
 async fn acquire(raus: &Raus, wait: Option<Duration>) -> Result<MachineId, Failure> {
@@ -90,46 +114,42 @@ async fn lead(
     plan: Plan,
     machine_id: &MachineId,
     signals: &mut Signals,
-    journal: &Journal,
+    reports: &mut Reports,
 ) -> Result<ExitCode, Failure> {
     let watermark = Arc::new(Watermark::default());
     let attached = machine_id.attach(Arc::clone(&watermark) as _);
     attached.map_err(|error| Failure::Failed(causes(&error)))?;
     tokio::select! {
-        passed = watermark.passed(journal) => passed?,
+        passed = watermark.passed(&reports.journal) => passed?,
         number = signals.stop() => return Err(Failure::Signal(number)),
     }
-    let (id, fence) = (machine_id.id(), machine_id.fence());
-    let environment = [
-        (options.env.clone(), id.to_string()),
-        (format!("{}_FENCE", options.env), fence.to_string()),
-        (format!("{}_NAMESPACE", options.env), namespace.to_owned()),
-    ];
     // Before the child is there: its end must not be missed.
     let mut ends = signal(SignalKind::child())?;
-    let child = Child::spawn(&options.program, &environment, options.on_lost);
-    let child = child.map_err(|error| Failure::Program {
-        code: 126,
-        message: format!("the program cannot be started: {error}"),
-    })?;
-    journal.say(
-        "started",
-        json!({ "id": id, "fence": fence.to_string(), "namespace": namespace, "pid": child.pid() }),
-        &format!(
-            "machine ID {id} of namespace {namespace} (fence {fence}) for process {}",
-            child.pid()
-        ),
-    );
+    let (child, status) = start(namespace, options, machine_id, &reports.journal)?;
     let mut guard = Guard::new(plan, machine_id.deadline());
     let mut events = machine_id.events();
     let mut has_events = true;
     let ended = loop {
+        let held_until = machine_id.is_held().then(|| machine_id.deadline());
+        match held_until {
+            Some(deadline) => guard.handle_deadline(deadline),
+            None => guard.handle_lost(),
+        }
+        while let Some(act) = guard.poll(SystemClock.now()) {
+            act_on(&child, act, &reports.journal);
+        }
+        if let Some(file) = &mut reports.status_file {
+            file.show(held_until.map(|held_until| Status {
+                held_until,
+                ..status.clone()
+            }));
+        }
         tokio::select! {
             biased;
             _ = ends.recv() => {}
             number = signals.next() => child.signal(number),
             event = events.next(), if has_events => match event {
-                Some(event) => journal.tell(&event),
+                Some(event) => reports.journal.tell(&event),
                 None => has_events = false,
             },
             () = tokio::time::sleep(guard.pause(SystemClock.now())) => {}
@@ -137,16 +157,41 @@ async fn lead(
         if let Some(ended) = child.reap() {
             break ended;
         }
-        if machine_id.is_held() {
-            guard.handle_deadline(machine_id.deadline());
-        } else {
-            guard.handle_lost();
-        }
-        while let Some(act) = guard.poll(SystemClock.now()) {
-            act_on(&child, act, journal);
-        }
     };
-    Ok(finish(&child, ended, &guard, journal))
+    Ok(finish(&child, ended, &guard, &reports.journal))
+}
+
+fn start(
+    namespace: &str,
+    options: &ExecOptions,
+    machine_id: &MachineId,
+    journal: &Journal,
+) -> Result<(Child, Status), Failure> {
+    let (id, fence) = (machine_id.id(), machine_id.fence());
+    let environment = [
+        (options.env.clone(), id.to_string()),
+        (format!("{}_FENCE", options.env), fence.to_string()),
+        (format!("{}_NAMESPACE", options.env), namespace.to_owned()),
+    ];
+    let child = Child::spawn(&options.program, &environment, options.on_lost);
+    let child = child.map_err(|error| Failure::Program {
+        code: 126,
+        message: format!("the program cannot be started: {error}"),
+    })?;
+    let pid = child.pid();
+    journal.say(
+        "started",
+        json!({ "id": id, "fence": fence.to_string(), "namespace": namespace, "pid": pid }),
+        &format!("machine ID {id} of namespace {namespace} (fence {fence}) for process {pid}"),
+    );
+    let status = Status {
+        id,
+        fence,
+        namespace: namespace.to_owned(),
+        pid,
+        held_until: machine_id.deadline(),
+    };
+    Ok((child, status))
 }
 
 fn act_on(child: &Child, act: Act, journal: &Journal) {
@@ -180,9 +225,6 @@ fn finish(child: &Child, ended: Ended, guard: &Guard, journal: &Journal) -> Exit
     }
     ExitCode::from(code)
 }
-
-/// As `cli::EXIT_CODES` lists it.
-const LEASE_LOST: u8 = 5;
 
 impl Journal {
     /// What happens to the machine ID while the program runs.

@@ -78,22 +78,7 @@ fn slots(at: Duration, before: &Namespace, after: &Namespace) -> Vec<Change> {
 
 fn buckets(at: Duration, before: &Group, after: &Group) -> Vec<Change> {
     let mut changes = members(at, before, after);
-    let mut moved: BTreeMap<(Option<u32>, Option<u32>), u32> = BTreeMap::new();
-    let mut rest = after.read.runs.iter().peekable();
-    // Both cover all buckets in their order: where they overlap is what went from one owner to the other.
-    for from in &before.read.runs {
-        while let Some(to) = rest.peek() {
-            let first = from.buckets.start.max(to.buckets.start);
-            let end = from.buckets.end.min(to.buckets.end);
-            if first < end && from.owner != to.owner {
-                *moved.entry((from.owner, to.owner)).or_default() += end - first;
-            }
-            if from.buckets.end < to.buckets.end {
-                break;
-            }
-            rest.next();
-        }
-    }
+    let moved = before.moved(after);
     let name = |group: &Group, owner: Option<u32>| match owner {
         None => "nobody".to_owned(),
         Some(number) => {

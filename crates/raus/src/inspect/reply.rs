@@ -119,6 +119,100 @@ mod tests {
         Reply::Bytes(text.as_bytes().to_vec())
     }
 
+    fn inspected(standing: &str, slots: Vec<Reply>) -> Result<Inspection, InspectError> {
+        parse_inspect(&Reply::Array(vec![
+            text("slots"),
+            text("1000"),
+            text(standing),
+            Reply::Int(70),
+            Reply::Int(2),
+            Reply::Array(slots),
+        ]))
+    }
+
+    fn slot(locked: &str, holder: Reply, ttl: i64) -> Reply {
+        let numbers = ["9", "20", "10"].map(text);
+        let head = [Reply::Int(4), text(locked), holder, Reply::Int(ttl)];
+        let tail = [Reply::Int(50), text("me")];
+        Reply::Array(head.into_iter().chain(numbers).chain(tail).collect())
+    }
+
+    #[test]
+    fn every_standing_of_the_past_is_understood() {
+        let left = Duration::from_millis(70);
+        for (standing, expected) in [
+            ("known", History::Known),
+            ("absent", History::Absent),
+            ("suspect", History::Suspect { left }),
+            ("vouched", History::Vouched { left }),
+        ] {
+            let inspection = inspected(standing, Vec::new()).expect("understood");
+            assert_eq!(inspection.history, expected);
+            assert_eq!((inspection.server_ms, inspection.recorded), (1_000, 2));
+        }
+    }
+
+    #[test]
+    fn a_slot_is_read_with_whatever_stands_in_its_lock() {
+        let strange = Reply::Bytes(vec![b'g', 0xff]);
+        let slots = vec![
+            slot("1", text("holder"), 60),
+            slot("1", strange, -1),
+            slot("0", text(""), 0),
+        ];
+        let slots = inspected("known", slots).expect("understood").slots;
+        let first = SlotRecord {
+            id: 4,
+            lock: Some(Lock {
+                holder: "holder".to_owned(),
+                ttl: Some(Duration::from_millis(60)),
+            }),
+            fence: 9,
+            horizon_ms: 20,
+            floor_ms: 10,
+            lease_left: Duration::from_millis(50),
+            label: "me".to_owned(),
+        };
+        assert_eq!(slots[0], first);
+        let lock = slots[1].lock.as_ref().expect("there is one");
+        assert_eq!((&*lock.holder, lock.ttl), ("g\u{fffd}", None), "for ever");
+        assert_eq!(slots[2].lock, None);
+        assert!(inspected("known", vec![slot("1", Reply::Int(5), 60)]).is_err());
+    }
+
+    #[test]
+    fn every_answer_to_a_revocation_is_understood() {
+        let parsed = |words: &str| {
+            let words = words.split(' ').map(text).collect();
+            parse_revoke(&Reply::Array(words))
+        };
+        let free_in = Duration::from_millis(70);
+        let revoked = parsed("revoked 9 70").expect("understood");
+        assert_eq!(revoked, Revocation::Revoked { fence: 9, free_in });
+        for (words, expected) in [
+            ("changed", Revocation::Changed),
+            ("free", Revocation::Free),
+            ("unrecorded", Revocation::Unrecorded),
+        ] {
+            assert_eq!(parsed(words).expect("understood"), expected);
+        }
+        let refused = parsed("wrongtype ns:slots list").expect_err("of another type");
+        assert!(
+            matches!(&refused, InspectError::WrongType { key, found } if key == "ns:slots" && found == "list"),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn the_clock_is_read_in_microseconds() {
+        let told = |word: &str| parse_clock(&Reply::Array(vec![text(word), text("1500")]));
+        assert_eq!(
+            told("clock").expect("understood"),
+            Duration::from_micros(1_500)
+        );
+        assert!(told("clocks").is_err());
+    }
+
     #[test]
     fn replies_of_other_shapes_are_refused() {
         for reply in [

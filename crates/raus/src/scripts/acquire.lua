@@ -9,7 +9,7 @@
 -- ARGV[5]   label of the holder, may be empty; a free slot last held under it is taken first
 -- ARGV[6]   what the holder knows of an absent past: 'ask', 'first:<token>' or 'voice' (see history_admit)
 -- ARGV[7]   '1' to accept a slot whose horizon lies further ahead than ARGV[4], else '0'
--- ARGV[8]   how many replicas the holder will have acknowledge the grant: 'all', a number or 'never'
+-- ARGV[8]   how many replicas the holder will have acknowledge the grant: 'all', a number, 'never' or 'unable'
 -- ARGV[9..] slot numbers of KEYS[2..]
 --
 -- Reply     {'granted', slot, fence, floor, horizon, server ms, need}; the numbers from fence to server ms as strings;

@@ -137,10 +137,7 @@ impl Membership {
         let found = self.pending.found.take();
         self.pending.failed = false;
         self.got += beat.grants.len() as u64;
-        let replicas = match beat.replicas {
-            Some(_) if !self.limits.can_confirm => Some(0),
-            replicas => replicas,
-        };
+        let replicas = beat.replicas;
         // A replica that has come since the grant may be the next master as well as those before it.
         let required = match (replicas, beat.shortage) {
             (Some(0), _) => 0,

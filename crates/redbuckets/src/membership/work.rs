@@ -75,6 +75,11 @@ impl Membership {
         &self.view
     }
 
+    /// How many buckets are held, and how many of those are to be given away.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.holdings.len(), self.going)
+    }
+
     /// Every bucket held, with its epoch and whether it may be entered.
     pub(crate) fn held(&self) -> impl Iterator<Item = (Grant, bool)> {
         self.holdings.iter().map(|(&bucket, holding)| {

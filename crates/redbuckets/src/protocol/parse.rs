@@ -39,6 +39,9 @@ fn refusal(kind: &str, rest: &[Reply]) -> Option<Refusal> {
             theirs: Assignment::of_letter(theirs.as_str()?)?,
         },
         ("full", []) => Refusal::Full,
+        ("unable", [replicas]) => Refusal::Unable {
+            replicas: u32_of(replicas)?,
+        },
         ("wrongtype", [key, found]) => Refusal::WrongType {
             key: key.as_str()?.to_owned(),
             found: found.as_str()?.to_owned(),
@@ -189,3 +192,6 @@ pub(crate) fn parse_leave(reply: &Reply) -> Result<bool, StoreError> {
         _ => Err(StoreError::unexpected("leave", reply)),
     }
 }
+
+#[cfg(test)]
+mod tests;

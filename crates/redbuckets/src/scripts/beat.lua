@@ -6,7 +6,7 @@
 --         call, 11 number of the last request that was answered, 12 releases: "bucket epoch bucket epoch …", of buckets that
 --         nobody works on any more, 13 state of the group as last told or '', 14 the member's record as last told, 15 that
 --         with the number of this request, 16 ttl and grace, ms, 17 which replicas the caller has acknowledge its grants:
---         'all', a number or 'never' (see history_admit), 18 '1' to look at everything, although nothing has changed
+--         'all', a number, 'never' or 'unable' (see history_admit), 18 '1' to look at everything, although nothing has changed
 --
 -- Reply   {'ok', version, members, quota, surplus, ms until something is to be done or -1, '1' to ask again at once,
 --          first bucket of the range, end of the range, grants "bucket epoch …", outcomes of the releases, free buckets,

@@ -67,7 +67,7 @@ local function create(buckets, assignment, ttl, discovery, lost)
     doubt(ttl)
   else
     history_write(KEYS[1], {
-      run = run_id(), till = now + discovery, ttl = ttl, floor = 0, acked = 0, vouched = false, alone = 0, at = 0,
+      run = run_id(), till = now + discovery, ttl = ttl, floor = 0, acked = 0, vouched = false, alone = 0, at = 0, most = 0,
     })
   end
   ring_reset(ring_free())

@@ -8,6 +8,7 @@
 -- Reply   {'joined', member number, generation, incarnation with its time}
 --         {'occupied', ms until the lease of that id is over, server ms at which it is over}
 --         {'buckets', count of the group} | {'assignment', that of the group} | {'full'} | {'wrongtype', key, type}
+--         {'unable', how many replicas acknowledge every grant}, to a caller who cannot wait for them
 --
 -- Guarantees: an id whose lease runs, or may do so because its renewals were lost, is not taken, except by the same
 -- process. Whoever takes an id over fences its earlier incarnation and gets its buckets again, with higher epochs. A
@@ -26,6 +27,10 @@ if group and torn() then group = nil end
 
 if not group then create(buckets, assignment, ttl, discovery, false) end
 local past = admit(ttl, ARGV[12])
+if past.standing == 'few' and ARGV[12] == 'unable' then
+  flush()
+  return { 'unable', past.need }
+end
 -- A newcomer cannot know whether leases that are over ended by a step of this clock.
 local first_lease, hold = redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES'), 0
 if first_lease[2] and tonumber(first_lease[2]) <= now then hold = held_back(ttl, true) end

@@ -74,7 +74,6 @@ pub(super) struct Group {
     pub(super) assignment: Assignment,
     pub(super) grace: Duration,
     pub(super) acknowledge: Acknowledge,
-    pub(super) can_confirm: bool,
     pub(super) members: Vec<Member>,
     pub(super) joined: u32,
 }
@@ -89,7 +88,6 @@ impl Group {
             assignment,
             grace: Duration::ZERO,
             acknowledge: Acknowledge::All,
-            can_confirm: true,
             members: Vec::new(),
             joined: 0,
         }
@@ -151,7 +149,6 @@ impl Group {
                 forced: false,
                 assignment: self.assignment,
                 load: None,
-                can_confirm: self.can_confirm,
             };
             self.members.push(Member {
                 identity: Identity {

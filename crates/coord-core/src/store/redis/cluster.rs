@@ -24,7 +24,8 @@ use super::{
     describe,
     dial::{Dial, Place},
     exchange::Outcome,
-    node::{Node, Patience},
+    node::{Node, Patience, left},
+    reply,
 };
 use crate::{
     endpoint::Address,
@@ -80,6 +81,8 @@ impl ClusterStore {
     /// So many are followed at once, as a slot under way needs two or three; nodes that send clients round in circles
     /// are given time to agree.
     const PROMPT_REDIRECTIONS: u32 = 4;
+    /// Codes that say nothing against the node that answered so.
+    const HARMLESS: [&str; 6] = ["MOVED", "ASK", "TRYAGAIN", "NOSCRIPT", "BUSY", "MISCONF"];
     const FIRST_PAUSE: Duration = Duration::from_millis(5);
     const MAX_PAUSE: Duration = Duration::from_millis(50);
 
@@ -142,7 +145,7 @@ impl ClusterStore {
             let mut obstacle = None;
             let mut again = Vec::new();
             for (index, answer) in pending.into_iter().zip(answers) {
-                if let Some(found) = obstacle_in(&answer) {
+                if let Some(found) = answer.as_ref().err().and_then(obstacle_in) {
                     again.push(index);
                     obstacle = obstacle.max(Some(found));
                 }
@@ -174,7 +177,7 @@ impl ClusterStore {
             Ok(node) => {
                 let patience = Patience::Whole(left(deadline));
                 let answers = node.pipeline(commands, asking, patience).await;
-                self.note_failures(&node, &answers);
+                self.note_failures(&node, answers.iter().filter_map(|it| it.as_ref().err()));
                 answers
             }
             Err(error) => vec![Err(error); commands.len()],
@@ -256,17 +259,19 @@ impl ClusterStore {
         Ok(node)
     }
 
+    fn noted<T>(&self, node: &Arc<Node>, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.note_failures(node, outcome.as_ref().err());
+        outcome
+    }
+
     /// After a failure that another node may not have, the next command looks at the topology first.
-    fn note_failures(&self, node: &Arc<Node>, outcomes: &[Outcome]) {
-        let suspicious = outcomes.iter().any(|outcome| match outcome {
-            Err(StoreError::Unavailable { code, .. }) => !matches!(
-                code.as_str(),
-                "MOVED" | "ASK" | "TRYAGAIN" | "NOSCRIPT" | "BUSY" | "MISCONF"
-            ),
-            Err(error) => error.is_transient(),
-            Ok(_) => false,
-        });
-        if !suspicious {
+    fn note_failures<'a>(
+        &self,
+        node: &Arc<Node>,
+        failures: impl IntoIterator<Item = &'a StoreError>,
+    ) {
+        let mut failures = failures.into_iter();
+        if !failures.any(|error| reply::is_suspicious(error, &Self::HARMLESS)) {
             return;
         }
         let mut state = self.state();
@@ -285,10 +290,6 @@ impl ClusterStore {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }
 
 /// The outcomes; a command that has none is one that no node has answered.
@@ -312,8 +313,8 @@ fn slot_of(command: &Command) -> Option<u16> {
     }
 }
 
-fn obstacle_in(outcome: &Outcome) -> Option<Obstacle> {
-    let Err(StoreError::Unavailable { code, detail, .. }) = outcome else {
+fn obstacle_in(error: &StoreError) -> Option<Obstacle> {
+    let StoreError::Unavailable { code, detail, .. } = error else {
         return None;
     };
     match code.as_str() {
@@ -346,16 +347,13 @@ impl Store for ClusterStore {
             let patience = Patience::Whole(left(deadline));
             // A slot that moved meanwhile is an error like any other: nothing was confirmed.
             let outcome = node.confirm(write, replicas, patience).await;
-            if let Err(error) = &outcome {
-                let failed = [Err(error.clone())];
-                if let Some(Obstacle::Elsewhere(found)) = obstacle_in(&failed[0])
-                    && found.for_good
-                {
-                    self.state().topology.moved(found.slot, found.address);
-                }
-                self.note_failures(&node, &failed);
+            if let Err(error) = &outcome
+                && let Some(Obstacle::Elsewhere(found)) = obstacle_in(error)
+                && found.for_good
+            {
+                self.state().topology.moved(found.slot, found.address);
             }
-            outcome
+            self.noted(&node, outcome)
         })
     }
 
@@ -368,10 +366,7 @@ impl Store for ClusterStore {
             let deadline = Instant::now() + within;
             let node = self.node_for(Some(hash_slot(channel)), deadline).await?;
             let outcome = node.subscribe(channel, left(deadline)).await;
-            if let Err(error) = &outcome {
-                self.note_failures(&node, &[Err(error.clone())]);
-            }
-            outcome
+            self.noted(&node, outcome)
         })
     }
 
@@ -386,10 +381,7 @@ impl Store for ClusterStore {
             let outcome = node
                 .describe(&[describe::SERVER, describe::NODE], within)
                 .await;
-            if let Err(error) = &outcome {
-                self.note_failures(&node, &[Err(error.clone())]);
-            }
-            outcome
+            self.noted(&node, outcome)
         })
     }
 
@@ -406,12 +398,12 @@ mod tests {
 
     fn obstacle(line: &str) -> Option<Obstacle> {
         let (code, detail) = line.split_once(' ').expect("a code and more");
-        obstacle_in(&Err(StoreError::Unavailable {
+        obstacle_in(&StoreError::Unavailable {
             operation: "renew",
             address: "node".to_owned(),
             code: code.to_owned(),
             detail: detail.to_owned(),
-        }))
+        })
     }
 
     #[test]

@@ -14,13 +14,12 @@ use std::{
 };
 
 use deadpool_redis::{Manager, Pool, PoolError, Runtime, TimeoutType, Timeouts};
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, Shared},
-};
 use redis::{AsyncConnectionConfig, ConnectionInfo, aio::MultiplexedConnection};
 
-use super::reply;
+use super::{
+    kept::{self, Kept, Opening},
+    reply,
+};
 use crate::store::StoreError;
 
 type Cause = Arc<dyn StdError + Send + Sync>;
@@ -39,7 +38,9 @@ impl Lane {
 
     /// Those who still use it may go on; nobody else gets it.
     fn leave_pool(&self) {
-        if let Some(guard) = lock(&self.guard).take() {
+        // Replaced as a whole, so a panic elsewhere leaves it valid.
+        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(guard) = guard.take() {
             drop(deadpool_redis::Connection::take(guard));
         }
     }
@@ -48,14 +49,10 @@ impl Lane {
 pub(super) struct Lanes {
     pool: Pool,
     connect: Duration,
-    open: Vec<Mutex<Option<Lane>>>,
-    opening: Vec<Mutex<Option<Opening>>>,
+    kept: Vec<Kept<Lane>>,
     next: AtomicUsize,
     discarded: AtomicUsize,
 }
-
-/// A connection being made, for all who wait for it.
-type Opening = Shared<BoxFuture<'static, Result<Lane, StoreError>>>;
 
 impl Lanes {
     pub(super) fn new(
@@ -78,8 +75,7 @@ impl Lanes {
         Ok(Self {
             pool,
             connect,
-            open: (0..size).map(|_| Mutex::new(None)).collect(),
-            opening: (0..size).map(|_| Mutex::new(None)).collect(),
+            kept: (0..size).map(|_| Kept::default()).collect(),
             next: AtomicUsize::new(0),
             discarded: AtomicUsize::new(0),
         })
@@ -93,68 +89,30 @@ impl Lanes {
         address: &str,
         within: Duration,
     ) -> Result<Lane, StoreError> {
-        let index = self.next.fetch_add(1, Ordering::Relaxed) % self.open.len();
-        if let Some(lane) = lock(&self.open[index]).clone() {
-            return Ok(lane);
-        }
-        let opening = self.opening(index, operation, address);
-        let outcome = tokio::time::timeout(within.min(self.connect), opening.clone()).await;
-        let outcome = outcome.unwrap_or_else(|_| {
-            Err(StoreError::Connect {
-                operation,
-                address: address.to_owned(),
-                source: Arc::new(std::io::Error::from(std::io::ErrorKind::TimedOut)),
-            })
-        });
-        let mut current = lock(&self.opening[index]);
-        // Whoever sees the outcome first puts it in place.
-        if opening.peek().is_some() && current.as_ref().is_some_and(|it| it.ptr_eq(&opening)) {
-            *current = None;
-            if let Ok(lane) = &outcome {
-                *lock(&self.open[index]) = Some(lane.clone());
-            }
-        }
-        outcome
+        let index = self.next.fetch_add(1, Ordering::Relaxed) % self.kept.len();
+        let open = || self.open(operation, address);
+        self.kept[index]
+            .get(operation, address, within.min(self.connect), open)
+            .await
     }
 
-    fn opening(&self, index: usize, operation: &'static str, address: &str) -> Opening {
-        let mut current = lock(&self.opening[index]);
-        // One that failed while nobody waited says nothing about now.
-        let usable = |opening: &&Opening| !matches!(opening.peek(), Some(Err(_)));
-        if let Some(opening) = current.as_ref().filter(usable) {
-            return opening.clone();
-        }
-        let (pool, connect, address) = (self.pool.clone(), self.connect, address.to_owned());
-        let work = tokio::spawn(async move {
+    fn open(&self, operation: &'static str, address: &str) -> Opening<Lane> {
+        let (pool, connect, shown) = (self.pool.clone(), self.connect, address.to_owned());
+        kept::begin(operation, address, async move {
             let outcome = tokio::time::timeout(connect, pool.get()).await;
             let guard = match outcome {
                 Ok(Ok(guard)) => guard,
-                Ok(Err(error)) => return Err(pool_error(operation, &address, error)),
+                Ok(Err(error)) => return Err(pool_error(operation, &shown, error)),
                 Err(_elapsed) => {
                     let error = PoolError::Timeout(TimeoutType::Create);
-                    return Err(pool_error(operation, &address, error));
+                    return Err(pool_error(operation, &shown, error));
                 }
             };
             Ok(Lane {
                 connection: MultiplexedConnection::clone(&guard),
                 guard: Arc::new(Mutex::new(Some(guard))),
             })
-        });
-        let opening = work
-            .map(move |joined| {
-                // A task ends without an outcome where its runtime is shut down.
-                joined.unwrap_or_else(|error| {
-                    Err(StoreError::Connect {
-                        operation,
-                        address: "a runtime that was shut down".to_owned(),
-                        source: Arc::new(error),
-                    })
-                })
-            })
-            .boxed()
-            .shared();
-        *current = Some(opening.clone());
-        opening
+        })
     }
 
     /// How many connections were taken out of use so far.
@@ -164,35 +122,23 @@ impl Lanes {
 
     /// Takes `lane` out of use, unless somebody has already replaced it.
     pub(super) fn discard(&self, lane: &Lane) {
-        for open in &self.open {
-            let mut open = lock(open);
-            if open
-                .as_ref()
-                .is_some_and(|current| Arc::ptr_eq(&current.guard, &lane.guard))
-            {
-                *open = None;
-                self.discarded.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        self.take_if(|current| Arc::ptr_eq(&current.guard, &lane.guard));
         lane.leave_pool();
     }
 
     /// Takes every open lane out of use.
     pub(super) fn discard_all(&self) {
-        for open in &self.open {
-            // Bound first: the lock is not held while the connection goes.
-            let lane = lock(open).take();
-            if let Some(lane) = lane {
+        self.take_if(|_| true);
+    }
+
+    fn take_if(&self, condemned: impl Fn(&Lane) -> bool) {
+        for kept in &self.kept {
+            if let Some(lane) = kept.take_if(&condemned) {
                 self.discarded.fetch_add(1, Ordering::Relaxed);
                 lane.leave_pool();
             }
         }
     }
-}
-
-/// What is guarded is replaced as a whole, so a panic elsewhere leaves it valid.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn pool_error(operation: &'static str, address: &str, error: PoolError) -> StoreError {

@@ -55,9 +55,13 @@ impl Patience {
     fn left(self, deadline: Instant) -> Duration {
         match self {
             Self::Answer(within) => within,
-            Self::Whole(_) => deadline.saturating_duration_since(Instant::now()),
+            Self::Whole(_) => left(deadline),
         }
     }
+}
+
+pub(super) fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 /// A lane that leaves its lanes with this, unless it is taken out before.

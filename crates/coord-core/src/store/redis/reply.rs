@@ -146,6 +146,15 @@ fn credentials_code(error: &RedisError) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// Whether another server may not have this failure. Codes in `harmless` say nothing against the one that answered.
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+pub(super) fn is_suspicious(error: &StoreError, harmless: &[&str]) -> bool {
+    match error {
+        StoreError::Unavailable { code, .. } => !harmless.contains(&code.as_str()),
+        error => error.is_transient(),
+    }
+}
+
 /// Why no connection was made.
 pub(super) fn connect_error(
     operation: &'static str,

@@ -24,8 +24,8 @@ use super::{
     describe,
     dial::{Dial, Place},
     exchange::Outcome,
-    node::{Node, Patience},
-    subscription,
+    node::{Node, Patience, left},
+    reply, subscription,
 };
 use crate::{
     endpoint::SentinelKind,
@@ -128,6 +128,8 @@ impl Inner {
     /// For how long a master has to fail before sentinels are believed that know nothing of its promotion: they were
     /// set up anew and count from the beginning.
     const FORGOTTEN: Duration = Duration::from_secs(5);
+    /// Codes that say nothing against the master that answered so.
+    const HARMLESS: [&str; 4] = ["NOSCRIPT", "BUSY", "MISCONF", "LOADING"];
 
     fn undoubted(&self) -> Option<Arc<Node>> {
         let state = self.state();
@@ -175,7 +177,8 @@ impl Inner {
         let Some(current) = current.filter(|current| Arc::ptr_eq(&current.node, node)) else {
             return;
         };
-        if outcomes.iter().any(is_suspicious) {
+        let mut failures = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+        if failures.any(|error| reply::is_suspicious(error, &Self::HARMLESS)) {
             current.doubted = true;
             current.failing_since.get_or_insert_with(Instant::now);
         } else {
@@ -186,20 +189,6 @@ impl Inner {
     /// Every change under this lock is complete before anything can panic, so a poisoned one is still good.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
-}
-
-fn is_suspicious(outcome: &Outcome) -> bool {
-    match outcome {
-        Err(StoreError::Unavailable { code, .. }) => {
-            !matches!(code.as_str(), "NOSCRIPT" | "BUSY" | "MISCONF" | "LOADING")
-        }
-        Err(error) => error.is_transient(),
-        Ok(_) => false,
     }
 }
 

@@ -25,5 +25,6 @@ mod tests {
         assert_eq!(hash_slot("foo{bar}{zap}"), hash_slot("bar"));
         assert_eq!(hash_slot("foo{{bar}}zap"), hash_slot("{bar"));
         assert_ne!(hash_slot("foo{}{bar}"), hash_slot("bar"));
+        assert_ne!(hash_slot("{}foo"), hash_slot("{}bar"));
     }
 }

@@ -1,33 +1,33 @@
 //! Connections that can be made anew: the one in use, and how the next one comes about.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::Shared};
 use redis::RedisError;
 
 use super::Wire;
-use crate::store::{BoxFuture, StoreError, redis::dial::Dial, redis::reply};
+use crate::store::{
+    BoxFuture, StoreError,
+    redis::{
+        dial::Dial,
+        kept::{self, Kept, Opening},
+        reply,
+    },
+};
 
 pub(super) type Making = BoxFuture<'static, Result<Arc<dyn Wire>, RedisError>>;
 pub(super) type Make = dyn Fn() -> Making + Send + Sync;
 
-type Opening = Shared<BoxFuture<'static, Result<Arc<dyn Wire>, StoreError>>>;
-
 pub(super) struct Supply {
     make: Arc<Make>,
-    current: Mutex<Current>,
-}
-
-#[derive(Default)]
-struct Current {
-    wire: Option<Arc<dyn Wire>>,
-    /// A connection being made, for all who wait for it.
-    opening: Option<Opening>,
+    kept: Kept<Arc<dyn Wire>>,
     /// How many were given up.
-    generation: u64,
+    generation: AtomicU64,
 }
 
 impl Supply {
@@ -38,7 +38,8 @@ impl Supply {
     pub(super) fn new(make: Arc<Make>) -> Self {
         Self {
             make,
-            current: Mutex::default(),
+            kept: Kept::default(),
+            generation: AtomicU64::new(0),
         }
     }
 
@@ -48,47 +49,21 @@ impl Supply {
         operation: &'static str,
         address: &'static str,
     ) -> Result<Arc<dyn Wire>, StoreError> {
-        let opening = {
-            let mut current = self.current();
-            if let Some(wire) = &current.wire {
-                return Ok(Arc::clone(wire));
-            }
-            // One that failed while nobody waited says nothing about now.
-            let usable = |opening: &&Opening| !matches!(opening.peek(), Some(Err(_)));
-            if let Some(opening) = current.opening.as_ref().filter(usable) {
-                opening.clone()
-            } else {
-                let opening = self.open(operation, address);
-                current.opening = Some(opening.clone());
-                opening
-            }
-        };
-        let outcome = tokio::time::timeout(Dial::CONNECT_TIMEOUT, opening.clone()).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(timed_out(operation, address)));
-        let mut current = self.current();
-        // Whoever sees the outcome first puts it in place.
-        let is_own = current
-            .opening
-            .as_ref()
-            .is_some_and(|it| it.ptr_eq(&opening));
-        if opening.peek().is_some() && is_own {
-            current.opening = None;
-            current.wire = outcome.as_ref().ok().cloned();
-        }
-        outcome
+        let open = || self.open(operation, address);
+        self.kept
+            .get(operation, address, Dial::CONNECT_TIMEOUT, open)
+            .await
     }
 
     /// Takes `wire` out of use, unless somebody has already replaced it.
     pub(super) fn discard(&self, wire: &Arc<dyn Wire>) {
-        let mut current = self.current();
-        let is_current = current
-            .wire
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, wire));
-        if is_current {
-            current.wire = None;
-            current.generation += 1;
-        }
+        self.kept.take_if(|current| {
+            let condemned = Arc::ptr_eq(current, wire);
+            // Before anybody can find the next one.
+            self.generation
+                .fetch_add(u64::from(condemned), Ordering::Relaxed);
+            condemned
+        });
     }
 
     /// Another connection, beside the one in use.
@@ -99,47 +74,23 @@ impl Supply {
     ) -> Result<Arc<dyn Wire>, StoreError> {
         let opening = self.open(operation, address);
         let outcome = tokio::time::timeout(Dial::CONNECT_TIMEOUT, opening).await;
-        outcome.unwrap_or_else(|_| Err(timed_out(operation, address)))
+        outcome.unwrap_or_else(|_| Err(kept::timed_out(operation, address)))
     }
 
     /// Rises whenever a connection is given up.
     pub(super) fn generation(&self) -> u64 {
-        self.current().generation
+        self.generation.load(Ordering::Relaxed)
     }
 
-    /// Begins to make a connection, in a task of its own: it goes on when nobody waits.
-    fn open(&self, operation: &'static str, address: &'static str) -> Opening {
+    /// Begins to make a connection.
+    fn open(&self, operation: &'static str, address: &'static str) -> Opening<Arc<dyn Wire>> {
         let make = Arc::clone(&self.make);
-        let work = tokio::spawn(async move {
+        kept::begin(operation, address, async move {
             match tokio::time::timeout(Self::MAKE_TIMEOUT, make()).await {
                 Ok(Ok(wire)) => Ok(wire),
                 Ok(Err(error)) => Err(reply::connect_error(operation, address, error)),
-                Err(_elapsed) => Err(timed_out(operation, address)),
+                Err(_elapsed) => Err(kept::timed_out(operation, address)),
             }
-        });
-        let work = work.map(move |joined| {
-            // A task ends without an outcome where its runtime is shut down, or the user's function panicked.
-            joined.unwrap_or_else(|error| {
-                Err(StoreError::Connect {
-                    operation,
-                    address: address.to_owned(),
-                    source: Arc::new(error),
-                })
-            })
-        });
-        work.boxed().shared()
-    }
-
-    /// What is guarded is valid after every statement, so a panic elsewhere leaves it so.
-    fn current(&self) -> MutexGuard<'_, Current> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn timed_out(operation: &'static str, address: &str) -> StoreError {
-    StoreError::Connect {
-        operation,
-        address: address.to_owned(),
-        source: Arc::new(std::io::Error::from(std::io::ErrorKind::TimedOut)),
+        })
     }
 }

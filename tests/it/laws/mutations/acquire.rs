@@ -1,0 +1,259 @@
+//! Mistakes in how a slot is granted.
+
+use super::{Mutation, Survivor, mutation, survivor};
+
+const ACQUIRE: &str = "raus/src/scripts/acquire.lua";
+
+pub(super) static MUTATIONS: &[Mutation] = &[
+    mutation(
+        "a wrong clock is not refused",
+        (
+            ACQUIRE,
+            "if math.abs(wall - now) > skew then return { 'skew', digits(now) } end",
+            "",
+        ),
+        "a_clock_that_is_off_either_way_is_refused",
+    ),
+    mutation(
+        "a clock that runs behind is not refused",
+        (ACQUIRE, "math.abs(wall - now) > skew", "wall - now > skew"),
+        "a_clock_that_is_off_either_way_is_refused",
+    ),
+    mutation(
+        "a clock is refused at the tolerance itself",
+        (
+            ACQUIRE,
+            "math.abs(wall - now) > skew",
+            "math.abs(wall - now) >= skew",
+        ),
+        "a_clock_that_is_off_either_way_is_refused",
+    ),
+    mutation(
+        "an acquisition does not validate the hash",
+        (ACQUIRE, "if refused then return refused end", ""),
+        "a_hash_of_another_type_is_named_and_kept",
+    ),
+    mutation(
+        "a holder that asks again is a stranger",
+        (ACQUIRE, "if values[i] == holder then", "if false then"),
+        "the_same_holder_is_given_its_grant_again",
+    ),
+    mutation(
+        "a grant that is given again keeps the old ttl",
+        (ACQUIRE, "redis.call('PEXPIRE', KEYS[1 + i], ttl)", ""),
+        "the_same_holder_is_given_its_grant_again",
+    ),
+    mutation(
+        "a grant that is given again keeps the old lease on record",
+        (ACQUIRE, "record.till = now + ttl\n", "\n"),
+        "the_same_holder_is_given_its_grant_again",
+    ),
+    mutation(
+        "a grant that is given again waits for no replica",
+        (
+            ACQUIRE,
+            "return granted(slot, record, need)",
+            "return granted(slot, record, 0)",
+        ),
+        "a_grant_takes_effect_when_replicas_have_it",
+    ),
+    mutation(
+        "a lock of another type is free",
+        (
+            ACQUIRE,
+            "elseif values[i] or redis.call('EXISTS', KEYS[1 + i]) == 1 then",
+            "elseif values[i] then",
+        ),
+        "a_lock_of_another_type_is_held",
+    ),
+    mutation(
+        "a deleted lock frees its slot",
+        (ACQUIRE, "if record.till > now then", "if false then"),
+        "a_slot_is_free_when_its_lock_is_gone_and_its_lease_is_over",
+    ),
+    mutation(
+        "a lease on record lasts a millisecond longer",
+        (
+            ACQUIRE,
+            "if record.till > now then",
+            "if record.till >= now then",
+        ),
+        "a_slot_is_free_when_its_lock_is_gone_and_its_lease_is_over",
+    ),
+    mutation(
+        "a grant leaves no lease on record",
+        (ACQUIRE, "  till = now + ttl,", "  till = 0,"),
+        "a_slot_is_free_when_its_lock_is_gone_and_its_lease_is_over",
+    ),
+    mutation(
+        "a far horizon is granted unasked",
+        (
+            ACQUIRE,
+            "elseif not lenient and record.horizon > now + skew then",
+            "elseif false then",
+        ),
+        "a_far_horizon_is_passed_over_until_it_is_asked_for",
+    ),
+    mutation(
+        "a far horizon is never granted",
+        (
+            ACQUIRE,
+            "elseif not lenient and record.horizon",
+            "elseif record.horizon",
+        ),
+        "a_far_horizon_is_passed_over_until_it_is_asked_for",
+    ),
+    mutation(
+        "a label is not looked for",
+        (
+            ACQUIRE,
+            "if not chosen and record.label == label",
+            "if false and record.label == label",
+        ),
+        "a_label_finds_the_slot_it_had_unless_that_is_not_free",
+    ),
+    mutation(
+        "a label takes its slot while the lease runs",
+        (
+            ACQUIRE,
+            "record.label == label and record.till <= now and",
+            "record.label == label and",
+        ),
+        "a_label_finds_the_slot_it_had_unless_that_is_not_free",
+    ),
+    mutation(
+        "a label takes its slot whatever its horizon",
+        (ACQUIRE, " and record.horizon <= now + skew then", " then"),
+        "a_label_finds_the_slot_it_had_unless_that_is_not_free",
+    ),
+    mutation(
+        "the lease that ended last goes first",
+        (
+            ACQUIRE,
+            "record.till < record_of(best).till",
+            "record.till > record_of(best).till",
+        ),
+        "what_nobody_holds_goes_before_the_lease_that_ended_first",
+    ),
+    mutation(
+        "a lease on record is not counted as held",
+        (
+            ACQUIRE,
+            "    if record.till > now then\n      held = held + 1",
+            "    if record.till > now then\n      held = held",
+        ),
+        "a_full_range_is_told_with_its_numbers",
+    ),
+    mutation(
+        "the horizon is ignored",
+        (ACQUIRE, "math.max(old.horizon, past.floor)", "past.floor"),
+        "a_holder_begins_at_the_horizon_of_the_last_one",
+    ),
+    mutation(
+        "the floor of a doubt is ignored",
+        (ACQUIRE, "math.max(old.horizon, past.floor)", "old.horizon"),
+        "a_voice_in_an_absent_past_is_a_loss",
+    ),
+    mutation(
+        "a fence follows the clock alone",
+        (ACQUIRE, "math.max(old.fence + 1, now_us)", "now_us"),
+        "fences_rise_whatever_the_clock_and_the_store_forget",
+    ),
+    mutation(
+        "a fence follows the record alone",
+        (ACQUIRE, "math.max(old.fence + 1, now_us)", "old.fence + 1"),
+        "fences_rise_whatever_the_clock_and_the_store_forget",
+    ),
+    mutation(
+        "a fence stays",
+        (
+            ACQUIRE,
+            "math.max(old.fence + 1, now_us)",
+            "math.max(old.fence, now_us)",
+        ),
+        "fences_rise_whatever_the_clock_and_the_store_forget",
+    ),
+    mutation(
+        "a lock has no ttl",
+        (ACQUIRE, "holder, 'NX', 'PX', ttl)", "holder, 'NX')"),
+        "a_grant_is_written_where_it_belongs_and_nowhere_else",
+    ),
+    mutation(
+        "the lock of another slot is written",
+        (
+            ACQUIRE,
+            "redis.call('SET', KEYS[1 + chosen]",
+            "redis.call('SET', KEYS[1 + count]",
+        ),
+        "a_grant_is_written_where_it_belongs_and_nowhere_else",
+    ),
+    mutation(
+        "the record of another slot is written",
+        (
+            ACQUIRE,
+            "redis.call('HSET', slots, ARGV[FIRST + chosen]",
+            "redis.call('HSET', slots, ARGV[FIRST + 1]",
+        ),
+        "a_grant_is_written_where_it_belongs_and_nowhere_else",
+    ),
+    mutation(
+        "a grant reserves no time",
+        (
+            ACQUIRE,
+            "horizon = first_horizon(now, wall, skew, floor, ttl),",
+            "horizon = floor,",
+        ),
+        "a_grant_is_written_where_it_belongs_and_nowhere_else",
+    ),
+    mutation(
+        "after a failover an expired lease is granted at once",
+        (
+            ACQUIRE,
+            "elseif record.till == 0 or not only_spare then",
+            "else",
+        ),
+        "replicas_vouch_for_what_was_never_granted",
+    ),
+    mutation(
+        "after a failover whatever was chosen is granted",
+        (ACQUIRE, "  chosen = spare or search(true)\n", "\n"),
+        "replicas_vouch_for_what_was_never_granted",
+    ),
+    mutation(
+        "a label's ended lease counts as given back",
+        (
+            ACQUIRE,
+            "chosen, spare = i, record.till == 0 and i or nil",
+            "chosen, spare = i, i",
+        ),
+        "a_label_has_no_right_to_a_lease_that_may_live",
+    ),
+    mutation(
+        "a grant waits for no replica",
+        (
+            ACQUIRE,
+            "return granted(ARGV[FIRST + chosen], record, past.need)",
+            "return granted(ARGV[FIRST + chosen], record, 0)",
+        ),
+        "a_grant_takes_effect_when_replicas_have_it",
+    ),
+];
+
+pub(super) static SURVIVORS: &[Survivor] = &[
+    survivor(
+        "the script has just found the lock absent, and nothing runs between",
+        (ACQUIRE, "holder, 'NX', 'PX', ttl)", "holder, 'PX', ttl)"),
+    ),
+    survivor(
+        "it saves looking at the rest: an end of 0 comes before every other",
+        (ACQUIRE, "if record.till == 0 then return i end", ""),
+    ),
+    survivor(
+        "a label's slot is found by its place alone where only one bears it",
+        (
+            ACQUIRE,
+            "if not chosen and record.label == label",
+            "if record.label == label",
+        ),
+    ),
+];

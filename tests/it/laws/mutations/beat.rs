@@ -1,0 +1,283 @@
+//! Mistakes in a heartbeat of a group.
+
+use super::{Mutation, mutation};
+
+const GLANCE: &str = "redbuckets/src/scripts/glance.lua";
+const BEAT: &str = "redbuckets/src/scripts/beat.lua";
+const HAND: &str = "redbuckets/src/scripts/hand.lua";
+
+pub(super) static MUTATIONS: &[Mutation] = &[
+    mutation(
+        "a glance does not look at the group",
+        (
+            GLANCE,
+            "redis.call('HGET', KEYS[1], 'state') == ARGV[13] and",
+            "",
+        ),
+        "a_glance_renews_the_lease_where_nothing_has_changed",
+    ),
+    mutation(
+        "a glance does not look at the member's record",
+        (
+            GLANCE,
+            " and redis.call('HGET', base .. 'members', number) == ARGV[14] then",
+            " then",
+        ),
+        "a_glance_renews_the_lease_where_nothing_has_changed",
+    ),
+    mutation(
+        "a glance hides leases that are over",
+        (GLANCE, "if 0 < left then", "if true then"),
+        "a_glance_hides_no_lease_that_is_over",
+    ),
+    mutation(
+        "a glance renews nothing",
+        (
+            GLANCE,
+            "redis.call('ZADD', base .. 'lease', now + ARGV[16], number)",
+            "",
+        ),
+        "a_glance_renews_the_lease_where_nothing_has_changed",
+    ),
+    mutation(
+        "a glance does not count as a request",
+        (
+            GLANCE,
+            "redis.call('HSET', base .. 'members', number, ARGV[15])",
+            "",
+        ),
+        "a_glance_renews_the_lease_where_nothing_has_changed",
+    ),
+    mutation(
+        "a beat does not look at the id",
+        (
+            BEAT,
+            "if not me or me.id ~= id then return { 'resync' } end",
+            "if not me then return { 'resync' } end",
+        ),
+        "a_member_that_is_out_of_step_is_told_to_claim",
+    ),
+    mutation(
+        "an earlier incarnation goes on",
+        (
+            BEAT,
+            "if me.incarnation ~= incarnation then",
+            "if false then",
+        ),
+        "an_id_is_its_incarnations_while_the_lease_runs",
+    ),
+    mutation(
+        "a late copy of a request is executed",
+        (BEAT, "if seq <= me.seq then return { 'stale' } end", ""),
+        "a_request_that_was_executed_before_changes_nothing",
+    ),
+    mutation(
+        "a request is executed twice",
+        (BEAT, "if seq <= me.seq then", "if seq < me.seq then"),
+        "a_request_that_was_executed_before_changes_nothing",
+    ),
+    mutation(
+        "the caller's generation is not looked at",
+        (
+            BEAT,
+            "me.gen == group.gen and gen == group.gen and",
+            "me.gen == group.gen and",
+        ),
+        "a_member_that_is_out_of_step_is_told_to_claim",
+    ),
+    mutation(
+        "a member that lost buckets to a claim goes on",
+        (
+            BEAT,
+            "me.gen == group.gen and gen == group.gen and",
+            "gen == group.gen and",
+        ),
+        "the_higher_epoch_decides_between_claims",
+    ),
+    mutation(
+        "an answer that the store knows nothing of goes unnoticed",
+        (BEAT, "heard <= me.seq and ", ""),
+        "a_member_that_is_out_of_step_is_told_to_claim",
+    ),
+    mutation(
+        "a receipt for what was never given is accepted",
+        (BEAT, " and got <= me.given\n", "\n"),
+        "a_member_that_is_out_of_step_is_told_to_claim",
+    ),
+    mutation(
+        "a receipt is taken back",
+        (BEAT, "me.acked <= got and ", ""),
+        "a_member_that_is_out_of_step_is_told_to_claim",
+    ),
+    mutation(
+        "a lost inbox goes unnoticed",
+        (
+            BEAT,
+            "local delivered = me.acked == me.given or redis.call('LLEN', inbox) == me.given - me.acked",
+            "local delivered = true",
+        ),
+        "a_lost_key_of_the_group_is_noticed_by_a_beat",
+    ),
+    mutation(
+        "a drained member keeps its share",
+        (BEAT, "if me.drained then weight = 0 end", ""),
+        "a_drained_member_gives_everything_away_and_stays",
+    ),
+    mutation(
+        "shedding does not wait for quiet",
+        (
+            BEAT,
+            "elseif known and settled and not contiguous then",
+            "elseif known and not contiguous then",
+        ),
+        "nobody_sheds_before_membership_was_quiet",
+    ),
+    mutation(
+        "an idle member's lease does not run anew",
+        (
+            BEAT,
+            "  redis.call('ZADD', base .. 'lease', now + ttl + me.grace, number)\n  if me.acked < got then",
+            "  if me.acked < got then",
+        ),
+        "every_beat_begins_the_ttl_anew_with_its_grace",
+    ),
+    mutation(
+        "an idle member's receipt empties nothing",
+        (BEAT, "redis.call('LPOP', inbox, got - me.acked)", ""),
+        "a_member_alone_is_granted_everything_once",
+    ),
+    mutation(
+        "an idle member reaps nobody",
+        (
+            BEAT,
+            "  and 0 < next_expiry and (free == 0",
+            "  and (free == 0",
+        ),
+        "a_crashed_member_is_reaped_when_its_lease_is_over",
+    ),
+    mutation(
+        "the need for replicas is not told",
+        (
+            BEAT,
+            "    tostring(need), past.standing",
+            "    '0', past.standing",
+        ),
+        "a_grant_waits_for_replicas",
+    ),
+    mutation(
+        "leases end while renewals may be lost",
+        (
+            HAND,
+            "local reaps = past.standing == 'known'",
+            "local reaps = true",
+        ),
+        "no_lease_is_over_while_the_past_is_in_doubt",
+    ),
+    mutation(
+        "after a vouched failover leases end",
+        (
+            HAND,
+            "local reaps = past.standing == 'known'",
+            "local reaps = known",
+        ),
+        "replicas_vouch_for_what_is_free_but_not_for_leases",
+    ),
+    mutation(
+        "what is free is granted in doubt",
+        (HAND, "if known and 0 < free then", "if 0 < free then"),
+        "what_members_hold_outlives_the_store",
+    ),
+    mutation(
+        "what is not claimed is granted in doubt",
+        (HAND, "if known and weight ~= 0 then", "if weight ~= 0 then"),
+        "another_server_keeps_what_is_not_claimed",
+    ),
+    mutation(
+        "nobody hands over in doubt",
+        (
+            HAND,
+            "if past.standing == 'suspect' and history_read(KEYS[1]).acked == 0 then need = 0 end",
+            "",
+        ),
+        "another_server_is_claimed_from_and_grants_nothing_for_one_ttl",
+    ),
+    mutation(
+        "whoever was away itself reaps others",
+        (
+            HAND,
+            "hold = held_back(ttl, ttl * 2 / 3 <= now - last)",
+            "hold = 0",
+        ),
+        "nobody_is_taken_for_dead_by_who_was_away_itself",
+    ),
+    mutation(
+        "a lease does not run anew",
+        (
+            HAND,
+            "redis.call('ZADD', base .. 'lease', now + ttl + me.grace, number)",
+            "",
+        ),
+        "every_beat_begins_the_ttl_anew_with_its_grace",
+    ),
+    mutation(
+        "a grace is not given",
+        (HAND, "now + ttl + me.grace, number)", "now + ttl, number)"),
+        "every_beat_begins_the_ttl_anew_with_its_grace",
+    ),
+    mutation(
+        "a receipt empties nothing",
+        (HAND, "redis.call('LPOP', inbox, got - me.acked)", ""),
+        "a_grant_stays_in_the_inbox_until_it_was_received",
+    ),
+    mutation(
+        "a release counts whoever owns the bucket",
+        (
+            HAND,
+            "if own.owner ~= number or digits(own.epoch) ~= epoch then",
+            "if digits(own.epoch) ~= epoch then",
+        ),
+        "a_release_counts_by_owner_and_epoch",
+    ),
+    mutation(
+        "a release counts under any epoch",
+        (
+            HAND,
+            "if own.owner ~= number or digits(own.epoch) ~= epoch then",
+            "if own.owner ~= number then",
+        ),
+        "a_release_counts_by_owner_and_epoch",
+    ),
+    mutation(
+        "a member may give away more than its surplus",
+        (HAND, "elseif allowed <= #released or", "elseif"),
+        "nobody_gives_away_more_than_its_surplus",
+    ),
+    mutation(
+        "what was released is nobody's until the next beat",
+        (HAND, "    if needy then\n", "    if false then\n"),
+        "what_is_released_is_handed_over_at_once_and_its_new_owner_woken",
+    ),
+    mutation(
+        "whoever is given something is not woken",
+        (HAND, "      publish[needy] = true\n", "\n"),
+        "what_is_released_is_handed_over_at_once_and_its_new_owner_woken",
+    ),
+    mutation(
+        "more is taken than the share",
+        (
+            HAND,
+            "take_free(math.min(share - count, chunk - progress))",
+            "take_free(chunk - progress)",
+        ),
+        "what_is_free_is_taken_up_to_the_share",
+    ),
+    mutation(
+        "a changed weight changes nothing",
+        (
+            HAND,
+            "  me.weight = weight\n  enter_class(number, weight, count)",
+            "  enter_class(number, me.weight, count)",
+        ),
+        "shares_are_proportional_to_weights",
+    ),
+];

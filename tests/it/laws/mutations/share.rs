@@ -1,0 +1,210 @@
+//! Mistakes in what the scripts of redbuckets share.
+
+use super::{Mutation, Survivor, mutation, survivor};
+
+const GROUP: &str = "redbuckets/src/scripts/group.lua";
+const TABLE: &str = "redbuckets/src/scripts/table.lua";
+
+pub(super) static MUTATIONS: &[Mutation] = &[
+    mutation(
+        "nobody gets an extra bucket",
+        (
+            GROUP,
+            "return class.floor + (taken < extras and 1 or 0) end",
+            "return class.floor end",
+        ),
+        "what_is_free_is_taken_up_to_the_share",
+    ),
+    mutation(
+        "everybody above its floor sheds, whatever extras there are",
+        (
+            GROUP,
+            "if taken <= extras then return class.floor + 1 end",
+            "if taken <= extras then return class.floor end",
+        ),
+        "shares_differ_by_one_and_a_newcomer_moves_the_minimum",
+    ),
+    mutation(
+        "everybody keeps an extra bucket",
+        (
+            GROUP,
+            "return class.floor + (rank < extras and 1 or 0)",
+            "return class.floor + 1",
+        ),
+        "shares_differ_by_one_and_a_newcomer_moves_the_minimum",
+    ),
+    mutation(
+        "weights are not looked at",
+        (
+            GROUP,
+            "local exact = group.buckets * class.weight",
+            "local exact = group.buckets",
+        ),
+        "shares_are_proportional_to_weights",
+    ),
+    mutation(
+        "ranges are as long for every weight",
+        (
+            GROUP,
+            "math.floor(group.buckets * (before + weight) / group.weight)",
+            "math.floor(group.buckets * (before + 1) / group.weight)",
+        ),
+        "a_contiguous_group_has_one_range_each",
+    ),
+    mutation(
+        "an earlier incarnation counts as later",
+        (
+            GROUP,
+            "return me ~= it and tonumber(mine) < tonumber(its)",
+            "return me ~= it and tonumber(its) < tonumber(mine)",
+        ),
+        "an_id_is_its_incarnations_while_the_lease_runs",
+    ),
+    mutation(
+        "an operator's wish is not written",
+        (
+            GROUP,
+            "(value.limbo and 1 or 0) + (value.drained and 2 or 0)",
+            "(value.limbo and 1 or 0)",
+        ),
+        "a_drained_member_gives_everything_away_and_stays",
+    ),
+    mutation(
+        "an epoch follows the clock alone",
+        (
+            TABLE,
+            "own.epoch = math.max(own.epoch + 1, now)",
+            "own.epoch = now",
+        ),
+        "an_epoch_rises_whatever_the_clock",
+    ),
+    mutation(
+        "a bucket is granted again under the epoch it had",
+        (
+            TABLE,
+            "own.epoch = math.max(own.epoch + 1, now)",
+            "own.epoch = own.epoch == 0 and now or own.epoch",
+        ),
+        "what_is_released_is_handed_over_at_once_and_its_new_owner_woken",
+    ),
+    mutation(
+        "a grant does not change the owner",
+        (
+            TABLE,
+            "    own.owner = number\n    append(ring_own(number), bucket)",
+            "    append(ring_own(number), bucket)",
+        ),
+        "an_onlooker_sees_members_and_owners_and_changes_nothing",
+    ),
+    mutation(
+        "membership is settled at once",
+        (
+            TABLE,
+            "group.settle_at = math.max(now, math.min(now + settle, group.unsettled + MAX_SETTLE))",
+            "group.settle_at = now",
+        ),
+        "nobody_sheds_before_membership_was_quiet",
+    ),
+    mutation(
+        "joins without end delay shedding for ever",
+        (
+            TABLE,
+            "math.max(now, math.min(now + settle, group.unsettled + MAX_SETTLE))",
+            "now + settle",
+        ),
+        "joins_without_end_delay_nothing_for_ever",
+    ),
+    mutation(
+        "a number is used again while free buckets name it",
+        (TABLE, "  if group.pool == 0 then\n", "  do\n"),
+        "a_number_names_one_member_at_a_time",
+    ),
+    mutation(
+        "a number is never used again",
+        (TABLE, "redis.call('RPUSH', base .. 'retired', number)", ""),
+        "a_number_names_one_member_at_a_time",
+    ),
+    mutation(
+        "a removed member's id is kept",
+        (TABLE, "redis.call('HDEL', base .. 'ids', value.id)", ""),
+        "a_leaver_frees_its_own_and_wakes_others",
+    ),
+    mutation(
+        "a removed member's lease is kept",
+        (TABLE, "redis.call('ZREM', base .. 'lease', number)", ""),
+        "a_leaver_frees_its_own_and_wakes_others",
+    ),
+    mutation(
+        "nobody is woken",
+        (
+            TABLE,
+            "for number in pairs(publish) do redis.pcall('PUBLISH', base .. 'wake:' .. number, 'wake') end",
+            "",
+        ),
+        "what_is_released_is_handed_over_at_once_and_its_new_owner_woken",
+    ),
+    mutation(
+        "a doubt that is over stays",
+        (
+            TABLE,
+            "  elseif past.standing == 'known' and group.doubted then\n    group.doubted, group.dirty = false, true\n",
+            "",
+        ),
+        "what_members_hold_outlives_the_store",
+    ),
+    mutation(
+        "another server changes no generation",
+        (
+            TABLE,
+            "  if past.changed then\n    new_generation()\n",
+            "  if past.changed then\n",
+        ),
+        "another_server_is_claimed_from_and_grants_nothing_for_one_ttl",
+    ),
+    mutation(
+        "a clock that was set forward ends leases that live",
+        (TABLE, "till = now + math.ceil(ttl / 3)", "till = now"),
+        "nobody_is_taken_for_dead_by_who_was_away_itself",
+    ),
+    mutation(
+        "a member that is held back for is held back for ever",
+        (
+            TABLE,
+            "if begin and till + ttl <= now then",
+            "if begin then",
+        ),
+        "a_successor_gets_what_its_predecessor_had_with_higher_epochs",
+    ),
+    mutation(
+        "whoever lacks most is not found",
+        (
+            TABLE,
+            "if lacks < missing_here then best, lacks = number, missing_here end",
+            "",
+        ),
+        "what_is_released_is_handed_over_at_once_and_its_new_owner_woken",
+    ),
+];
+
+pub(super) static SURVIVORS: &[Survivor] = &[
+    survivor(
+        "a removed member's record and grants are gone with it; nothing reads an inbox without a record",
+        (
+            TABLE,
+            "  redis.call('DEL', base .. 'inbox:' .. number)\n  redis.call('RPUSH'",
+            "  redis.call('RPUSH'",
+        ),
+    ),
+    survivor(
+        "no group of these laws has 65,535 members",
+        (TABLE, "if 65535 <= group.top then return nil end", ""),
+    ),
+    survivor(
+        "a group with its table is in one page here; `conformance::reasserting` loses each key of a group in turn",
+        (
+            TABLE,
+            "redis.call('HSET', KEYS[1], 'page:' .. page, '1')",
+            "",
+        ),
+    ),
+];

@@ -1,0 +1,243 @@
+//! What `beat` promises of shares, and what onlookers see of them.
+
+use super::{
+    bench::Bench,
+    members::{GROUP, Member, SETTLE, counts, group, key, member, settle},
+};
+
+pub(super) fn a_member_alone_is_granted_everything_once(bench: Bench) {
+    let [alone] = group(&bench, [member("a", 10)]);
+    assert_eq!(alone.ids(), (0..10).collect::<Vec<_>>());
+    let began = bench.now() - SETTLE;
+    assert!(
+        alone.owned.values().all(|epoch| *epoch == began),
+        "the server's ms"
+    );
+    assert_eq!(
+        (alone.told.free, alone.told.quota, alone.told.count),
+        (0, 10, 10)
+    );
+    assert_eq!(
+        bench.number(&["LLEN", &key("inbox:1")]),
+        0,
+        "every grant was received"
+    );
+}
+
+pub(super) fn shares_differ_by_one_and_a_newcomer_moves_the_minimum(bench: Bench) {
+    let mut members = group(&bench, [member("a", 10)]).to_vec();
+    for (id, wanted) in [
+        ("b", vec![5, 5]),
+        ("c", vec![3, 3, 4]),
+        ("d", vec![2, 2, 3, 3]),
+    ] {
+        let before: Vec<Member> = members.clone();
+        members.push(member(id, 10).joined(&bench));
+        settle(&bench, &mut members);
+        let mut found = counts(&members);
+        let newcomers = *found.last().expect("the newcomer");
+        found.sort_unstable();
+        assert_eq!(found, wanted);
+        let kept = before.iter().zip(&members).map(|(before, after)| {
+            let kept = after
+                .owned
+                .keys()
+                .filter(|bucket| before.owned.contains_key(bucket));
+            assert_eq!(kept.count(), after.owned.len(), "only the newcomer gains");
+            after.owned.len()
+        });
+        assert_eq!(kept.sum::<usize>() + newcomers, 10);
+    }
+}
+
+pub(super) fn shares_are_proportional_to_weights(bench: Bench) {
+    let heavy = Member {
+        weight: 3,
+        ..member("heavy", 8)
+    };
+    let mut members = group(&bench, [member("light", 8), heavy]);
+    assert_eq!(counts(&members), [2, 6]);
+    members[0].weight = 3;
+    settle(&bench, &mut members);
+    assert_eq!(counts(&members), [4, 4]);
+}
+
+pub(super) fn nobody_sheds_before_membership_was_quiet(bench: Bench) {
+    let [mut a] = group(&bench, [member("a", 10)]);
+    let b = member("b", 10).joined(&bench);
+    a.beat(&bench, &[]);
+    assert_eq!((a.told.surplus, a.told.quota, a.told.again), (0, 5, 1_000));
+    bench.advance(SETTLE - 1);
+    a.beat(&bench, &[]);
+    assert_eq!(a.told.surplus, 0);
+    bench.advance(1);
+    a.beat(&bench, &[]);
+    assert_eq!((a.told.surplus, b.owned.len()), (5, 0));
+}
+
+pub(super) fn joins_without_end_delay_nothing_for_ever(bench: Bench) {
+    let [mut a] = group(&bench, [member("a", 30)]);
+    let began = bench.now();
+    for index in 0..20 {
+        member(&format!("b{index}"), 30).joined(&bench);
+        a.beat(&bench, &[]);
+        // As soon as it is told to, where that is before the next one comes.
+        let wait = u64::try_from(a.told.again).expect("something is to be done");
+        bench.advance(wait.min(SETTLE - 100));
+        a.beat(&bench, &[]);
+        if 0 < a.told.surplus {
+            break;
+        }
+    }
+    assert_eq!((a.told.surplus, bench.now() - began), (27, 10_000));
+}
+
+pub(super) fn a_release_counts_by_owner_and_epoch(bench: Bench) {
+    let mut members = group(&bench, [member("a", 4), member("b", 4)]);
+    let [a, b] = &mut members;
+    // Somebody joins, so that both have something to give away.
+    member("c", 4).joined(&bench);
+    bench.advance(SETTLE);
+    let before = bench.text(&["GET", &key("table:0")]);
+    let (mine, epoch) = a.holds()[0];
+    let (theirs, their_epoch) = b.holds()[0];
+    for release in [(mine, epoch - 1), (mine, epoch + 1), (theirs, their_epoch)] {
+        a.beat(&bench, &[release]);
+        assert_eq!(a.told.outcomes, "g", "{release:?}");
+    }
+    assert_eq!(bench.text(&["GET", &key("table:0")]), before);
+    assert_eq!(a.told.count, 2);
+}
+
+pub(super) fn nobody_gives_away_more_than_its_surplus(bench: Bench) {
+    let [mut a] = group(&bench, [member("a", 4)]);
+    let held = a.holds();
+    a.beat(&bench, &held[..2]);
+    assert_eq!(a.told.outcomes, "kk", "nobody else is there");
+    let mut b = member("b", 4).joined(&bench);
+    bench.advance(SETTLE);
+    a.beat(&bench, &held);
+    assert_eq!(a.told.outcomes, "mmkk");
+    b.beat(&bench, &[]);
+    assert_eq!((b.ids(), b.told.count), (vec![held[0].0, held[1].0], 2));
+    a.beat(&bench, &a.holds()[..1]);
+    assert_eq!(a.told.outcomes, "k", "the shares are even");
+}
+
+pub(super) fn what_is_released_is_handed_over_at_once_and_its_new_owner_woken(bench: Bench) {
+    let [mut a] = group(&bench, [member("a", 4)]);
+    let mut b = member("b", 4).joined(&bench);
+    bench.advance(SETTLE);
+    let published = |bench: &Bench| bench.embedded.stats().get("command:publish").copied();
+    let before = published(&bench);
+    let released = a.holds()[2..].to_vec();
+    a.beat(&bench, &released);
+    assert_eq!(published(&bench), Some(before.unwrap_or(0) + 1));
+    assert_eq!((a.told.free, &*a.told.outcomes), (0, "mm"));
+    b.beat(&bench, &[]);
+    for (bucket, epoch) in released {
+        assert!(epoch < b.owned[&bucket], "its epoch rises");
+    }
+    assert_eq!(counts(&[a, b]), [2, 2]);
+}
+
+pub(super) fn an_epoch_rises_whatever_the_clock(bench: Bench) {
+    let [mut a] = group(&bench, [member("a", 2)]);
+    let mut b = member("b", 2).joined(&bench);
+    bench.advance(SETTLE);
+    a.beat(&bench, &[]);
+    bench.set_clock(bench.now() - 600_000);
+    let (bucket, epoch) = a.holds()[1];
+    // Shedding waits by a clock that has to come there again; giving away does not.
+    a.beat(&bench, &[(bucket, epoch)]);
+    assert_eq!(a.told.outcomes, "m");
+    b.beat(&bench, &[]);
+    assert_eq!(b.owned[&bucket], epoch + 1);
+}
+
+pub(super) fn a_contiguous_group_has_one_range_each(bench: Bench) {
+    let contiguous = |id: &str, weight| Member {
+        assignment: "c",
+        weight,
+        ..member(id, 12)
+    };
+    let mut members = group(&bench, [contiguous("a", 1), contiguous("b", 1)]).to_vec();
+    assert_eq!(
+        [members[0].ids(), members[1].ids()],
+        [(0..6).collect::<Vec<_>>(), (6..12).collect()]
+    );
+    members.push(contiguous("c", 2).joined(&bench));
+    settle(&bench, &mut members);
+    let owned: Vec<Vec<u32>> = members.iter().map(Member::ids).collect();
+    assert_eq!(owned, [vec![0, 1, 2], vec![3, 4, 5], (6..12).collect()]);
+}
+
+pub(super) fn an_onlooker_sees_members_and_owners_and_changes_nothing(bench: Bench) {
+    let [a, b] = group(
+        &bench,
+        [
+            member("a", 5),
+            Member {
+                grace: 500,
+                ..member("b", 5)
+            },
+        ],
+    );
+    bench.advance(1_000);
+    let (before, now) = (bench.everything(), bench.now().to_string());
+    let asked = ["1", "256"].map(str::to_owned);
+    let reply = bench.call("members", &[GROUP.to_owned()], &asked);
+    assert_eq!(reply[..3], ["group", &now, "known"]);
+    assert_eq!(reply[4..6], ["5", "s"]);
+    assert_eq!((&*reply[7], &*reply[8], &*reply[10]), ("2", "0", "2"));
+    let quota = |member: &Member| member.owned.len();
+    let lines = format!(
+        "1 a {} 1 0 {} {} 8000 0 0 1 0 0 2 b {} 1 0 {} {} 8000 500 0 1 0 0",
+        a.token,
+        quota(&a),
+        quota(&a),
+        b.token,
+        quota(&b),
+        quota(&b)
+    );
+    assert_eq!(reply[12], lines);
+    let reply = bench.call(
+        "owners",
+        &[GROUP.to_owned()],
+        &["0", "9"].map(str::to_owned),
+    );
+    assert_eq!(reply[0], "owners");
+    let owner = |bucket| {
+        if a.owned.contains_key(&bucket) {
+            "1"
+        } else {
+            "2"
+        }
+    };
+    let runs: Vec<&str> = reply[2].split(' ').collect();
+    let owners: Vec<&str> = runs
+        .chunks(2)
+        .flat_map(|run| vec![run[1]; run[0].parse().expect("a length")])
+        .collect();
+    assert_eq!(owners, (0..5).map(owner).collect::<Vec<_>>());
+    assert_eq!(bench.everything(), before);
+}
+
+pub(super) fn what_is_free_is_taken_up_to_the_share(bench: Bench) {
+    let mut a = member("a", 11).joined(&bench);
+    let mut b = member("b", 11).joined(&bench);
+    a.beat(&bench, &[]);
+    assert_eq!((a.owned.len(), a.told.free), (6, 5));
+    b.beat(&bench, &[]);
+    assert_eq!(counts(&[a, b]), [6, 5]);
+}
+
+pub(super) fn a_bucket_of_nobody_is_shown_as_nobodys(bench: Bench) {
+    let [_, b] = group(&bench, [member("a", 4), member("b", 4)]);
+    let own = b.ids();
+    assert_eq!(b.leave(&bench, false), "left");
+    for bucket in own {
+        let asked = [bucket.to_string(), (bucket + 1).to_string()];
+        assert_eq!(bench.call("owners", &[GROUP.to_owned()], &asked)[2], "1 0");
+    }
+}

@@ -1,0 +1,165 @@
+//! What lies in `ops/`: the dashboard and the alerts ask for metrics that there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use coord_tests::promtool;
+use serde_json::Value;
+
+use super::names::documented;
+use crate::tidy;
+
+const DASHBOARD: &str = "ops/grafana/raus-redbuckets.json";
+const ALERTS: &str = "ops/prometheus/alerts.yml";
+
+/// Every documented metric, with its kind.
+fn metrics() -> BTreeMap<String, String> {
+    let sections = [
+        "Machine IDs",
+        "Minting",
+        "Buckets",
+        "The store",
+        "From outside",
+    ];
+    let rows = sections.into_iter().flat_map(documented);
+    rows.map(|(name, row)| (name, row.kind)).collect()
+}
+
+/// The metrics that an expression of PromQL names: whatever looks like one of ours.
+fn named(expression: &str) -> BTreeSet<String> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = expression.split(|c| !is_word(c));
+    let ours = |word: &&str| {
+        let prefixes = ["raus_", "redbuckets_", "snowflake_", "coord_"];
+        prefixes.iter().any(|prefix| word.starts_with(prefix))
+    };
+    words.filter(ours).map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn assert_known(expression: &str, metrics: &BTreeMap<String, String>) {
+    let names = named(expression);
+    assert!(!names.is_empty(), "{expression:?} names no metric of ours");
+    for name in names {
+        let parts = ["_bucket", "_sum", "_count"];
+        let whole = parts.iter().find_map(|part| name.strip_suffix(part));
+        let of_histogram = whole.and_then(|whole| metrics.get(whole));
+        let is_known = match of_histogram {
+            Some(kind) => kind == "histogram",
+            None => metrics.get(&name).is_some_and(|kind| kind != "histogram"),
+        };
+        assert!(
+            is_known,
+            "{expression:?} names {name}, which docs/METRICS.md does not list"
+        );
+    }
+}
+
+fn array<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    let items = value[name].as_array();
+    items.unwrap_or_else(|| panic!("no list {name:?}"))
+}
+
+#[test]
+fn the_dashboard_is_one_that_grafana_takes_and_asks_for_metrics_that_there_are() {
+    let metrics = metrics();
+    let dashboard: Value = serde_json::from_str(&tidy::read(DASHBOARD)).expect("JSON");
+    for field in ["title", "uid", "schemaVersion", "time"] {
+        assert!(!dashboard[field].is_null(), "no {field}");
+    }
+    let variables = array(&dashboard["templating"], "list");
+    let kinds: BTreeMap<&str, &str> = variables
+        .iter()
+        .map(|it| {
+            (
+                it["name"].as_str().expect("a name"),
+                it["type"].as_str().expect("a type"),
+            )
+        })
+        .collect();
+    let expected = [
+        ("datasource", "datasource"),
+        ("group", "query"),
+        ("namespace", "query"),
+    ];
+    assert_eq!(kinds, expected.into());
+    for variable in variables.iter().filter(|it| it["type"] == "query") {
+        assert_known(variable["definition"].as_str().expect("a query"), &metrics);
+    }
+    let panels = array(&dashboard, "panels");
+    let rows: Vec<&str> = panels
+        .iter()
+        .filter(|panel| panel["type"] == "row")
+        .map(|panel| panel["title"].as_str().expect("a title"))
+        .collect();
+    assert_eq!(rows, ["Leases", "Minting", "Buckets", "Store"]);
+    let mut ids = BTreeSet::new();
+    let mut cells = BTreeSet::new();
+    for panel in panels {
+        let title = panel["title"].as_str().expect("a title");
+        let id = panel["id"].as_u64().expect("a number");
+        assert!(ids.insert(id), "{title}: two panels are {id}");
+        let place = &panel["gridPos"];
+        let at = |name: &str| place[name].as_u64().unwrap_or_else(|| panic!("{title}"));
+        assert!(at("x") + at("w") <= 24, "{title} is wider than a screen");
+        for x in at("x")..at("x") + at("w") {
+            for y in at("y")..at("y") + at("h") {
+                assert!(cells.insert((x, y)), "{title} lies upon another panel");
+            }
+        }
+        if panel["type"] == "row" {
+            continue;
+        }
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{title}");
+        assert!(panel["description"].is_string(), "{title} explains nothing");
+        let targets = array(panel, "targets");
+        assert!(!targets.is_empty(), "{title} asks for nothing");
+        let letters: BTreeSet<&str> = targets
+            .iter()
+            .map(|target| target["refId"].as_str().expect("a letter"))
+            .collect();
+        assert_eq!(letters.len(), targets.len(), "{title}");
+        for target in targets {
+            assert_known(target["expr"].as_str().expect("an expression"), &metrics);
+        }
+    }
+}
+
+#[test]
+fn the_alerts_ask_for_metrics_that_there_are() {
+    let metrics = metrics();
+    let text = tidy::read(ALERTS);
+    // An expression is on the line of its key, or on the next one where it is folded.
+    let mut lines = text.lines().map(str::trim);
+    let mut rules = 0;
+    while let Some(line) = lines.next() {
+        if let Some(expression) = line.strip_prefix("expr: ") {
+            let expression = match expression {
+                ">-" => lines.next().expect("an expression"),
+                expression => expression,
+            };
+            assert_known(expression, &metrics);
+            rules += 1;
+        }
+    }
+    assert_eq!(text.matches("- alert: ").count(), rules);
+    assert!(15 <= rules, "only {rules} rules");
+}
+
+#[test]
+fn the_alerts_load_and_fire_when_they_should() {
+    let Some(promtool) = promtool::find() else {
+        // Not every machine can have it; the names above are checked all the same.
+        eprintln!(
+            "PROMTOOL NOT AVAILABLE: the alert rules were not loaded; `cargo xtask setup` says what to install"
+        );
+        return;
+    };
+    let folder = "ops/prometheus";
+    for arguments in [
+        ["check", "rules", "alerts.yml"],
+        ["check", "config", "prometheus.yml"],
+        ["test", "rules", "alerts_test.yml"],
+    ] {
+        promtool::run(&promtool, folder, &arguments).unwrap_or_else(|error| panic!("{error:#}"));
+    }
+}

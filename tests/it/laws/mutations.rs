@@ -3,6 +3,7 @@
 mod acquire;
 mod beat;
 mod belong;
+mod clock;
 mod history;
 mod keep;
 mod operate;
@@ -34,6 +35,7 @@ pub(super) fn mutations() -> impl Iterator<Item = &'static Mutation> {
         share::MUTATIONS,
         belong::MUTATIONS,
         beat::MUTATIONS,
+        clock::MUTATIONS,
         watch::MUTATIONS,
     ];
     lists.into_iter().flatten()

@@ -199,17 +199,9 @@ impl Subject for Buckets {
 
     fn forgotten(&mut self, _stage: &mut Stage) {}
 
-    /// A step that cannot be the time between two heartbeats is noticed, but where something else looked like one within
-    /// the last ttl: the store does not wait again so soon.
-    fn notices_leap(&self, stage: &Stage, by: Duration) -> bool {
-        let held_till_ms = |key: &String| {
-            let reply = stage.embedded.command(&["HGET", key, "hold"]).ok()?;
-            reply.as_u64()
-        };
-        let till_ms = stage.embedded.keys().iter().find_map(held_till_ms);
-        let ttl_ms = u64::try_from(TTL.as_millis()).expect("seconds");
-        let waited = till_ms.is_some_and(|till_ms| stage.clock.wall_ms() < till_ms + 2 * ttl_ms);
-        TTL * 2 / 3 <= by && !waited
+    /// A step that cannot be the time for which nobody was heard.
+    fn notices_leap(&self, by: Duration) -> bool {
+        TTL / 2 < by
     }
 
     /// Where there is a successor that is, or was, in step.

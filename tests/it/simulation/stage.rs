@@ -39,8 +39,7 @@ pub(super) struct Stage {
     pub(super) repairs: Vec<(Instant, Repair)>,
     /// Until then one process is spared, and so is the server: it has forgotten everything and somebody must tell.
     pub(super) calm: Option<(Instant, Number)>,
-    /// When the server's clock was set forward, and how long after that whoever was not heard may be taken for dead.
-    pub(super) leaps: Vec<(Instant, Duration)>,
+    pub(super) leaps: Vec<Leap>,
     /// The server's clock's error, ms.
     pub(super) server_error_ms: i64,
     pub(super) coverage: Coverage,
@@ -53,6 +52,15 @@ struct Span {
     number: Option<Number>,
     until: Instant,
     windows: Windows,
+}
+
+/// The server's clock was set forward.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leap {
+    pub(super) at: Instant,
+    pub(super) by: Duration,
+    /// How long after that whoever was not heard may be taken for dead.
+    pub(super) grace: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -202,13 +210,15 @@ impl Stage {
         }
     }
 
-    /// Whether somebody who was last heard of at `heard` may find what is his in another's hands, because the server's
-    /// clock was set forward since.
+    /// Whether a process that was last heard at `heard` may find what it has in another's hands, because the server's
+    /// clock was set forward since: its lease is over by that clock, and it had the time to be heard.
     pub(super) fn is_leapt_over(&self, heard: Option<Instant>) -> bool {
         let now = self.now();
-        self.leaps
-            .iter()
-            .any(|&(leap, grace)| heard.is_none_or(|heard| heard <= leap) && leap + grace <= now)
+        let since = |leap: &&Leap| heard.is_none_or(|heard| heard <= leap.at);
+        let leaps = || self.leaps.iter().filter(since);
+        let by: Duration = leaps().map(|leap| leap.by).sum();
+        let is_over = heard.is_none_or(|heard| heard + TTL <= now + by);
+        is_over && leaps().any(|leap| leap.at + leap.grace <= now)
     }
 }
 

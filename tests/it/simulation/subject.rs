@@ -29,9 +29,8 @@ pub(super) trait Subject {
     /// The server has just lost something.
     fn forgotten(&mut self, stage: &mut Stage);
 
-    /// Whether it is promised that nobody is taken for dead for a while after the server's clock was set forward by this,
-    /// just now.
-    fn notices_leap(&self, _stage: &Stage, _by: Duration) -> bool {
+    /// Whether it is promised that nobody is taken for dead for a while after the server's clock was set forward by this.
+    fn notices_leap(&self, _by: Duration) -> bool {
         false
     }
 

@@ -54,6 +54,7 @@ local contiguous = group.assignment == 'c'
 local ordered = not contiguous or me.weight == 0 or redis.call('ZSCORE', base .. 'order:' .. me.weight, number)
 local delivered = me.acked == me.given or redis.call('LLEN', inbox) == me.given - me.acked
 if not (first_lease[2] and count and ordered and delivered) then return { 'resync' } end
+clock_look(ttl)
 local next_expiry = math.max(0, tonumber(first_lease[2]) - now)
 local extras = shares()
 local class = class_of(weight)

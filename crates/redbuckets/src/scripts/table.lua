@@ -35,18 +35,6 @@ local function admit(ttl, acks)
   return past
 end
 
--- For how long nobody may be taken for dead: a clock that was set forward ends leases that live, but whoever lives is heard
--- within a third of its ttl. Begins, where it did not within the last ttl, with `begin`.
-local function held_back(ttl, begin)
-  local till = tonumber(redis.call('HGET', KEYS[1], 'hold') or '0')
-  if now + ttl < till then till = 0 end
-  if begin and till + ttl <= now then
-    till = now + math.ceil(ttl / 3)
-    redis.call('HSET', KEYS[1], 'hold', digits(till))
-  end
-  return math.max(0, till - now)
-end
-
 -- The nodes of the table -----------------------------------------------------------------------------------------
 
 local blocks, nodes, missing = {}, {}, {}

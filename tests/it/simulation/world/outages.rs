@@ -8,7 +8,7 @@ use super::{World, note, open};
 use crate::simulation::{
     coverage::{Window, Windows},
     plan::{Number, Outage, Step},
-    stage::{Repair, TTL},
+    stage::{Leap, Repair, TTL},
 };
 
 impl World {
@@ -51,9 +51,9 @@ impl World {
                 stage.clock.step_wall(by_ms * 1_000);
                 if let Ok(by_ms) = u64::try_from(by_ms) {
                     let by = Duration::from_millis(by_ms);
-                    let is_noticed = self.subject.notices_leap(stage, by);
+                    let is_noticed = self.subject.notices_leap(by);
                     let grace = if is_noticed { TTL / 3 } else { Duration::ZERO };
-                    stage.leaps.push((now, grace));
+                    stage.leaps.push(Leap { at: now, by, grace });
                     self.subject.forgotten(stage);
                 }
             }

@@ -107,6 +107,8 @@ static LAWS: &[Law] = laws![
     clocks::nobody_is_taken_for_dead_by_who_was_away_itself,
     clocks::who_stays_away_is_reaped_after_a_third_of_a_ttl,
     clocks::a_step_is_noticed_before_it_ends_a_lease,
+    clocks::a_step_ends_no_doubt,
+    clocks::a_step_ends_no_lease_while_replicas_vouch_for_the_past,
     clocks::a_silence_of_half_a_ttl_is_passing_time,
     clocks::steps_that_follow_one_another_end_no_lease_that_is_renewed,
     clocks::no_call_counts_for_more_than_a_sixth_of_a_ttl,

@@ -173,3 +173,49 @@ pub(super) fn who_comes_back_late_does_not_reap_itself(bench: Bench) {
     assert_eq!(members[0].told.members, 2);
     assert_eq!(members[0].beat(&bench, &[]), "ok");
 }
+
+/// Who was not heard since the store has forgotten something may still work, whatever the clock says.
+pub(super) fn a_step_ends_no_doubt(bench: Bench) {
+    let mut members = group(&bench, [member("a", 4), member("b", 4)]);
+    let [a, b] = &mut members;
+    bench.embedded.restart();
+    a.thorough = true;
+    assert_eq!(a.beat(&bench, &[]), "resync");
+    let claimed = a.holds()[..1].to_vec();
+    a.claim(&bench, &claimed);
+    let lacks = a.owned.pop_last();
+    bench.advance(TTL);
+    a.claim(&bench, &claimed);
+    a.beat(&bench, &[]);
+    assert_eq!((a.told.members, a.told.grants.len()), (2, 0));
+    assert_eq!(a.told.doubt, 3_000);
+    assert_eq!(b.beat(&bench, &[]), "resync", "it lives");
+    b.claim_all(&bench);
+    for _ in 0..2 {
+        bench.advance(1_500);
+        b.beat(&bench, &[]);
+    }
+    rest(&bench, &mut members);
+    assert_eq!((counts(&members), members[0].told.doubt), (vec![2, 2], 0));
+    assert!(lacks < members[0].owned.pop_last(), "it is granted anew");
+}
+
+/// A lease that was over before the step may have been renewed on the server that was succeeded.
+pub(super) fn a_step_ends_no_lease_while_replicas_vouch_for_the_past(bench: Bench) {
+    bench.embedded.set_replicas(1, false);
+    let mut members = group(&bench, [member("a", 4), member("b", 4)]);
+    let [a, b] = &mut members;
+    bench.advance(TTL / 2);
+    a.beat(&bench, &[]);
+    let replicated = bench.embedded.snapshot();
+    bench.embedded.rollback(&replicated);
+    a.thorough = true;
+    assert_eq!(a.beat(&bench, &[]), "resync");
+    a.claim_all(&bench);
+    bench.advance(TTL / 2);
+    a.beat(&bench, &[]);
+    bench.advance(TTL);
+    a.beat(&bench, &[]);
+    assert_eq!((a.told.members, a.told.doubt), (2, 0));
+    assert_eq!(b.beat(&bench, &[]), "resync", "it lives");
+}

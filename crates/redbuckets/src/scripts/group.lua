@@ -74,7 +74,8 @@ end
 local MOST_STEPS = 8
 
 -- For how long nobody is taken for dead (left, ms; 0 where there is no wait), how many steps there were in this time, when
--- it began (mark, server ms), and when the wait began that it follows (ripe, 0 where it follows none).
+-- it began (mark, server ms), and until when everything is known that this clock says: when the wait began that it
+-- follows, or when the group was last heard before the step (ripe).
 local wait = { left = 0, steps = 0, mark = 0, ripe = 0 }
 
 -- For whoever looks whether a lease is over, before that.
@@ -88,7 +89,7 @@ local function clock_look(ttl)
   wait.mark, wait.ripe = math.min(tonumber(mark or nil) or 0, now), math.min(tonumber(ripe or nil) or 0, now)
   local waited, stepped = 0 < wait.left, heard and ttl / 2 < since
   if stepped and not waited then
-    wait.left, wait.steps, wait.mark, wait.ripe = third, 0, now, 0
+    wait.left, wait.steps, wait.mark, wait.ripe = third, 0, now, heard
   elseif stepped and wait.steps < MOST_STEPS then
     wait.steps = wait.steps + 1
   elseif waited then
@@ -105,7 +106,7 @@ local function clock_look(ttl)
   end
 end
 
--- For how many ms a lease that was over at `over` is not taken for over.
+-- For how many ms a lease, or a doubt, that was over at `over` is not taken for over.
 local function clock_wait(over)
   return wait.ripe < over and wait.left or 0
 end

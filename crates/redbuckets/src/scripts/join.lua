@@ -26,12 +26,12 @@ if refused then return refused end
 if group and torn() then group = nil end
 
 if not group then create(buckets, assignment, ttl, discovery, false) end
+clock_look(ttl)
 local past = admit(ttl, ARGV[12])
 if past.standing == 'few' and ARGV[12] == 'unable' then
   flush()
   return { 'unable', past.need }
 end
-clock_look(ttl)
 
 local token = digits(now_us) .. ':' .. incarnation
 local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)

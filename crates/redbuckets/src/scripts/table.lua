@@ -26,6 +26,12 @@ end
 -- began, by a clock that is not a ttl ahead, or never took effect.
 local function admit(ttl, acks)
   local past = history_admit(KEYS[1], now, 'ask', ttl, 0, acks)
+  if past.standing == 'known' and 0 < wait.left then
+    -- A step of the clock ends no doubt either, nor a discovery.
+    local history = history_read(KEYS[1])
+    past.wait = clock_wait(history.till)
+    if 0 < past.wait then past.standing = history.vouched and 'vouched' or 'suspect' end
+  end
   if past.changed then
     new_generation()
     group.doubted = true

@@ -6,6 +6,7 @@ const GLANCE: &str = "redbuckets/src/scripts/glance.lua";
 const GROUP: &str = "redbuckets/src/scripts/group.lua";
 const HAND: &str = "redbuckets/src/scripts/hand.lua";
 const JOIN: &str = "redbuckets/src/scripts/join.lua";
+const TABLE: &str = "redbuckets/src/scripts/table.lua";
 
 pub(super) static MUTATIONS: &[Mutation] = &[
     mutation(
@@ -121,5 +122,23 @@ pub(super) static MUTATIONS: &[Mutation] = &[
             "(tonumber(left or nil) or 0)",
         ),
         "garbage_in_the_place_of_the_clock_ends_no_lease_and_keeps_no_dead",
+    ),
+    mutation(
+        "a step ends a doubt",
+        (
+            TABLE,
+            "if 0 < past.wait then past.standing = history.vouched and 'vouched' or 'suspect' end",
+            "",
+        ),
+        "a_step_ends_no_doubt",
+    ),
+    mutation(
+        "a step ends what replicas vouch for",
+        (
+            TABLE,
+            "past.standing = history.vouched and 'vouched' or 'suspect'",
+            "past.standing = history.vouched and 'known' or 'suspect'",
+        ),
+        "a_step_ends_no_lease_while_replicas_vouch_for_the_past",
     ),
 ];

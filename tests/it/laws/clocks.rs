@@ -2,7 +2,7 @@
 
 use super::{
     bench::Bench,
-    members::{GROUP, TTL, counts, group, key, member, rest, settle},
+    members::{GROUP, TTL, counts, group, member, rest, settle},
 };
 
 /// The clock was set forward, or nothing arrived for long: nobody's word that others are dead is worth anything.

@@ -7,7 +7,7 @@ mod process;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use coord_core::clock::{Clock, Instant};
+use coord_core::clock::Instant;
 use coord_tests::shares::{self, Share};
 use redbuckets::Event;
 

@@ -11,6 +11,7 @@ mod forgetting;
 mod handing_over;
 mod joining;
 mod keeping;
+mod meddling;
 mod minting;
 mod past;
 mod reasserting;
@@ -77,6 +78,13 @@ static CASES: &[Case] = cases![
     keeping::a_slot_granted_to_another_meanwhile_is_not_put_back,
     keeping::a_record_of_another_type_is_never_touched,
     keeping::a_lost_lease_is_replaced,
+    meddling::an_overwritten_record_counts_as_held_and_is_named,
+    meddling::a_holder_puts_its_overwritten_record_right,
+    meddling::an_overwritten_record_and_a_deleted_lock_free_nothing,
+    meddling::an_overwritten_history_is_a_lost_one,
+    meddling::a_lock_without_a_ttl_is_held_until_it_is_removed,
+    meddling::fences_rise_from_the_highest_that_can_be_written,
+    meddling::garbage_on_the_channel_delays_a_first_use_and_nothing_else,
     releasing::a_release_frees_the_slot_and_leaves_its_record,
     releasing::the_last_handle_releases_in_the_background,
     releasing::a_release_executed_late_does_not_touch_the_successor,

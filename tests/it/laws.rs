@@ -6,6 +6,7 @@
 
 mod bench;
 mod clocks;
+mod garbage;
 mod granting;
 mod holding;
 mod identities;
@@ -147,6 +148,13 @@ static LAWS: &[Law] = laws![
     identities::a_torn_group_is_made_anew_and_grants_nothing_for_one_ttl,
     past::who_cannot_wait_is_granted_nothing_where_others_wait,
     identities::who_cannot_wait_for_replicas_is_no_member_where_others_wait,
+    garbage::a_field_that_is_no_record_is_held_and_named,
+    garbage::a_holder_whose_record_is_no_record_is_named,
+    garbage::an_empty_lock_is_a_lock,
+    garbage::a_past_that_cannot_be_read_is_lost,
+    garbage::a_group_whose_numbers_cannot_be_is_made_anew,
+    garbage::a_table_that_is_none_of_ours_is_given_up,
+    garbage::a_retired_number_that_is_none_of_ours_is_passed_over,
 ];
 
 #[test]

@@ -6,6 +6,7 @@ mod forgetting;
 mod go_peer;
 mod keeping;
 mod late_release;
+mod replicas;
 mod twins;
 
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};

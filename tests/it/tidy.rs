@@ -120,6 +120,39 @@ fn every_lua_script_begins_with_its_contract() {
     }
 }
 
+/// Where `unsafe` is, as ARCHITECTURE.md lists it under its invariants.
+#[test]
+fn unsafe_is_where_the_architecture_lists_it() {
+    let architecture = read("ARCHITECTURE.md");
+    let word = ["uns", "afe"].concat();
+    let (_, rest) = architecture
+        .split_once(&format!("**`{word}` is denied in the whole workspace.**"))
+        .expect("the invariant");
+    let listed = rest.split("\n\n").next().expect("its paragraph");
+    let mut found = Vec::new();
+    for (path, text) in files(&["rs"]) {
+        let lines = text.lines().filter(|line| {
+            let is_word = |part: &str| part == word;
+            let code = line.split("//").next().unwrap_or_default();
+            code.split(|c: char| !c.is_alphanumeric() && c != '_')
+                .any(is_word)
+        });
+        let count = lines.count();
+        if count != 0 {
+            assert!(
+                listed.contains(&format!("`{path}` ({count})")),
+                "{path}: {count} lines with {word}"
+            );
+            found.push(path);
+        }
+    }
+    assert_eq!(
+        listed.matches(".rs` (").count(),
+        found.len(),
+        "{found:?} of {listed}"
+    );
+}
+
 #[test]
 fn continuous_integration_is_one_command() {
     let script = read(".ci/run");
@@ -137,7 +170,7 @@ pub(crate) fn read(path: &str) -> String {
 /// Every file of these kinds, with its path from the root and its text.
 fn files(extensions: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for folder in ["crates", "tests", "xtask"] {
+    for folder in ["crates", "fuzz/fuzz_targets", "tests", "xtask"] {
         walk(&root().join(folder), &mut |path| {
             let extension = path.extension().unwrap_or_default();
             if extensions.iter().any(|wanted| extension == *wanted) {

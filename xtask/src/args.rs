@@ -32,6 +32,11 @@ pub(crate) enum Task {
     /// Under one of them, or all.
     Sanitize(Option<Watch>),
     Chaos(Vec<String>),
+    Fuzz {
+        target: Option<String>,
+        seconds: u64,
+    },
+    Deny,
 }
 
 /// Which simulations to run.
@@ -223,6 +228,22 @@ static COMMANDS: &[CommandLine] = &[
                   logs of a run that failed stay beside it. docs/testing/chaos.md says what is recorded and judged.",
         parse: parse_chaos,
     },
+    CommandLine {
+        name: "fuzz",
+        options: "[TARGET] [--seconds N]",
+        summary: "Lets cargo-fuzz look for what breaks a promise",
+        details: "  TARGET        one of the folders under fuzz/corpus; by default all, one after the other\n  \
+                    --seconds N   how long each, 60 by default\n\n\
+                  Needs cargo-fuzz and a nightly toolchain. docs/testing/fuzzing.md says what to do with what it finds.",
+        parse: parse_fuzz,
+    },
+    CommandLine {
+        name: "deny",
+        options: "",
+        summary: "Checks dependencies for advisories, licences and duplicates",
+        details: "Needs cargo-deny, and a network for the advisories. The tests check the rest without either.",
+        parse: |rest| rest.end(Task::Deny),
+    },
 ];
 
 fn overview() -> String {
@@ -348,6 +369,21 @@ fn parse_sanitize(rest: &mut Rest<'_>) -> Result<Task, String> {
 fn parse_chaos(rest: &mut Rest<'_>) -> Result<Task, String> {
     let options = std::iter::from_fn(|| rest.next());
     Ok(Task::Chaos(options.map(str::to_owned).collect()))
+}
+
+fn parse_fuzz(rest: &mut Rest<'_>) -> Result<Task, String> {
+    let (mut target, mut seconds) = (None, 60);
+    while let Some(argument) = rest.next() {
+        match argument {
+            "--seconds" => seconds = rest.number("--seconds")?,
+            name if target.is_none() && !name.starts_with('-') => target = Some(name.to_owned()),
+            other => return Err(unknown(other)),
+        }
+    }
+    if seconds == 0 {
+        return Err("--seconds 0 would never end; at least 1".to_owned());
+    }
+    Ok(Task::Fuzz { target, seconds })
 }
 
 /// The arguments not yet looked at.

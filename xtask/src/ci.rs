@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::{args::SimRun, cargo::Call, features::Published, setup, tasks};
 
@@ -38,22 +38,31 @@ fn steps(report: &mut Report) -> Result<()> {
     }
     let packages = "cargo xtask package --quick";
     report.step("packages", packages, || tasks::package(true))?;
-    report.call("oldest Rust", &oldest_rust(&published.rust_version))
+    report.call("oldest Rust", &oldest_rust(&published))
 }
 
-/// A check of the libraries with the oldest Rust that they promise to compile with.
-fn oldest_rust(version: &str) -> Call {
-    // The listing tells without installing anything.
-    let installed = Call::program("rustup", "toolchain list").output();
-    if let Some(toolchain) = installed.ok().and_then(|list| matching(&list, version)) {
-        let line = format!("run {toolchain} cargo check --locked --workspace --lib");
-        return Call::program("rustup", &line).arg("--target-dir=target/oldest-rust");
+/// A check of what is published with the oldest Rust that it promises to compile with.
+fn oldest_rust(published: &Published) -> Call {
+    let version = &published.rust_version;
+    let installed = || {
+        let list = Call::program("rustup", "toolchain list").output()?;
+        matching(&list, version).context("rustup does not list it")
+    };
+    let found = installed().or_else(|_| {
+        let install = format!("toolchain install {version} --profile minimal --no-self-update");
+        println!("\ninstalling the oldest Rust: rustup {install}");
+        Call::program("rustup", &install).output()?;
+        installed()
+    });
+    let check = published.with_all_that_is_old_enough();
+    match found {
+        Ok(toolchain) => Call::program("rustup", &format!("run {toolchain} cargo {check}"))
+            .arg("--target-dir=target/oldest-rust"),
+        Err(error) => {
+            println!("note: {error:#}, so what is published is checked with the current Rust");
+            Call::cargo(&check)
+        }
     }
-    println!(
-        "note: Rust {version} is not installed, so the libraries are checked with the current one; \
-         after `rustup toolchain install {version}` this step uses it"
-    );
-    Call::cargo("check --locked --workspace --lib")
 }
 
 /// The installed toolchain of this version, such as `1.88.0-x86_64-unknown-linux-gnu` for `1.88`.

@@ -61,6 +61,18 @@ impl Published {
             .fold(call, |call, package| call.arg("-p").arg(&package.name))
     }
 
+    /// A check of every library and program with every feature that the oldest Rust can compile.
+    pub(crate) fn with_all_that_is_old_enough(&self) -> String {
+        let mut check = "check --locked".to_owned();
+        let mut features = Vec::new();
+        for package in &self.packages {
+            check.extend([" --package ", &package.name]);
+            let of_package = package.features().filter(|f| !NEED_NEWER_RUST.contains(f));
+            features.extend(of_package.map(|feature| format!("{}/{feature}", package.name)));
+        }
+        format!("{check} --features={}", features.join(","))
+    }
+
     /// One check for each package without features and with each one alone, warnings denied.
     pub(crate) fn checks(&self) -> Vec<Call> {
         let check = |package: &Package, feature: &str| {
@@ -78,6 +90,9 @@ impl Published {
         self.packages.iter().flat_map(of_package).collect()
     }
 }
+
+/// Features that say in their README which newer Rust their dependency needs.
+const NEED_NEWER_RUST: [&str; 1] = ["sqlx"];
 
 impl Package {
     fn features(&self) -> impl Iterator<Item = &str> {
@@ -104,6 +119,16 @@ mod tests {
         assert!(calls[0].contains("--package lib --no-default-features --"));
         assert!(calls[1].contains("--features a "));
         assert!(calls[2].contains("--features default "));
+    }
+
+    #[test]
+    fn the_oldest_rust_is_not_asked_for_what_needs_a_newer_one() {
+        let metadata = json!({"packages": [
+            {"name": "lib", "publish": null, "rust_version": "1.88", "features": {"a": [], "b": [], "sqlx": []}},
+        ]});
+        let published = Published::from_metadata(&metadata).unwrap();
+        let check = published.with_all_that_is_old_enough();
+        assert_eq!(check, "check --locked --package lib --features=lib/a,lib/b");
     }
 
     #[test]

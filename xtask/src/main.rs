@@ -6,6 +6,7 @@ mod cargo;
 mod ci;
 mod docker;
 mod features;
+mod guards;
 mod setup;
 mod tasks;
 
@@ -43,6 +44,8 @@ fn main() -> ExitCode {
         Task::Mutants(arguments) => campaigns::mutants(&arguments),
         Task::Sanitize(watch) => campaigns::sanitize(watch),
         Task::Chaos(options) => tasks::chaos(&options),
+        Task::Fuzz { target, seconds } => guards::fuzz(target.as_deref(), seconds),
+        Task::Deny => guards::deny(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

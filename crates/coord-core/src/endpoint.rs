@@ -108,6 +108,14 @@ impl Endpoint {
     pub const DEFAULT_SENTINEL_PORT: u16 = 26_379;
     /// How many cluster nodes or sentinels a URL may name.
     pub const MAX_ADDRESSES: usize = 256;
+    /// How long a URL may be, in bytes; user and password have no other limit.
+    pub const MAX_LEN: usize = 65_536;
+    /// How long a host name may be, in bytes: as long as DNS has them.
+    pub const MAX_HOST: usize = 253;
+    /// How long the path of a unix socket may be, in bytes: as long as Linux takes it.
+    pub const MAX_PATH: usize = 107;
+    /// How long the name of a master or of an embedded store may be, in bytes.
+    pub const MAX_NAME: usize = 128;
 
     /// Parses `url`.
     ///

@@ -47,16 +47,28 @@ local function is_successor(past, now)
   return uptime and second and second == string.match(past.run, ':(%w+)$') and now - uptime * 1000 < past.at
 end
 
-local function history_read(key)
-  local text = redis.call('HGET', key, 'history')
-  if not text then return nil end
+-- The largest number that is written exactly and has a next one, and the longest ttl, ms. What exceeds them is not ours.
+local LARGEST, LONGEST_TTL = 9007199254740990, 3600000
+
+-- What the text says; nil where it is none of ours.
+local function history_parse(text)
   local run, till, ttl, floor, acked, vouched, alone, at, most =
     string.match(text, '^(%S+) (%d+) (%d+) (%d+) ([012]) ([01]) (%d+) (%d+) (%d+)$')
   if not run then return nil end
-  return {
+  local past = {
     run = run, till = tonumber(till), ttl = tonumber(ttl), floor = tonumber(floor),
     acked = tonumber(acked), vouched = vouched == '1', alone = tonumber(alone), at = tonumber(at), most = tonumber(most),
   }
+  if LONGEST_TTL < past.ttl or LARGEST < math.max(past.till, past.floor, past.alone, past.at, past.most) then return nil end
+  return past
+end
+
+-- nil where there is none, and then whether something else stands in its place.
+local function history_read(key)
+  local text = redis.call('HGET', key, 'history')
+  if not text then return nil, false end
+  local past = history_parse(text)
+  return past, not past
 end
 
 local function history_write(key, past)
@@ -151,11 +163,12 @@ end
 -- it went with everything else if the store has forgotten its past since, and then nobody has listened yet.
 -- acks: see history_acknowledgements.
 local function history_admit(key, now, mode, ttl, skew, acks)
-  local past, run, changed = history_read(key), run_id(), false
+  local run, changed, past, garbled = run_id(), false, history_read(key)
   if not past then
-    if mode == 'voice' then
+    -- Somebody has written into it what is no history: what it said is lost for certain.
+    if garbled or mode == 'voice' then
       history_doubt(key, nil, run, now, ttl, skew)
-      return { standing = 'suspect', wait = ttl }
+      return { standing = 'suspect', wait = ttl, changed = true }
     end
     local token = redis.call('HGET', key, 'discovery')
     if not token or string.sub(token, 1, #run + 1) ~= run .. '@' then

@@ -14,6 +14,9 @@ pub mod clock;
 pub mod connect;
 pub mod endpoint;
 pub mod event_log;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod heartbeat;
 pub mod history;
 pub mod lease;

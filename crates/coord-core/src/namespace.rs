@@ -16,7 +16,8 @@ impl Namespace {
     ///
     /// # Errors
     ///
-    /// [`NamespaceError`] where it is empty, longer than 128 bytes, or contains white space or a control character.
+    /// [`NamespaceError`] where it is empty, longer than 128 bytes, contains white space or a control character, or begins
+    /// with a closing brace, which would end the hash tag of a cluster before it begins.
     pub fn new(name: impl Into<String>) -> Result<Self, NamespaceError> {
         let name = name.into();
         if name.is_empty() {
@@ -28,6 +29,9 @@ impl Namespace {
         let forbidden = |c: &char| c.is_whitespace() || c.is_control();
         if let Some(found) = name.chars().find(forbidden) {
             return Err(NamespaceError::Character { name, found });
+        }
+        if name.starts_with('}') {
+            return Err(NamespaceError::Braces { name });
         }
         Ok(Self(name))
     }
@@ -68,6 +72,14 @@ pub enum NamespaceError {
         /// The first forbidden character.
         found: char,
     },
+    /// Braces that would make a cluster's hash tag empty, so that the keys of one name lay on many nodes.
+    #[error(
+        "{name:?} has braces that make a cluster's hash tag empty or end it; remove them, or put a name between them"
+    )]
+    Braces {
+        /// The rejected name.
+        name: String,
+    },
 }
 
 #[cfg(test)]
@@ -92,6 +104,10 @@ mod tests {
         check(
             &"x".repeat(129),
             "namespace is 129 bytes long; the limit is 128",
+        );
+        check(
+            "}a",
+            "\"}a\" has braces that make a cluster's hash tag empty or end it; remove them, or put a name between them",
         );
         let name = "prod:{eu}/payments-ü";
         assert_eq!(Namespace::new(name).expect("valid").as_str(), name);

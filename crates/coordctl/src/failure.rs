@@ -99,6 +99,7 @@ impl From<AcquireError> for Failure {
         match &error {
             AcquireError::Store(cause) => Self::of_store(cause, &error),
             AcquireError::WrongType { .. }
+            | AcquireError::Garbled { .. }
             | AcquireError::Evicting(_)
             | AcquireError::Heartbeat(_) => Self::Failed(causes(&error)),
             _ => Self::Unavailable(causes(&error)),

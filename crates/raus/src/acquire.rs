@@ -28,13 +28,13 @@ pub(crate) struct Granted {
 /// How patient an acquisition is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Patience {
-    /// A full range is an error at once; a store that fails is given [`STORE_PATIENCE`].
+    /// A full range is an error at once; a store or a replica that fails is given [`STORE_PATIENCE`].
     Prompt,
     /// Everything that may pass is waited for until this instant.
     Until(Instant),
 }
 
-/// How long a store that fails is given before that is reported: as long as a connection may take.
+/// How long a store that fails, or replicas that do not acknowledge, are given before that is reported: as long as a connection may take.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 const FIRST_BACKOFF: Duration = Duration::from_millis(25);
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
@@ -80,17 +80,17 @@ impl Acquisition {
             };
             let now = self.clock.now();
             let give_up_at = match (&error, self.patience) {
-                (AcquireError::Store(cause), Patience::Prompt) if cause.is_transient() => {
+                (error, Patience::Prompt) if may_pass(error) => {
                     *failing_since.get_or_insert(now) + STORE_PATIENCE
                 }
-                (AcquireError::Store(cause), Patience::Until(deadline)) if cause.is_transient() => {
-                    deadline
-                }
-                (AcquireError::RangeExhausted { .. }, Patience::Until(deadline)) => {
+                (error, Patience::Until(deadline)) if may_pass(error) => deadline,
+                (
+                    AcquireError::RangeExhausted { .. } | AcquireError::Garbled { .. },
+                    Patience::Until(deadline),
+                ) => {
                     search = new_search(&mut self.rng);
                     deadline
                 }
-                (AcquireError::TooFewReplicas { .. }, Patience::Until(deadline)) => deadline,
                 _ => return Err(error),
             };
             if give_up_at <= now + pause {
@@ -137,6 +137,10 @@ impl Acquisition {
                     .map_err(AcquireError::Store)?;
                 match search.handle_reply(wall_ms, reply) {
                     Progress::Granted { slot, replicas } => {
+                        if let Some(slot) = search.garbled() {
+                            let error = self.garbled(slot);
+                            tracing::warn!(%error, "another slot was granted");
+                        }
                         self.take_up(holder, Granted { slot, sent }, replicas).await
                     }
                     Progress::Continue => Ok(None),
@@ -145,6 +149,7 @@ impl Acquisition {
                     {
                         Err(AcquireError::Unconfirmable { replicas: wanted })
                     }
+                    Progress::Garbled(slot) => Err(self.garbled(slot)),
                     Progress::Failed(error) => Err(error),
                 }
             }
@@ -236,6 +241,13 @@ impl Acquisition {
         given_back.is_ok()
     }
 
+    fn garbled(&self, slot: u32) -> AcquireError {
+        AcquireError::Garbled {
+            key: self.identity.keys.slots(),
+            slot,
+        }
+    }
+
     async fn unless_abandoned<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -268,6 +280,15 @@ impl Acquisition {
             return Err(AcquireError::HistorySuspect { wait, limit });
         }
         Ok(wait)
+    }
+}
+
+/// Whether the next attempt may succeed without anybody's doing.
+const fn may_pass(error: &AcquireError) -> bool {
+    match error {
+        AcquireError::Store(cause) => cause.is_transient(),
+        AcquireError::TooFewReplicas { .. } => true,
+        _ => false,
     }
 }
 

@@ -141,6 +141,18 @@ pub enum AcquireError {
         /// The type found there.
         found: String,
     },
+    /// Every slot of the range is held, but for one whose record somebody has overwritten, so that nobody knows who holds
+    /// it.
+    #[error(
+        "field {slot} of {key:?} holds no record of this crate, so slot {slot} counts as held, and all others are; once \
+         nobody holds it, remove the field (HDEL)"
+    )]
+    Garbled {
+        /// The key.
+        key: String,
+        /// The slot, and the field's name.
+        slot: u32,
+    },
     /// The server may evict what is known of leases.
     #[error("{0}")]
     Evicting(EvictingServer),

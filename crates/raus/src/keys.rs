@@ -47,7 +47,65 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What a cluster hashes of a key: what stands in its first pair of braces, if anything does.
+    fn hashed(key: &str) -> &str {
+        let tag = key
+            .split_once('{')
+            .and_then(|(_, rest)| rest.split_once('}'));
+        tag.map_or(key, |(tag, _)| if tag.is_empty() { key } else { tag })
+    }
+
+    fn all(keys: &Keys) -> [String; 4] {
+        [
+            keys.slots(),
+            keys.broadcast(),
+            keys.lock(0),
+            keys.lock(u32::MAX),
+        ]
+    }
+
+    /// Any text, most of it of what means something to Redis, Lua or a shell.
+    fn name() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[a-c{}:*?\\[\\]\u{0}\n '\"$;ü]{0,12}",
+            "[a-c{}:]{0,140}",
+        ]
+    }
+
+    proptest! {
+        /// A name is refused, or its keys begin with it and lie in one hash slot.
+        #[test]
+        fn no_name_breaks_out_of_its_keys(name in name(), in_cluster: bool) {
+            if let Ok(namespace) = Namespace::new(name.clone()) {
+                let keys = Keys::new(&namespace, in_cluster);
+                let (all, start) = (all(&keys), format!("{}:", keys.namespace()));
+                for key in &all {
+                    prop_assert!(key.starts_with(&start));
+                    prop_assert!(!key.contains(|c: char| c.is_control() || c.is_whitespace()));
+                    if in_cluster {
+                        prop_assert_eq!(hashed(key), hashed(&all[0]));
+                    }
+                }
+                let tagged = format!("{{{name}}}");
+                prop_assert!(keys.namespace() == name || keys.namespace() == tagged);
+            }
+        }
+
+        #[test]
+        fn two_names_share_no_key(one in "[ab{}:id0slot]{1,9}", other in "[ab{}:id0slot]{1,9}") {
+            prop_assume!(one != other);
+            let keys = |name: String| Namespace::new(name).map(|name| Keys::new(&name, false));
+            if let (Ok(one), Ok(other)) = (keys(one), keys(other)) {
+                let others = all(&other);
+                prop_assert!(all(&one).iter().all(|key| !others.contains(key)));
+            }
+        }
+    }
 
     #[test]
     fn names_are_those_of_the_original() {

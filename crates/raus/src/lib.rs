@@ -68,6 +68,9 @@ mod acquire;
 mod builder;
 mod error;
 mod event;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inspect;
 mod keys;
 mod machine_id;

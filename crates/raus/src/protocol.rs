@@ -38,10 +38,13 @@ pub(crate) enum AcquireReply {
     Granted {
         slot: Slot,
         replicas: u32,
+        garbled: Option<u32>,
     },
+    /// `garbled`: a slot that counts as held, because somebody has overwritten its record.
     Taken {
         held: u64,
         ahead: u64,
+        garbled: Option<u32>,
     },
     /// `spares`: slots that were never granted, or given back, would be granted now.
     Suspect {
@@ -160,7 +163,7 @@ pub(crate) fn parse_acquire(
     let parsed = || -> Option<AcquireReply> {
         let items = reply.as_array()?;
         Some(match (items.first()?.as_str()?, &items[1..]) {
-            ("granted", [number, fence, floor, horizon, server, replicas]) => {
+            ("granted", [number, fence, floor, horizon, server, replicas, garbled]) => {
                 let slot = Slot {
                     number: u32::try_from(number.as_u64()?).ok()?,
                     holder,
@@ -178,12 +181,20 @@ pub(crate) fn parse_acquire(
                 AcquireReply::Granted {
                     slot,
                     replicas: u32::try_from(replicas.as_u64()?).ok()?,
+                    garbled: parse_garbled(garbled, offered)?,
                 }
             }
-            ("taken", [held, ahead]) => AcquireReply::Taken {
-                held: held.as_u64()?,
-                ahead: ahead.as_u64()?,
-            },
+            ("taken", [held, ahead, garbled]) => {
+                let (held, ahead) = (held.as_u64()?, ahead.as_u64()?);
+                if held.checked_add(ahead)? != offered.len() as u64 {
+                    return None;
+                }
+                AcquireReply::Taken {
+                    held,
+                    ahead,
+                    garbled: parse_garbled(garbled, offered)?,
+                }
+            }
             ("suspect", [wait, spares]) => AcquireReply::Suspect {
                 wait: Duration::from_millis(wait.as_u64()?).min(Timing::MAX_TTL),
                 spares: spares.as_u64()? == 1,
@@ -206,6 +217,16 @@ pub(crate) fn parse_acquire(
         })
     };
     parsed().ok_or_else(|| StoreError::unexpected("acquire", reply))
+}
+
+fn parse_garbled(reply: &Reply, offered: &[u32]) -> Option<Option<u32>> {
+    match reply.as_str()? {
+        "" => Some(None),
+        slot => {
+            let slot = slot.parse().ok().filter(|slot| offered.contains(slot))?;
+            Some(Some(slot))
+        }
+    }
 }
 
 pub(crate) fn parse_renew(reply: &Reply) -> Result<RenewReply, StoreError> {

@@ -112,7 +112,7 @@ impl Raus {
     /// # Errors
     ///
     /// [`AcquireError`]: at once where the range is full, the clocks differ or the server may evict leases, after 2 s
-    /// where the store fails.
+    /// where the store fails or too few replicas acknowledge.
     ///
     /// # Cancel safety
     ///

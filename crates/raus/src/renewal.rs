@@ -69,7 +69,12 @@ impl Renewal {
             Ok(RenewReply::Foreign) => self.taken(LossCause::Foreign),
             Ok(RenewReply::Superseded { fence }) => self.taken(LossCause::Superseded { fence }),
             Ok(RenewReply::Forgotten) => self.taken(LossCause::Forgotten),
-            Ok(RenewReply::WrongType { .. }) => self.failed(StoreError::unexpected("renew", reply)),
+            Ok(RenewReply::WrongType { key, found }) => self.failed(StoreError::Refused {
+                operation: "renew",
+                address: "the server".to_owned(),
+                code: "WRONGTYPE".to_owned(),
+                detail: format!("key {key:?} holds a {found}, not this crate's hash; remove it"),
+            }),
             Err(error) => self.failed(error),
         }
     }

@@ -33,6 +33,8 @@ pub(crate) enum Progress {
         slot: Slot,
         replicas: u32,
     },
+    /// The range is full, but for this slot, whose record somebody has overwritten.
+    Garbled(u32),
     Failed(AcquireError),
 }
 
@@ -46,6 +48,7 @@ pub(crate) struct Search {
     lenient: bool,
     held: u64,
     ahead: u64,
+    garbled: Option<u32>,
     pending: Option<Step>,
     max_clock_skew: Duration,
 }
@@ -73,6 +76,7 @@ impl Search {
             lenient: false,
             held: 0,
             ahead: 0,
+            garbled: None,
             pending: None,
             max_clock_skew,
         }
@@ -93,8 +97,22 @@ impl Search {
         // What was heard counts for one call: the next absence, if any, is another one.
         self.mode = Mode::Ask;
         match reply {
-            AcquireReply::Granted { slot, replicas } => Progress::Granted { slot, replicas },
-            AcquireReply::Taken { held, ahead } => self.handle_taken(held, ahead),
+            AcquireReply::Granted {
+                slot,
+                replicas,
+                garbled,
+            } => {
+                self.garbled = self.garbled.or(garbled);
+                Progress::Granted { slot, replicas }
+            }
+            AcquireReply::Taken {
+                held,
+                ahead,
+                garbled,
+            } => {
+                self.garbled = self.garbled.or(garbled);
+                self.handle_taken(held, ahead)
+            }
             AcquireReply::Suspect { wait, spares } => {
                 self.handle_suspect(wait, spares);
                 Progress::Continue
@@ -114,6 +132,11 @@ impl Search {
                 Progress::Failed(AcquireError::WrongType { key, found })
             }
         }
+    }
+
+    /// A slot whose record somebody has overwritten, where one was met.
+    pub(crate) const fn garbled(&self) -> Option<u32> {
+        self.garbled
     }
 
     /// Takes the outcome of [`Step::Listen`].
@@ -145,13 +168,16 @@ impl Search {
     }
 
     fn handle_taken(&mut self, held: u64, ahead: u64) -> Progress {
-        self.held += held;
-        self.ahead += ahead;
+        self.held = self.held.saturating_add(held);
+        self.ahead = self.ahead.saturating_add(ahead);
         self.offer = self.walk.chunk(Self::CHUNK);
         if !self.offer.is_empty() {
             return Progress::Continue;
         }
         if self.ahead == 0 || self.lenient {
+            if let Some(slot) = self.garbled {
+                return Progress::Garbled(slot);
+            }
             return Progress::Failed(AcquireError::RangeExhausted {
                 range: self.range.clone(),
                 held: self.held,
@@ -184,6 +210,14 @@ mod tests {
         )
     }
 
+    fn taken(held: u64, ahead: u64) -> AcquireReply {
+        AcquireReply::Taken {
+            held,
+            ahead,
+            garbled: None,
+        }
+    }
+
     fn offered(search: &Search) -> Vec<u32> {
         match search.step() {
             Step::Offer { slots, .. } => slots,
@@ -205,7 +239,7 @@ mod tests {
                     break;
                 }
                 let held = slots.len() as u64;
-                let progress = search.handle_reply(0, AcquireReply::Taken { held, ahead: 0 });
+                let progress = search.handle_reply(0, taken(held, 0));
                 prop_assert!(matches!(progress, Progress::Continue), "{:?}", progress);
             }
         }
@@ -215,7 +249,7 @@ mod tests {
             let mut search = search(size, 64, seed);
             loop {
                 let held = offered(&search).len() as u64;
-                match search.handle_reply(0, AcquireReply::Taken { held, ahead: 0 }) {
+                match search.handle_reply(0, taken(held, 0)) {
                     Progress::Continue => {}
                     Progress::Failed(AcquireError::RangeExhausted { held, .. }) => {
                         prop_assert_eq!(held, u64::from(size));
@@ -231,11 +265,11 @@ mod tests {
     fn slots_far_ahead_are_asked_for_again_leniently() {
         let mut search = search(10, 64, 1);
         assert_eq!(offered(&search).len(), 10);
-        search.handle_reply(0, AcquireReply::Taken { held: 7, ahead: 3 });
+        search.handle_reply(0, taken(7, 3));
         assert!(
             matches!(search.step(), Step::Offer { lenient: true, slots, .. } if slots.len() == 10)
         );
-        let progress = search.handle_reply(0, AcquireReply::Taken { held: 10, ahead: 0 });
+        let progress = search.handle_reply(0, taken(10, 0));
         assert!(matches!(
             progress,
             Progress::Failed(AcquireError::RangeExhausted { held: 10, .. })
@@ -248,7 +282,14 @@ mod tests {
         let mut search = search(10, 64, 1);
         for _ in 0..2 {
             assert_eq!(offered(&search).len(), 10);
-            let progress = search.handle_reply(0, AcquireReply::Taken { held: 7, ahead: 3 });
+            let progress = search.handle_reply(
+                0,
+                AcquireReply::Taken {
+                    held: 7,
+                    ahead: 3,
+                    garbled: None,
+                },
+            );
             if let Progress::Failed(error) = progress {
                 assert!(matches!(
                     error,
@@ -258,6 +299,25 @@ mod tests {
             }
         }
         panic!("it goes on for ever");
+    }
+
+    #[test]
+    fn a_full_range_with_an_overwritten_record_names_that() {
+        let mut search = search(2_000, 64, 1);
+        let mut garbled = Some(7);
+        loop {
+            let held = offered(&search).len() as u64;
+            let reply = AcquireReply::Taken {
+                held,
+                ahead: 0,
+                garbled: garbled.take(),
+            };
+            match search.handle_reply(0, reply) {
+                Progress::Continue => {}
+                Progress::Garbled(slot) => return assert_eq!(slot, 7),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,9 @@
 
 mod reply;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::reply::fuzz;
+
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use coord_core::{

@@ -15,6 +15,15 @@ impl Keys {
     pub(crate) fn new(prefix: &str, group: &str) -> Result<Self, NamespaceError> {
         Namespace::new(prefix)?;
         Namespace::new(group)?;
+        // The first pair of braces is the hash tag, and nothing in it is none.
+        if prefix
+            .split_once('{')
+            .is_some_and(|(_, rest)| rest.starts_with('}'))
+        {
+            return Err(NamespaceError::Braces {
+                name: prefix.to_owned(),
+            });
+        }
         if let Some(found) = group.chars().find(|c| matches!(c, '{' | '}')) {
             return Err(NamespaceError::Character {
                 name: group.to_owned(),
@@ -54,7 +63,54 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What a cluster hashes of a key: what stands in its first pair of braces, if anything does.
+    fn hashed(key: &str) -> &str {
+        let tag = key
+            .split_once('{')
+            .and_then(|(_, rest)| rest.split_once('}'));
+        tag.map_or(key, |(tag, _)| if tag.is_empty() { key } else { tag })
+    }
+
+    fn all(keys: &Keys) -> Vec<String> {
+        let mut all = keys.declared();
+        all.extend([keys.wake(1), keys.wake(65_535)]);
+        all
+    }
+
+    proptest! {
+        /// Names are refused, or their keys begin with them and lie in one hash slot.
+        #[test]
+        fn no_name_breaks_out_of_its_keys(
+            prefix in prop_oneof![any::<String>(), "[a-c{}:*?\\[\\]\u{0}\n '\"$;ü]{0,12}"],
+            group in prop_oneof![any::<String>(), "[a-c{}:*?\\[\\]\u{0}\n '\"$;ü]{0,12}"],
+        ) {
+            if let Ok(keys) = Keys::new(&prefix, &group) {
+                let (all, start) = (all(&keys), format!("{prefix}:{{{group}}}:"));
+                for key in &all {
+                    prop_assert!(key.starts_with(&start));
+                    prop_assert!(!key.contains(|c: char| c.is_control() || c.is_whitespace()));
+                    prop_assert_eq!(hashed(key), hashed(&all[0]));
+                }
+            }
+        }
+
+        #[test]
+        fn two_groups_share_no_key(
+            one in ("[ab{}:]{1,6}", "[ab:]{1,6}"),
+            other in ("[ab{}:]{1,6}", "[ab:]{1,6}"),
+        ) {
+            prop_assume!(one != other);
+            let keys = |(prefix, group): (String, String)| Keys::new(&prefix, &group);
+            if let (Ok(one), Ok(other)) = (keys(one), keys(other)) {
+                let others = all(&other);
+                prop_assert!(all(&one).iter().all(|key| !others.contains(key)));
+            }
+        }
+    }
 
     #[test]
     fn groups_never_share_a_key() {
@@ -64,6 +120,10 @@ mod tests {
             Ok("red-buckets:{orders}:group")
         );
         assert_ne!(keys("a", "b:c"), keys("a:b", "c"));
+        assert!(
+            keys("a{}b", "g").is_err(),
+            "a cluster would spread its keys"
+        );
         assert!(keys("a", "b}:{c").is_err());
         assert!(keys("a", "").is_err());
         let keys = Keys::new("p", "g").expect("valid");

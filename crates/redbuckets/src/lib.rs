@@ -94,6 +94,9 @@ mod assignment;
 mod builder;
 mod error;
 mod event;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod glance;
 mod guard;
 pub mod inspect;

@@ -249,6 +249,13 @@ impl Membership {
                 })
     }
 
+    /// Whether there is nothing new in a grant: it is said twice, or by a server that lies. Work that goes on under the one
+    /// that is held goes on counting.
+    fn has(&self, grant: Grant) -> bool {
+        let held = self.holdings.get(&grant.bucket);
+        held.is_some_and(|held| grant.epoch <= held.epoch)
+    }
+
     fn take(&mut self, grant: Grant) {
         self.moved(1);
         let holding = Holding {

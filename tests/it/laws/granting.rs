@@ -61,11 +61,11 @@ pub(super) fn the_same_holder_is_given_its_grant_again(bench: Bench) {
 pub(super) fn a_slot_is_free_when_its_lock_is_gone_and_its_lease_is_over(bench: Bench) {
     let bench = bench.founded();
     bench.grant(&by("a"), &[0]);
-    assert_eq!(bench.acquire(&by("b"), &[0]), ["taken", "1", "0"]);
+    assert_eq!(bench.acquire(&by("b"), &[0]), ["taken", "1", "0", ""]);
     bench.send(&["DEL", &lock(0)]);
-    assert_eq!(bench.acquire(&by("b"), &[0]), ["taken", "1", "0"]);
+    assert_eq!(bench.acquire(&by("b"), &[0]), ["taken", "1", "0", ""]);
     bench.advance(TTL - 1);
-    assert_eq!(bench.acquire(&by("b"), &[0]), ["taken", "1", "0"]);
+    assert_eq!(bench.acquire(&by("b"), &[0]), ["taken", "1", "0", ""]);
     bench.advance(1);
     assert_eq!(bench.grant(&by("b"), &[0]).slot, 0);
     assert_eq!(bench.holder(0), "b");
@@ -75,7 +75,7 @@ pub(super) fn a_lock_of_another_type_is_held(bench: Bench) {
     let bench = bench.founded();
     bench.send(&["RPUSH", &lock(0), "mine"]);
     let before = bench.everything();
-    assert_eq!(bench.acquire(&by("a"), &[0]), ["taken", "1", "0"]);
+    assert_eq!(bench.acquire(&by("a"), &[0]), ["taken", "1", "0", ""]);
     assert_eq!(bench.everything(), before);
 }
 
@@ -91,7 +91,7 @@ pub(super) fn a_far_horizon_is_passed_over_until_it_is_asked_for(bench: Bench) {
     };
     bench.set_record(0, &record(far));
     bench.set_record(1, &record(far - 1));
-    assert_eq!(bench.acquire(&by("a"), &[0]), ["taken", "0", "1"]);
+    assert_eq!(bench.acquire(&by("a"), &[0]), ["taken", "0", "1", ""]);
     assert_eq!(
         bench.grant(&by("a"), &[0, 1]).slot,
         1,
@@ -243,6 +243,6 @@ pub(super) fn a_full_range_is_told_with_its_numbers(bench: Bench) {
             label: String::new(),
         },
     );
-    assert_eq!(bench.acquire(&by("c"), &[0, 1, 2]), ["taken", "2", "1"]);
-    assert_eq!(bench.acquire(&by("c"), &[0]), ["taken", "1", "0"]);
+    assert_eq!(bench.acquire(&by("c"), &[0, 1, 2]), ["taken", "2", "1", ""]);
+    assert_eq!(bench.acquire(&by("c"), &[0]), ["taken", "1", "0", ""]);
 }

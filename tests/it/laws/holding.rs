@@ -127,7 +127,7 @@ pub(super) fn a_forgotten_holder_writes_its_record_back_and_raises_doubt(bench: 
         last: now - 100,
         ..grant.renewal("a")
     };
-    assert_eq!(bench.renew(&renewal)[0], "renewed");
+    assert_eq!(bench.renew(&renewal)[0], "reasserted");
     let Record {
         fence,
         horizon,
@@ -152,7 +152,7 @@ pub(super) fn an_older_record_gives_way_and_keeps_its_horizon(bench: Bench) {
             ..bench.recorded(0)
         },
     );
-    assert_eq!(bench.renew(&grant.renewal("a"))[0], "renewed");
+    assert_eq!(bench.renew(&grant.renewal("a"))[0], "reasserted");
     let record = bench.recorded(0);
     assert_eq!((record.fence, record.horizon), (grant.fence, horizon));
     assert_eq!(bench.acquire(&by("b"), &[1]), ["suspect", "10000", "0"]);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bench::Bench;
+use super::bench::{Bench, FAILURE};
 
 pub(super) const TTL: u64 = 9_000;
 pub(super) const SETTLE: u64 = 1_000;
@@ -141,11 +141,28 @@ impl Member {
         state: &str,
         record: &str,
     ) -> String {
-        let mut fields: Vec<&str> = record.split(' ').collect();
-        let seq = self.seq.to_string();
-        if let Some(number) = fields.get_mut(2) {
-            *number = &seq;
+        let reply = self.try_beat(bench, releases, state, record);
+        let reply = reply.unwrap_or_else(|error| panic!("{FAILURE}beat: {error}"));
+        match &*reply[0] {
+            "ok" => self.handle(&reply, releases),
+            "same" => {
+                self.heard = self.seq;
+                self.told.record = next_record(record, self.seq);
+            }
+            _ => {}
         }
+        reply[0].clone()
+    }
+
+    /// A heartbeat with what it is answered, and no more.
+    pub(super) fn try_beat(
+        &self,
+        bench: &Bench,
+        releases: &[(u32, u64)],
+        state: &str,
+        record: &str,
+    ) -> Result<Vec<String>, String> {
+        let seq = self.seq.to_string();
         let args = [
             self.id.clone(),
             self.token.clone(),
@@ -161,21 +178,12 @@ impl Member {
             pairs(releases),
             state.to_owned(),
             record.to_owned(),
-            fields.join(" "),
+            next_record(record, self.seq),
             (TTL + self.grace).to_string(),
             self.acks.to_owned(),
             u8::from(self.thorough).to_string(),
         ];
-        let reply = bench.call("beat", &keys(), &args);
-        match &*reply[0] {
-            "ok" => self.handle(&reply, releases),
-            "same" => {
-                self.heard = self.seq;
-                self.told.record = fields.join(" ");
-            }
-            _ => {}
-        }
-        reply[0].clone()
+        bench.try_call("beat", &keys(), &args)
     }
 
     fn handle(&mut self, reply: &[String], releases: &[(u32, u64)]) {
@@ -334,6 +342,15 @@ pub(super) fn counts(members: &[Member]) -> Vec<usize> {
         }
     }
     members.iter().map(|member| member.owned.len()).collect()
+}
+
+/// The member's record as it was told, with the number of this request.
+fn next_record(record: &str, seq: u64) -> String {
+    let (mut fields, seq): (Vec<&str>, _) = (record.split(' ').collect(), seq.to_string());
+    if let Some(number) = fields.get_mut(2) {
+        *number = &seq;
+    }
+    fields.join(" ")
 }
 
 fn pairs(grants: &[(u32, u64)]) -> String {

@@ -4,6 +4,7 @@ mod acquire;
 mod beat;
 mod belong;
 mod clock;
+mod garbage;
 mod history;
 mod keep;
 mod operate;
@@ -34,6 +35,7 @@ pub(super) fn mutations() -> impl Iterator<Item = &'static Mutation> {
         history::MUTATIONS,
         share::MUTATIONS,
         belong::MUTATIONS,
+        garbage::MUTATIONS,
         beat::MUTATIONS,
         clock::MUTATIONS,
         watch::MUTATIONS,
@@ -44,6 +46,7 @@ pub(super) fn mutations() -> impl Iterator<Item = &'static Mutation> {
 pub(super) fn survivors() -> impl Iterator<Item = &'static Survivor> {
     let lists = [
         acquire::SURVIVORS,
+        garbage::SURVIVORS,
         keep::SURVIVORS,
         history::SURVIVORS,
         share::SURVIVORS,

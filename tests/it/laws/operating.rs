@@ -40,7 +40,7 @@ pub(super) fn a_revoked_slot_is_kept_until_the_lease_is_over(bench: Bench) {
         (grant.horizon, grant.server + TTL)
     );
     assert_eq!(bench.renew(&grant.renewal("a")), ["lost", "foreign"]);
-    assert_eq!(bench.acquire(&by("b"), &[0]), ["taken", "1", "0"]);
+    assert_eq!(bench.acquire(&by("b"), &[0]), ["taken", "1", "0", ""]);
     bench.advance(9_000);
     let next = bench.grant(&by("b"), &[0]);
     assert!(record.fence < next.fence);

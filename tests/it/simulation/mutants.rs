@@ -108,7 +108,7 @@ impl Mutant {
             }
             (Self::ReleaseWithoutOwnerCheck, "release") => &[
                 (
-                    "if found ~= false and found ~= holder then return { 'not_held' } end",
+                    "if found and found ~= holder then return { 'not_held' } end",
                     "",
                 ),
                 (

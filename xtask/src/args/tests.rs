@@ -66,6 +66,13 @@ fn every_command_is_understood() {
         "chaos --topology cluster --seed 7",
         Task::Chaos(options.to_vec()),
     );
+    check("deny", Task::Deny);
+    let fuzz = |target: Option<&str>, seconds| Task::Fuzz {
+        target: target.map(str::to_owned),
+        seconds,
+    };
+    check("fuzz", fuzz(None, 60));
+    check("fuzz urls --seconds 5", fuzz(Some("urls"), 5));
 }
 
 #[test]

@@ -48,6 +48,16 @@ pub enum EndpointError {
         /// What is wrong, without the text itself where that may be a password.
         what: String,
     },
+    /// A part that is longer than any that is meant.
+    #[error("{what} is {len} bytes long; the limit is {limit}")]
+    TooLong {
+        /// Which part.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The longest accepted one.
+        limit: usize,
+    },
     /// Several hosts where one server is meant.
     #[error(
         "{scheme:?} names one server, not several; use rediscluster:// or redis+sentinel:// for many"

@@ -4,6 +4,7 @@ use super::{Address, Credentials, Endpoint, EndpointError, Kind, Protocol, Senti
 use crate::namespace::Namespace;
 
 pub(super) fn parse(url: &str) -> Result<Endpoint, EndpointError> {
+    limited("connection URL", url, Endpoint::MAX_LEN)?;
     let (scheme, rest) = url.split_once("://").ok_or(EndpointError::NoScheme)?;
     if rest.contains('#') {
         return Err(EndpointError::Fragment);
@@ -28,14 +29,32 @@ pub(super) fn parse(url: &str) -> Result<Endpoint, EndpointError> {
     if has_credentials && path.contains('@') {
         return Err(EndpointError::Unescaped);
     }
-    let mut query = Query::parse(query, known_keys(scheme))?;
-    let kind = parse_kind(scheme, rest, &mut query)?;
+    let parsed = Query::parse(query, known_keys(scheme)).and_then(|mut query| {
+        let kind = parse_kind(scheme, rest, &mut query)?;
+        Ok((kind, query))
+    });
+    let (kind, query) = parsed.map_err(|error| {
+        // What is wrong may be the rest of a password, so it is not shown.
+        if query.contains('@') {
+            EndpointError::Unescaped
+        } else {
+            error
+        }
+    })?;
     check_features(scheme)?;
     Ok(Endpoint {
         kind,
         namespace: query.namespace,
         protocol: query.protocol,
     })
+}
+
+fn limited(what: &'static str, text: &str, limit: usize) -> Result<(), EndpointError> {
+    let len = text.len();
+    if limit < len {
+        return Err(EndpointError::TooLong { what, len, limit });
+    }
+    Ok(())
 }
 
 /// URLs are checked as a whole first, so that the first error a user sees is the one to mend.
@@ -90,9 +109,6 @@ impl Query {
             let is_known = known.split(", ").any(|name| name == key);
             // What is wrong with a database depends on the kind of URL: a cluster says more than "unknown key".
             if !is_known && key != "db" {
-                if text.contains('@') {
-                    return Err(EndpointError::Unescaped);
-                }
                 return Err(EndpointError::UnknownKey {
                     key: key.to_owned(),
                     known,
@@ -162,8 +178,10 @@ fn unix(_scheme: &str, rest: &str, query: &mut Query) -> Result<Kind, EndpointEr
                     .to_owned(),
         });
     }
+    let path = decode(path, "the socket path")?;
+    limited("socket path", &path, Endpoint::MAX_PATH)?;
     Ok(Kind::Unix {
-        path: decode(path, "the socket path")?,
+        path,
         database: parse_database(query.database.as_deref().unwrap_or(""))?,
         credentials,
     })
@@ -198,9 +216,11 @@ fn sentinel(scheme: &str, rest: &str, query: &mut Query) -> Result<Kind, Endpoin
     if database.contains('/') {
         return Err(EndpointError::Trailing { after: "database" });
     }
+    let master = decode(master, "the master name")?;
+    limited("master name", &master, Endpoint::MAX_NAME)?;
     Ok(Kind::Sentinel(Box::new(SentinelKind {
         sentinels,
-        master: decode(master, "the master name")?,
+        master,
         database: parse_database(database)?,
         credentials,
         sentinel_credentials: std::mem::take(&mut query.sentinel),
@@ -210,6 +230,7 @@ fn sentinel(scheme: &str, rest: &str, query: &mut Query) -> Result<Kind, Endpoin
 
 fn memory(_scheme: &str, rest: &str, _query: &mut Query) -> Result<Kind, EndpointError> {
     let name = decode(rest.trim_end_matches('/'), "the name")?;
+    limited("name", &name, Endpoint::MAX_NAME)?;
     Ok(Kind::Memory { name })
 }
 
@@ -267,6 +288,7 @@ fn parse_address(text: &str, default_port: u16) -> Result<Address, EndpointError
     if host.is_empty() {
         return Err(EndpointError::Missing { what: "host" });
     }
+    limited("host", host, Endpoint::MAX_HOST)?;
     let forbidden = |c: char| c.is_whitespace() || c.is_control() || "/\\%,[]".contains(c);
     if host.contains(forbidden) {
         return Err(EndpointError::Host {

@@ -238,3 +238,44 @@ proptest! {
         prop_assert!(!shown.contains("S3CRET"), "{} from {}", shown, url);
     }
 }
+
+#[test]
+fn every_part_has_a_limit_that_is_named() {
+    let long = |length| "x".repeat(length);
+    let check_limit = |url: String, what: &str, len: usize, limit: usize| {
+        check(
+            &url,
+            &format!("{what} is {len} bytes long; the limit is {limit}"),
+        );
+    };
+    check_limit(
+        format!("redis://h?ns={}", long(65_536)),
+        "connection URL",
+        65_549,
+        65_536,
+    );
+    check_limit(format!("redis://{}", long(254)), "host", 254, 253);
+    check_limit(
+        format!("redis+unix:///{}", long(107)),
+        "socket path",
+        108,
+        107,
+    );
+    check_limit(format!("memory://{}", long(129)), "name", 129, 128);
+    #[cfg(feature = "sentinel")]
+    check_limit(
+        format!("redis+sentinel://h/{}", long(129)),
+        "master name",
+        129,
+        128,
+    );
+    assert!(Endpoint::parse(&format!("redis://u:{}@{}", long(60_000), long(253))).is_ok());
+}
+
+#[test]
+fn what_a_forgotten_escape_makes_a_query_of_is_not_shown() {
+    const UNESCAPED: &str = "connection URL has an @ after its first / or ?; write / ? # @ in user and password as %2F %3F %23 %40";
+    check("redis://user?protocol=secret@host", UNESCAPED);
+    check("redis://user?ns=a b:secret@host", UNESCAPED);
+    check("rediscluster://user?db=secret@host", UNESCAPED);
+}

@@ -100,14 +100,42 @@ pub enum StoreError {
     },
 }
 
+/// How much of a reply an error shows, in bytes.
+const SHOWN_MOST: usize = 200;
+
+/// Writes `reply` in ASCII until there is more than is shown, however large it is.
+fn show(reply: &super::Reply, text: &mut String) {
+    use super::Reply;
+
+    match reply {
+        Reply::Nil => text.push_str("nil"),
+        Reply::Int(number) => text.push_str(&number.to_string()),
+        Reply::Bytes(bytes) => {
+            let beginning = &bytes[..bytes.len().min(SHOWN_MOST + 1)];
+            text.push_str(&format!("\"{}\"", beginning.escape_ascii()));
+        }
+        Reply::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if SHOWN_MOST < text.len() {
+                    return;
+                }
+                text.push_str(if index == 0 { "" } else { ", " });
+                show(item, text);
+            }
+            text.push(']');
+        }
+    }
+}
+
 impl StoreError {
     /// An [`Unexpected`](Self::Unexpected) reply, shortened to a length that fits a log line.
     #[must_use]
     pub fn unexpected(operation: &'static str, reply: &super::Reply) -> Self {
-        let mut text = format!("{reply:?}");
-        if text.len() > 200 {
-            let end = (0..=200).rev().find(|&at| text.is_char_boundary(at));
-            text.truncate(end.unwrap_or(0));
+        let mut text = String::new();
+        show(reply, &mut text);
+        if SHOWN_MOST < text.len() {
+            text.truncate(SHOWN_MOST);
             text.push('…');
         }
         Self::Unexpected {
@@ -145,5 +173,30 @@ impl StoreError {
                 | Self::Broken { .. }
                 | Self::Unavailable { .. }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Reply;
+
+    #[test]
+    fn a_reply_is_shown_as_text_and_as_much_of_it_as_fits_a_line() {
+        let text = |text: &str| Reply::Bytes(text.as_bytes().to_vec());
+        let check = |reply: &Reply, expected: &str| {
+            let error = StoreError::unexpected("renew", reply);
+            assert_eq!(
+                error.to_string(),
+                format!("renew: unexpected reply {expected}")
+            );
+        };
+        let reply = Reply::Array(vec![text("a\u{1b}[2J"), Reply::Int(-1), Reply::Nil]);
+        check(&reply, r#"["a\x1b[2J", -1, nil]"#);
+        let long = "x".repeat(1 << 20);
+        check(&text(&long), &format!("\"{}…", &long[..199]));
+        let many = Reply::Array(vec![Reply::Int(7); 1 << 20]);
+        let error = StoreError::unexpected("renew", &many).to_string();
+        assert!(error.len() < 300, "{} bytes", error.len());
     }
 }

@@ -185,6 +185,8 @@ pub struct Subscription {
 impl Subscription {
     /// How many messages are kept for a slow reader; more are dropped, as a hint may be.
     pub const CAPACITY: usize = 4_096;
+    /// How much of a message is kept, in bytes; a server's store cuts off the rest.
+    pub const MAX_MESSAGE: usize = 1_024;
 
     /// Wraps the receiving end of a store's channel.
     #[must_use]

@@ -16,6 +16,8 @@ mod custom;
 mod describe;
 mod dial;
 mod exchange;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod kept;
 mod lanes;
 mod node;

@@ -89,10 +89,12 @@ fn parse_slot(reply: &Reply) -> Option<SlotRecord> {
     })
 }
 
-/// A stranger may have put any bytes there.
+/// A stranger may have put any bytes there, those that a terminal obeys among them.
 fn lossy(reply: &Reply) -> Option<String> {
     match reply {
-        Reply::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Reply::Bytes(bytes) => {
+            Some(String::from_utf8_lossy(bytes).replace(char::is_control, "\u{fffd}"))
+        }
         _ => None,
     }
 }
@@ -109,6 +111,16 @@ fn wrong_type(kind: &str, rest: &[Reply]) -> Option<InspectError> {
         }),
         _ => None,
     }
+}
+
+/// Whatever is answered to them.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(reply: &Reply) {
+    let _ = (
+        parse_inspect(reply),
+        parse_revoke(reply),
+        parse_clock(reply),
+    );
 }
 
 #[cfg(test)]
@@ -211,6 +223,12 @@ mod tests {
             Duration::from_micros(1_500)
         );
         assert!(told("clocks").is_err());
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_passed_on() {
+        let found = lossy(&text("a\u{1b}[2J\nb"));
+        assert_eq!(found.as_deref(), Some("a\u{fffd}[2J\u{fffd}b"));
     }
 
     #[test]

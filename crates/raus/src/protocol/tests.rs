@@ -31,11 +31,25 @@ fn every_answer_to_an_acquisition_is_understood() {
         horizon_ms: 20,
         server_ms: 15,
     };
-    check_acquire(
-        "granted 4 9 10 20 15 2",
-        AcquireReply::Granted { slot, replicas: 2 },
-    );
-    check_acquire("taken 5 1", AcquireReply::Taken { held: 5, ahead: 1 });
+    for (word, garbled) in [("", None), ("3", Some(3))] {
+        check_acquire(
+            &format!("granted 4 9 10 20 15 2 {word}"),
+            AcquireReply::Granted {
+                slot,
+                replicas: 2,
+                garbled,
+            },
+        );
+        let (held, ahead) = (1, 1);
+        check_acquire(
+            &format!("taken 1 1 {word}"),
+            AcquireReply::Taken {
+                held,
+                ahead,
+                garbled,
+            },
+        );
+    }
     for (spares, flag) in [(true, "1"), (false, "0")] {
         let wait = Duration::from_millis(70);
         check_acquire(
@@ -72,17 +86,18 @@ fn every_answer_to_an_acquisition_is_understood() {
 #[test]
 fn a_grant_that_cannot_be_is_refused() {
     for words in [
-        "granted 5 9 10 20 15 0",
-        "granted 4 0 10 20 15 0",
-        "granted 4 9 21 20 15 0",
-        "granted 4 9 10 20 15",
-        "granted 4 9 10 20 x 0",
-        "given 4 9 10 20 15 0",
+        "granted 5 9 10 20 15 0 ",
+        "granted 4 0 10 20 15 0 ",
+        "granted 4 9 21 20 15 0 ",
+        "granted 4 9 10 20 15 0",
+        "granted 4 9 10 20 x 0 ",
+        "granted 4 9 10 20 15 0 5",
+        "given 4 9 10 20 15 0 ",
     ] {
         let parsed = parse_acquire(&reply(words), holder(), &[3, 4]);
         assert!(parsed.is_err(), "{words}: {parsed:?}");
     }
-    let empty = parse_acquire(&reply("granted 4 9 20 20 15 0"), holder(), &[4]);
+    let empty = parse_acquire(&reply("granted 4 9 20 20 15 0 "), holder(), &[4]);
     assert!(empty.is_ok(), "a span of time may be used up");
 }
 

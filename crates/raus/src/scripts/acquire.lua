@@ -12,9 +12,10 @@
 -- ARGV[8]   how many replicas the holder will have acknowledge the grant: 'all', a number, 'never' or 'unable'
 -- ARGV[9..] slot numbers of KEYS[2..]
 --
--- Reply     {'granted', slot, fence, floor, horizon, server ms, need}; the numbers from fence to server ms as strings;
---           where need is not 0, the grant takes effect once so many replicas have acknowledged it (see renew.lua)
---           {'taken', how many are held, how many are free but too far ahead}
+-- Reply     {'granted', slot, fence, floor, horizon, server ms, need, garbled}; the numbers from fence to server ms as
+--           strings; where need is not 0, the grant takes effect once so many replicas have acknowledged it (see renew.lua)
+--           {'taken', how many are held, how many are free but too far ahead, garbled}
+--           garbled is the number of a slot in whose field stands no record, so that it counts as held, or ''
 --           {'suspect', ms to wait, '1' where slots that were never granted or given back would be granted, else '0'}
 --           {'few', replicas, how many are wanted}
 --           {'absent', token} | {'skew', server ms as a string} | {'wrongtype', key, type}
@@ -37,19 +38,21 @@ if refused then return refused end
 local now, now_us = server_now()
 if math.abs(wall - now) > skew then return { 'skew', digits(now) } end
 
+local garbled = ''
 local function granted(slot, record, need)
   return {
     'granted', tonumber(slot), digits(record.fence), digits(record.floor), digits(record.horizon), digits(now), need,
+    garbled,
   }
 end
 
 local count = #KEYS - 1
-local values = redis.call('MGET', unpack(KEYS, 2))
 local free, held = {}, 0
 local NONE = { fence = 0, horizon = 0, floor = 0, till = 0, label = '' }
 for i = 1, count do
   local slot = ARGV[FIRST + i]
-  if values[i] == holder then
+  local lock = lock_read(KEYS[1 + i])
+  if lock == holder then
     local record = record_parse(redis.call('HGET', slots, slot))
     if record then
       record.horizon = math.max(record.horizon, first_horizon(now, wall, skew, record.floor, ttl))
@@ -63,26 +66,36 @@ for i = 1, count do
       redis.call('PEXPIRE', KEYS[1 + i], ttl)
       return granted(slot, record, need)
     end
+    if record == false then garbled = slot end
     held = held + 1
-  elseif values[i] or redis.call('EXISTS', KEYS[1 + i]) == 1 then
+  elseif lock then
     held = held + 1
   else
     free[#free + 1] = i
   end
 end
-if #free == 0 then return { 'taken', held, 0 } end
+if #free == 0 then return { 'taken', held, 0, garbled } end
 
 -- A label needs all records at once, to find the one that bears it; else they are read one by one until one will do.
 local records = {}
+-- What the record of a slot says; where something else stands in its place, its holder, if any, is unknown.
+local function read_record(i, text)
+  local record = record_parse(text)
+  if record == false then
+    garbled = ARGV[FIRST + i]
+    record = { fence = 0, horizon = 0, floor = 0, till = math.huge, label = '' }
+  end
+  records[i] = record or NONE
+end
 if label ~= '' then
   local fields = {}
   for j, i in ipairs(free) do fields[j] = ARGV[FIRST + i] end
   for j, text in ipairs(redis.call('HMGET', slots, unpack(fields))) do
-    records[free[j]] = record_parse(text) or NONE
+    read_record(free[j], text)
   end
 end
 local function record_of(i)
-  records[i] = records[i] or record_parse(redis.call('HGET', slots, ARGV[FIRST + i])) or NONE
+  if not records[i] then read_record(i, redis.call('HGET', slots, ARGV[FIRST + i])) end
   return records[i]
 end
 -- The best one, and the best one of those that nobody ever held or that were given back.
@@ -113,7 +126,7 @@ local function search(only_spare)
   return best
 end
 chosen = chosen or search(false)
-if not chosen then return { 'taken', held, ahead } end
+if not chosen then return { 'taken', held, ahead, garbled } end
 
 local past = history_admit(slots, now, mode, ttl, skew, acks)
 if past.standing == 'absent' then return { 'absent', past.token } end

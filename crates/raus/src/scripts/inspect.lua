@@ -20,22 +20,19 @@ if refused then return refused end
 
 local now = server_now()
 
-local values = redis.call('MGET', unpack(KEYS, 2))
 local records = redis.call('HMGET', slots, unpack(ARGV))
 local found = {}
 for i = 1, #ARGV do
-  local lock, ttl = values[i], 0
-  if not lock then
-    local kind = redis.call('TYPE', KEYS[1 + i]).ok
-    lock = kind ~= 'none' and '(a ' .. kind .. ')'
-  end
+  local lock, ttl = lock_read(KEYS[1 + i]), 0
+  if lock == '?' then lock = '(a ' .. redis.call('TYPE', KEYS[1 + i]).ok .. ')' end
   if lock then ttl = redis.call('PTTL', KEYS[1 + i]) end
   local record = record_parse(records[i])
-  if lock or record then
-    record = record or { fence = 0, horizon = 0, floor = 0, till = 0, label = '' }
+  if lock or record ~= nil then
+    local what = record == false and '(no record)' or ''
+    record = record or { fence = 0, horizon = 0, floor = 0, till = 0, label = what }
     found[#found + 1] = {
       tonumber(ARGV[i]), lock and '1' or '0', lock or '', ttl, digits(record.fence), digits(record.horizon),
-      digits(record.floor), math.max(0, record.till - now), record.label,
+      digits(record.floor), math.max(0, record.till - now), string.sub(record.label, 1, 128),
     }
   end
 end

@@ -15,11 +15,11 @@
 local slots, lock = KEYS[1], KEYS[2]
 local holder, slot, fence, horizon = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
-local found = redis.pcall('GET', lock)
+local found = lock_read(lock)
 local record = not wrong_type(slots) and record_parse(redis.call('HGET', slots, slot))
-if found ~= false and found ~= holder then return { 'not_held' } end
+if found and found ~= holder then return { 'not_held' } end
 if record and record.fence > fence then return { 'not_held' } end
-if found == false and not record then return { 'not_held' } end
+if not found and not record then return { 'not_held' } end
 
 if record and record.fence == fence then
   record.horizon, record.till = math.max(record.floor, horizon), 0

@@ -30,8 +30,8 @@ local till = tonumber(ARGV[9])
 local refused = wrong_type(slots)
 if refused then return refused end
 
-local found = redis.pcall('GET', lock)
-local missing = found == false
+local found = lock_read(lock)
+local missing = found == nil
 if not missing and found ~= holder then return { 'lost', 'foreign' } end
 
 local record = record_parse(redis.call('HGET', slots, slot))
@@ -55,4 +55,4 @@ end
 local written = redis.pcall('HSET', slots, slot, record_text(record))
 if type(written) == 'table' and written.err then return { 'capped', digits(before), digits(now), written.err } end
 if forgotten then history_doubt(slots, history_read(slots), run_id(), now, ttl, skew) end
-return { missing and 'reasserted' or 'renewed', digits(record.horizon), digits(now) }
+return { (missing or forgotten) and 'reasserted' or 'renewed', digits(record.horizon), digits(now) }

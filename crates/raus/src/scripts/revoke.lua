@@ -27,7 +27,7 @@ local kind = redis.call('TYPE', lock).ok
 if kind ~= 'none' and kind ~= 'string' then return { 'wrongtype', lock, kind } end
 
 local now, now_us = server_now()
-local found = redis.call('GET', lock) or ''
+local found = lock_read(lock) or ''
 local record = record_parse(redis.call('HGET', slots, slot))
 if found ~= holder or (record and record.fence or 0) ~= fence then return { 'changed' } end
 local left = record and math.max(0, record.till - now) or 0

@@ -3,18 +3,30 @@
 -- one; horizon and floor are Unix milliseconds of minted timestamps, till is the server's time (ms) at which the lease
 -- ends, 0 once released. All fit a Lua number (53 bits) and are written by digits(), never by tostring(), which rounds.
 
+-- nil where there is no record, false where something else stands in its place.
 local function record_parse(text)
   if not text then return nil end
   local fence, horizon, floor, till, label = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (.*)$')
-  if not fence then return nil end
-  return {
+  if not fence then return false end
+  local record = {
     fence = tonumber(fence), horizon = tonumber(horizon), floor = tonumber(floor), till = tonumber(till), label = label,
   }
+  if LARGEST < math.max(record.fence, record.horizon, record.floor, record.till) then return false end
+  return record
 end
 
 local function record_text(record)
   return digits(record.fence) .. ' ' .. digits(record.horizon) .. ' ' .. digits(record.floor) .. ' '
     .. digits(record.till) .. ' ' .. record.label
+end
+
+-- What a lock holds: nil where there is none, '?' for another type. As much of it as can be ours is read: anybody may have
+-- put any length there.
+local function lock_read(key)
+  local found = redis.pcall('GETRANGE', key, 0, 127)
+  if type(found) ~= 'string' then return '?' end
+  if found == '' and redis.call('EXISTS', key) == 0 then return nil end
+  return found
 end
 
 -- nil where the hash can be used, else the reply that says what stands in its place.

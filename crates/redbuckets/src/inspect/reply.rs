@@ -134,7 +134,8 @@ fn parse_member(reply: &Reply) -> Option<MemberRecord> {
     let range = number(low)?..number(high)?;
     Some(MemberRecord {
         number: number(member)?,
-        id: id.as_str()?.to_owned(),
+        // A stranger may have written what a terminal obeys.
+        id: id.as_str()?.replace(char::is_control, "\u{fffd}"),
         joined_ms: joined_us.parse::<u64>().ok()? / 1_000,
         is_parked: uuid == "-",
         weight: number(weight)?,
@@ -174,6 +175,20 @@ fn number(reply: &Reply) -> Option<u32> {
 
 fn milliseconds(reply: &Reply) -> Option<Duration> {
     reply.as_u64().map(Duration::from_millis)
+}
+
+/// Whatever is answered to them, exactly what was asked for is told.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(reply: &Reply) {
+    let _ = (parse_members(reply), parse_drain(reply));
+    if let Ok((_, runs)) = parse_owners(reply, 0..64) {
+        let mut at = 0;
+        for run in runs {
+            assert_eq!(run.buckets.start, at);
+            at = run.buckets.end;
+        }
+        assert_eq!(at, 64);
+    }
 }
 
 #[cfg(test)]

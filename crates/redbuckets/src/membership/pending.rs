@@ -149,7 +149,10 @@ impl Membership {
         if enough {
             for (bucket, waiting) in std::mem::take(&mut self.pending.grants) {
                 let epoch = waiting.epoch;
-                self.take(Grant { bucket, epoch });
+                let grant = Grant { bucket, epoch };
+                if !self.has(grant) {
+                    self.take(grant);
+                }
             }
         }
         for &grant in &beat.grants {
@@ -170,7 +173,11 @@ impl Membership {
     }
 
     fn take_grant(&mut self, grant: Grant, replicas: Option<u32>) {
+        if self.has(grant) {
+            return;
+        }
         if replicas == Some(0) {
+            self.pending.grants.remove(&grant.bucket);
             return self.take(grant);
         }
         let waiting = Waiting {

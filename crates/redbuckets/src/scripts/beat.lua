@@ -53,7 +53,8 @@ local contiguous = group.assignment == 'c'
 -- Keys of the group that are lost: the claim finds that out too, and makes the group anew.
 local ordered = not contiguous or me.weight == 0 or redis.call('ZSCORE', base .. 'order:' .. me.weight, number)
 local delivered = me.acked == me.given or redis.call('LLEN', inbox) == me.given - me.acked
-if not (first_lease[2] and count and ordered and delivered) then return { 'resync' } end
+local classed = me.weight == 0 or 0 < class_of(me.weight).members
+if not (tonumber(first_lease[1] or nil) and count and classed and ordered and delivered) then return { 'resync' } end
 clock_look(ttl)
 local next_expiry = math.max(0, tonumber(first_lease[2]) - now)
 local extras = shares()

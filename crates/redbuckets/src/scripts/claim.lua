@@ -34,7 +34,7 @@ if refused then return refused end
 group_load()
 refused = mismatch(buckets, assignment)
 if refused then return refused end
-if group and torn() then group = nil end
+if group and torn(id) then group = nil end
 if not group then
   if not first then return { 'restart' } end
   create(buckets, assignment, ttl, 0, true)

@@ -26,19 +26,27 @@ local function mismatch(buckets, assignment)
   return nil
 end
 
--- Whether the store has lost a key of the group: what is left does not fit together, and the group has to be made anew.
-local function torn()
+-- Whether the store has lost a key of the group, or somebody has written into it: what is left does not fit together, and
+-- the group has to be made anew.
+local function torn(id)
+  local number = redis.call('HGET', base .. 'ids', id)
+  if number and not record(tonumber(number)) then return true end
   local members = group.members
   if redis.call('HLEN', base .. 'members') ~= members or redis.call('HLEN', base .. 'ids') ~= members then return true end
   if redis.call('ZCARD', base .. 'lease') ~= members then return true end
+  local weighty = 0
   for _, class in ipairs(group.classes) do
+    weighty = weighty + class.members
     for _, set in ipairs({ 'count:', 'order:' }) do
-      if redis.call('ZCARD', base .. set .. class.weight) ~= class.members then return true end
+      if redis.pcall('ZCARD', base .. set .. class.weight) ~= class.members then return true end
     end
   end
-  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-    local page = string.match(field, '^page:(%d+)$')
-    if page and redis.call('EXISTS', base .. 'table:' .. page) == 0 then return true end
+  if redis.pcall('ZCARD', base .. 'count:0') ~= members - weighty then return true end
+  for page = 0, math.floor((group.buckets + 2 * group.top) / PAGE) do
+    if redis.call('HEXISTS', KEYS[1], 'page:' .. page) == 1 then
+      local key = base .. 'table:' .. page
+      if redis.call('TYPE', key).ok ~= 'string' or redis.call('GETRANGE', key, PAGE * NODE, PAGE * NODE) ~= '' then return true end
+    end
   end
   return false
 end
@@ -47,7 +55,10 @@ end
 -- granted for `discovery` ms, in which living members whose group was lost find that out, and everybody who starts at
 -- the same time joins; where something was lost for certain, for one ttl.
 local function create(buckets, assignment, ttl, discovery, lost)
-  for number, text in pairs(redis.call('HGETALL', base .. 'members')) do
+  redis.call('DEL', base .. 'count:0')
+  -- More than there can be are none of ours. What is left of their classes is removed when one of them is needed.
+  local known = redis.call('HLEN', base .. 'members') <= MAX_MEMBERS and redis.call('HGETALL', base .. 'members') or {}
+  for _, text in pairs(known) do
     local weight = string.match(text, '^%S+ %S+ %d+ %d+ %d+ (%d+) ')
     if weight then redis.call('DEL', base .. 'count:' .. weight, base .. 'order:' .. weight) end
   end
@@ -62,8 +73,9 @@ local function create(buckets, assignment, ttl, discovery, lost)
     weight = 0, dirty = true,
   }
   redis.call('HSET', KEYS[1], 'config', config_text(buckets, assignment), 'state', group_text(), 'classes', ';')
-  local past = history_read(KEYS[1])
-  if past or lost then
+  records = {}
+  local past, garbled = history_read(KEYS[1])
+  if past or garbled or lost then
     doubt(ttl)
   else
     history_write(KEYS[1], {

@@ -27,14 +27,23 @@
 -- cluster moves the slot key by key a node may have only some of these keys; the missing one makes it refuse the script
 -- before it begins, where it would else fail halfway, after writes.
 --
+-- Whoever may write can put anything in these places. What is none of ours counts as lost: a group of which anything
+-- does not fit together is not there, and is made anew from what its members hold.
+--
 -- Nodes and records are changed in memory and written by flush() at the very end: whatever fails before changes nothing.
 
 local NODE, PAGE, BLOCK = 14, 2300, 16
-local MAX_SETTLE = 10000
+local MAX_SETTLE, MAX_BUCKETS, MAX_MEMBERS = 10000, 1048576, 65535
 
 local base = string.sub(KEYS[1], 1, -6)
 local now, now_us = server_now()
 local group, records, publish = nil, {}, {}
+
+local function classes_text()
+  local classes = {}
+  for i, class in ipairs(group.classes) do classes[i] = class.weight .. ':' .. class.members end
+  return table.concat(classes, ',') .. ';'
+end
 
 local function group_load()
   local fields = redis.call('HMGET', KEYS[1], 'config', 'state', 'classes', 'history')
@@ -42,18 +51,26 @@ local function group_load()
   local buckets, assignment = string.match(fields[1], '^(%d+) (%a)$')
   local gen, version, settle_at, unsettled, cursor, virgin, pool, top, doubted, members, moves =
     string.match(fields[2], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d+) (%d+)$')
-  if not buckets or not gen then return nil end
+  if not buckets or not gen or not history_parse(fields[4]) then return nil end
   group = {
     past = fields[4], buckets = tonumber(buckets), assignment = assignment, gen = gen, version = tonumber(version),
     settle_at = tonumber(settle_at), unsettled = tonumber(unsettled), cursor = tonumber(cursor),
     virgin = tonumber(virgin), pool = tonumber(pool), top = tonumber(top), doubted = doubted == '1',
     members = tonumber(members), moves = tonumber(moves), text = fields[2], classes = {}, weight = 0,
   }
+  local known = 0
   for weight, count in string.gmatch(fields[3], '(%d+):(%d+)') do
     local class = { weight = tonumber(weight), members = tonumber(count) }
     group.classes[#group.classes + 1] = class
     group.weight = group.weight + class.weight * class.members
+    known = known + class.members
   end
+  local sound = 0 < group.buckets and group.buckets <= MAX_BUCKETS and group.top <= MAX_MEMBERS
+    and group.cursor <= group.buckets and group.virgin + group.pool <= group.buckets
+    and known <= group.members and group.members <= group.top and group.weight <= 1000 * MAX_MEMBERS
+    and math.max(tonumber(gen), group.version, group.settle_at, group.unsettled, group.moves) < LARGEST
+    and fields[3] == classes_text()
+  if not sound then group = nil end
   return group
 end
 
@@ -113,15 +130,17 @@ end
 
 -- Members --------------------------------------------------------------------------------------------------------
 
+-- false where there is none, or something else in its place.
 local function record(number)
+  if not number then return false end
   local found = records[number]
   if found ~= nil then return found end
   local text = redis.call('HGET', base .. 'members', number)
   found = false
   if text then
     local incarnation, gen, seq, acked, given, weight, grace, limbo, id =
-      string.match(text, '^(%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (.+)$')
-    if incarnation then
+      string.match(text, '^(%d+:%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (.+)$')
+    if incarnation and tonumber(seq) < LARGEST and tonumber(given) < LARGEST and tonumber(weight) <= 1000 then
       found = {
         incarnation = incarnation, gen = gen, seq = tonumber(seq), acked = tonumber(acked), given = tonumber(given),
         weight = tonumber(weight), grace = tonumber(grace), limbo = limbo % 2 == 1, drained = 2 <= tonumber(limbo),

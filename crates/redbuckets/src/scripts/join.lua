@@ -12,7 +12,8 @@
 --
 -- Guarantees: an id whose lease runs, or may do so because its renewals were lost, is not taken, except by the same
 -- process. Whoever takes an id over fences its earlier incarnation and gets its buckets again, with higher epochs. A
--- refused instance changes nothing. Asking again with the same incarnation gives the same answer.
+-- refused instance changes nothing, but that a group of which something was lost is made anew. Asking again with the same
+-- incarnation gives the same answer.
 
 local id, incarnation, previous = ARGV[1], ARGV[2], ARGV[3]
 local buckets, assignment, weight = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
@@ -23,7 +24,7 @@ if refused then return refused end
 group_load()
 refused = mismatch(buckets, assignment)
 if refused then return refused end
-if group and torn() then group = nil end
+if group and torn(id) then group = nil end
 
 if not group then create(buckets, assignment, ttl, discovery, false) end
 clock_look(ttl)

@@ -45,6 +45,13 @@ end
 
 local blocks, nodes, missing = {}, {}, {}
 
+-- Something in the group does not fit together. Without a state the group is not there: the next request of each member
+-- is a claim.
+local function give_up(what)
+  redis.call('HDEL', KEYS[1], 'state')
+  error('-TRYAGAIN ' .. what .. '; the group is made anew from what its members hold')
+end
+
 local function node(index)
   local found = nodes[index]
   if found then return found end
@@ -59,15 +66,16 @@ local function node(index)
     if text == '' then
       missing[page] = true
       if redis.call('HEXISTS', KEYS[1], 'page:' .. page) == 1 and redis.call('EXISTS', base .. 'table:' .. page) == 0 then
-        -- Without a state the group is not there: the next request of each member is a claim.
-        redis.call('HDEL', KEYS[1], 'state')
-        error('-TRYAGAIN the table has lost a page; the group is made anew from what its members hold')
+        give_up('the table has lost a page')
       end
     end
   end
   local offset = (at - block * BLOCK) * NODE
   if offset + NODE <= #text then
     local owner, epoch, prev, next = struct.unpack('>I2I6I3I3', text, offset + 1)
+    if math.max(prev, next) > group.buckets + 2 * group.top or owner > group.top then
+      give_up('page ' .. page .. ' of the table holds what is none of ours')
+    end
     found = { owner = owner, epoch = epoch, prev = prev, next = next }
   else
     found = { owner = 0, epoch = 0, prev = index, next = index }
@@ -76,15 +84,24 @@ local function node(index)
   return found
 end
 
-local function unlink(index)
+-- The neighbours of a node in its ring, which point back at it.
+local function neighbours(index)
   local own = node(index)
   local before, after = node(own.prev), node(own.next)
+  if before.next ~= index or after.prev ~= index then give_up('a ring of the table is broken') end
+  return before, after
+end
+
+local function unlink(index)
+  local own = node(index)
+  local before, after = neighbours(index)
   before.next, after.prev = own.next, own.prev
   before.dirty, after.dirty = true, true
 end
 
 local function append(ring, index)
   local head, own = node(ring), node(index)
+  neighbours(ring)
   local last = head.prev
   own.prev, own.next = last, ring
   node(last).next, node(last).dirty = index, true
@@ -94,6 +111,8 @@ end
 -- Moves everything of one ring to the end of another.
 local function splice(from, to)
   local source, target = node(from), node(to)
+  neighbours(from)
+  neighbours(to)
   if source.next == from then return end
   local first, last, tail = source.next, source.prev, target.prev
   node(tail).next, node(tail).dirty = first, true
@@ -150,9 +169,7 @@ local function flush()
     if value and value.dirty then redis.call('HSET', base .. 'members', number, record_text(value)) end
   end
   if group.dirty then
-    local classes = {}
-    for i, class in ipairs(group.classes) do classes[i] = class.weight .. ':' .. class.members end
-    redis.call('HSET', KEYS[1], 'state', group_text(), 'classes', table.concat(classes, ',') .. ';')
+    redis.call('HSET', KEYS[1], 'state', group_text(), 'classes', classes_text())
   end
   for number in pairs(publish) do redis.pcall('PUBLISH', base .. 'wake:' .. number, 'wake') end
 end
@@ -227,11 +244,14 @@ end
 
 -- The number of a new member; nil where 65,535 are in use.
 local function new_number()
-  if group.pool == 0 then
+  while group.pool == 0 do
     local retired = redis.call('LPOP', base .. 'retired')
-    if retired then return tonumber(retired) end
+    if not retired then break end
+    local number = tonumber(string.match(retired, '^%d+$') or nil)
+    local is_ours = number and 0 < number and number <= group.top
+    if is_ours and redis.call('HEXISTS', base .. 'members', number) == 0 then return number end
   end
-  if 65535 <= group.top then return nil end
+  if MAX_MEMBERS <= group.top then return nil end
   group.top, group.dirty = group.top + 1, true
   return group.top
 end
@@ -319,7 +339,7 @@ local function take_free(most)
   local taken, ring = {}, ring_free()
   while #taken < most and 0 < group.pool do
     local bucket = node(ring).next
-    if bucket == ring or node(bucket).prev ~= ring then error('the table is damaged: a page of it is missing') end
+    if group.buckets <= bucket then give_up('the table has lost free buckets') end
     unlink(bucket)
     taken[#taken + 1] = bucket
     group.pool = group.pool - 1

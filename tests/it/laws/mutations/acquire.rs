@@ -35,7 +35,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a holder that asks again is a stranger",
-        (ACQUIRE, "if values[i] == holder then", "if false then"),
+        (ACQUIRE, "if lock == holder then", "if false then"),
         "the_same_holder_is_given_its_grant_again",
     ),
     mutation(
@@ -61,8 +61,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a lock of another type is free",
         (
             ACQUIRE,
-            "elseif values[i] or redis.call('EXISTS', KEYS[1 + i]) == 1 then",
-            "elseif values[i] then",
+            "elseif lock then",
+            "elseif lock and lock ~= '?' then",
         ),
         "a_lock_of_another_type_is_held",
     ),

@@ -33,7 +33,11 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a group made anew grants at once",
-        (CREATE, "  if past or lost then\n", "  if false then\n"),
+        (
+            CREATE,
+            "  if past or garbled or lost then\n",
+            "  if false then\n",
+        ),
         "a_torn_group_is_made_anew_and_grants_nothing_for_one_ttl",
     ),
     mutation(

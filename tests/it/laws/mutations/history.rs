@@ -85,7 +85,11 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a voice is not heard",
-        (HISTORY, "if mode == 'voice' then", "if false then"),
+        (
+            HISTORY,
+            "if garbled or mode == 'voice' then",
+            "if garbled then",
+        ),
         "a_voice_in_an_absent_past_is_a_loss",
     ),
     mutation(

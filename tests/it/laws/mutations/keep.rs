@@ -197,7 +197,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a release does not look at the lock's holder",
         (
             RELEASE,
-            "if found ~= false and found ~= holder then return { 'not_held' } end",
+            "if found and found ~= holder then return { 'not_held' } end",
             "",
         ),
         "a_foreign_lock_is_left_alone",
@@ -215,7 +215,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a release of nothing is a success",
         (
             RELEASE,
-            "if found == false and not record then return { 'not_held' } end",
+            "if not found and not record then return { 'not_held' } end",
             "",
         ),
         "a_release_lowers_no_horizon_of_another_grant",

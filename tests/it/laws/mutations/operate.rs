@@ -89,8 +89,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "an onlooker sees no lock of another type",
         (
             INSPECT,
-            "lock = kind ~= 'none' and '(a ' .. kind .. ')'",
-            "lock = false",
+            "if lock == '?' then lock = '(a ' .. redis.call('TYPE', KEYS[1 + i]).ok .. ')' end",
+            "if lock == '?' then lock = nil end",
         ),
         "an_onlooker_sees_what_there_is_and_changes_nothing",
     ),

@@ -116,7 +116,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a number is used again while free buckets name it",
-        (TABLE, "  if group.pool == 0 then\n", "  do\n"),
+        (TABLE, "  while group.pool == 0 do\n", "  while true do\n"),
         "a_number_names_one_member_at_a_time",
     ),
     mutation(
@@ -183,7 +183,7 @@ pub(super) static SURVIVORS: &[Survivor] = &[
     ),
     survivor(
         "no group of these laws has 65,535 members",
-        (TABLE, "if 65535 <= group.top then return nil end", ""),
+        (TABLE, "if MAX_MEMBERS <= group.top then return nil end", ""),
     ),
     survivor(
         "a group with its table is in one page here; `conformance::reasserting` loses each key of a group in turn",

@@ -19,6 +19,8 @@ use std::{
 use tokio::time::Instant;
 
 pub(crate) use self::hash_slot::hash_slot;
+#[cfg(feature = "fuzzing")]
+pub(super) use self::topology::fuzz;
 use self::topology::{Redirection, Topology};
 use super::{
     describe,

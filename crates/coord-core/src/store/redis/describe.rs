@@ -117,8 +117,9 @@ fn refusal(question: &Question, error: StoreError) -> Result<Unchecked, StoreErr
 
 fn read_time(answers: &mut Answers, value: Value) {
     let time: Option<(u64, u64)> = FromRedisValue::from_redis_value(value).ok();
-    answers.time =
-        time.map(|(seconds, us)| Duration::from_secs(seconds) + Duration::from_micros(us));
+    answers.time = time.and_then(|(seconds, us)| {
+        Duration::from_secs(seconds).checked_add(Duration::from_micros(us))
+    });
 }
 
 fn read_info(answers: &mut Answers, value: Value) {
@@ -195,7 +196,9 @@ impl Answers {
             _ => None,
         };
         match self.time {
-            Some(time) if round_trip <= MAX_ROUND_TRIP => info.wall = Some(time + round_trip / 2),
+            Some(time) if round_trip <= MAX_ROUND_TRIP => {
+                info.wall = time.checked_add(round_trip / 2)
+            }
             Some(_) => info.unchecked.push(Unchecked::new(
                 "clock",
                 "TIME",
@@ -205,6 +208,16 @@ impl Answers {
         }
         info
     }
+}
+
+/// Whatever is answered to them, and however late.
+#[cfg(feature = "fuzzing")]
+pub(super) fn fuzz(value: &Value, round_trip: Duration) -> ServerInfo {
+    let mut answers = Answers::default();
+    for read in [read_time, read_info, read_config] {
+        read(&mut answers, value.clone());
+    }
+    answers.into_info(round_trip)
 }
 
 #[cfg(test)]

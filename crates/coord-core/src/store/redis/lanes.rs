@@ -14,7 +14,9 @@ use std::{
 };
 
 use deadpool_redis::{Manager, Pool, PoolError, Runtime, TimeoutType, Timeouts};
-use redis::{AsyncConnectionConfig, ConnectionInfo, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, ConnectionInfo, RedisConnectionInfo, aio::MultiplexedConnection,
+};
 
 use super::{
     kept::{self, Kept, Opening},
@@ -48,6 +50,8 @@ impl Lane {
 
 pub(super) struct Lanes {
     pool: Pool,
+    /// What a server is told of us.
+    sent: RedisConnectionInfo,
     connect: Duration,
     kept: Vec<Kept<Lane>>,
     next: AtomicUsize,
@@ -61,6 +65,7 @@ impl Lanes {
         size: usize,
         connect: Duration,
     ) -> Result<Self, Cause> {
+        let sent = info.redis_settings().clone();
         let manager = Manager::new_with_config(info, config).map_err(reply::source)?;
         let pool = Pool::builder(manager)
             .max_size(size)
@@ -74,6 +79,7 @@ impl Lanes {
             .map_err(|error| Arc::new(error) as Cause)?;
         Ok(Self {
             pool,
+            sent,
             connect,
             kept: (0..size).map(|_| Kept::default()).collect(),
             next: AtomicUsize::new(0),
@@ -98,14 +104,15 @@ impl Lanes {
 
     fn open(&self, operation: &'static str, address: &str) -> Opening<Lane> {
         let (pool, connect, shown) = (self.pool.clone(), self.connect, address.to_owned());
+        let sent = self.sent.clone();
         kept::begin(operation, address, async move {
             let outcome = tokio::time::timeout(connect, pool.get()).await;
             let guard = match outcome {
                 Ok(Ok(guard)) => guard,
-                Ok(Err(error)) => return Err(pool_error(operation, &shown, error)),
+                Ok(Err(error)) => return Err(pool_error(operation, &shown, &sent, error)),
                 Err(_elapsed) => {
                     let error = PoolError::Timeout(TimeoutType::Create);
-                    return Err(pool_error(operation, &shown, error));
+                    return Err(pool_error(operation, &shown, &sent, error));
                 }
             };
             Ok(Lane {
@@ -141,9 +148,14 @@ impl Lanes {
     }
 }
 
-fn pool_error(operation: &'static str, address: &str, error: PoolError) -> StoreError {
+fn pool_error(
+    operation: &'static str,
+    address: &str,
+    sent: &RedisConnectionInfo,
+    error: PoolError,
+) -> StoreError {
     match error {
-        PoolError::Backend(error) => reply::connect_error(operation, address, error),
+        PoolError::Backend(error) => reply::connect_error(operation, address, Some(sent), error),
         other => StoreError::Connect {
             operation,
             address: address.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, sync::Arc};
 
-use redis::{RedisError, Value};
+use redis::{RedisConnectionInfo, RedisError, Value};
 
 use crate::store::{Reply, StoreError};
 
@@ -102,8 +102,8 @@ pub(super) fn classify(operation: &'static str, address: &str, error: RedisError
 
 /// The code that matters. Redis 6.2 wraps what a script ran into: `ERR Error running script … -READONLY You can't …`.
 fn code_and_detail(error: &RedisError) -> (String, String) {
-    let code = error.code().unwrap_or("ERR").to_owned();
-    let detail = error.detail().unwrap_or_default().to_owned();
+    let code = shortened(error.code().unwrap_or("ERR"));
+    let detail = shortened(error.detail().unwrap_or_default());
     // What a server that wants a password says to a command of many arguments, instead of NOAUTH.
     if code == "ERR" && detail.contains("unauthenticated") {
         return ("NOAUTH".to_owned(), detail);
@@ -124,6 +124,20 @@ fn code_and_detail(error: &RedisError) -> (String, String) {
         }
     }
     (code, detail)
+}
+
+/// As much of a server's words as fits a log line, without what a terminal would obey.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 400;
+    let mut shown = String::new();
+    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+        if MOST < shown.len() + c.len_utf8() {
+            shown.push('…');
+            break;
+        }
+        shown.push(c);
+    }
+    shown
 }
 
 pub(super) fn is_unknown_script(reply: &Result<Reply, StoreError>) -> bool {
@@ -155,10 +169,11 @@ pub(super) fn is_suspicious(error: &StoreError, harmless: &[&str]) -> bool {
     }
 }
 
-/// Why no connection was made.
+/// Why no connection was made; `sent` is what the server was told of us, where that is known.
 pub(super) fn connect_error(
     operation: &'static str,
     address: &str,
+    sent: Option<&RedisConnectionInfo>,
     error: RedisError,
 ) -> StoreError {
     match credentials_code(&error) {
@@ -170,10 +185,29 @@ pub(super) fn connect_error(
         None => StoreError::Connect {
             operation,
             address: address.to_owned(),
-            source: source(error),
+            source: if repeats(&error, sent) {
+                Arc::new(Withheld)
+            } else {
+                source(error)
+            },
         },
     }
 }
+
+/// A server that does not know AUTH or HELLO, or means harm, says in its refusal what it was sent.
+fn repeats(error: &RedisError, sent: Option<&RedisConnectionInfo>) -> bool {
+    let text = error.to_string();
+    let password = sent.and_then(RedisConnectionInfo::password);
+    text.contains("with args beginning with")
+        || password.is_some_and(|password| !password.is_empty() && text.contains(password))
+}
+
+/// Stands in for a refusal that repeats the credentials.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the server refuses the handshake and repeats what it was sent, so its words are not shown"
+)]
+struct Withheld;
 
 pub(super) fn source(error: RedisError) -> Arc<dyn StdError + Send + Sync> {
     Arc::new(error)

@@ -19,6 +19,8 @@ use std::{
 
 use tokio::{sync::watch as watch_channel, time::Instant};
 
+#[cfg(feature = "fuzzing")]
+pub(super) use self::master::fuzz;
 use self::{master::Master, watch::Watch};
 use super::{
     describe,

@@ -37,7 +37,7 @@ async fn subscribe_alone(
     let mut connection = client
         .get_async_pubsub()
         .await
-        .map_err(|error| reply::connect_error("subscribe", address, error))?;
+        .map_err(|error| reply::connect_error("subscribe", address, Some(sent(client)), error))?;
     connection
         .subscribe(channel)
         .await
@@ -66,9 +66,18 @@ async fn forward(connection: PubSub, messages: mpsc::Sender<Vec<u8>>) {
             }
         };
         let Some(message) = message else { return };
-        // A full buffer drops the message, as a hint may be; a closed one ends the loop above.
-        let _ = messages.try_send(message.get_payload_bytes().to_vec());
+        if !pass_on(&messages, message.get_payload_bytes()) {
+            return;
+        }
     }
+}
+
+/// Passes the beginning of a message on, which is all of ours; anybody may publish longer ones. A full buffer drops it, as a
+/// hint may be. Whether anybody still listens.
+fn pass_on(messages: &mpsc::Sender<Vec<u8>>, message: &[u8]) -> bool {
+    let beginning = &message[..message.len().min(Subscription::MAX_MESSAGE)];
+    let passed = messages.try_send(beginning.to_vec());
+    !matches!(passed, Err(mpsc::error::TrySendError::Closed(_)))
 }
 
 async fn subscribe_pushed(
@@ -83,7 +92,7 @@ async fn subscribe_pushed(
         if push.kind == PushKind::Message
             && let Some(redis::Value::BulkString(payload)) = push.data.into_iter().nth(1)
         {
-            let _ = sender.try_send(payload);
+            pass_on(&sender, &payload);
         }
         Ok::<_, std::convert::Infallible>(())
     });
@@ -93,10 +102,10 @@ async fn subscribe_pushed(
         .clone()
         .set_protocol(redis::ProtocolVersion::RESP3);
     let mut connection = redis::Client::open(info.set_redis_settings(settings))
-        .map_err(|error| reply::connect_error("subscribe", address, error))?
+        .map_err(|error| reply::connect_error("subscribe", address, Some(sent(client)), error))?
         .get_multiplexed_async_connection_with_config(&config)
         .await
-        .map_err(|error| reply::connect_error("subscribe", address, error))?;
+        .map_err(|error| reply::connect_error("subscribe", address, Some(sent(client)), error))?;
     connection
         .subscribe(channel)
         .await
@@ -120,6 +129,10 @@ async fn subscribe_pushed(
     Ok(Subscription::new(receiver))
 }
 
+fn sent(client: &redis::Client) -> &redis::RedisConnectionInfo {
+    client.get_connection_info().redis_settings()
+}
+
 fn refused(address: &str, channel: &str, error: redis::RedisError) -> StoreError {
     let error = reply::classify("subscribe", address, error);
     permission::explain_subscription(channel, error)
@@ -138,8 +151,28 @@ pub(super) fn until(mut subscription: Subscription, mut over: watch::Receiver<()
                 message = subscription.next() => message,
             };
             let Some(message) = message else { return };
-            let _ = messages.try_send(message);
+            if !pass_on(&messages, &message) {
+                return;
+            }
         }
     });
     Subscription::new(receiver)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut_dropped_and_ends_with_its_reader() {
+        let (messages, mut receiver) = mpsc::channel(1);
+        let long = vec![b'x'; 1 << 20];
+        assert!(pass_on(&messages, &long));
+        assert!(pass_on(&messages, &long), "a full buffer ends nothing");
+        let kept = receiver.try_recv().expect("the first one");
+        assert_eq!(kept.len(), Subscription::MAX_MESSAGE);
+        assert!(receiver.try_recv().is_err(), "the second one is dropped");
+        drop(receiver);
+        assert!(!pass_on(&messages, b"x"));
+    }
 }

@@ -39,6 +39,9 @@ impl Redirection {
 }
 
 impl Topology {
+    /// How many nodes are remembered: four times as many as a cluster may have. What a node says beyond that is not read.
+    const MAX_NODES: usize = 4_096;
+
     pub(super) fn is_empty(&self) -> bool {
         self.masters.is_empty()
     }
@@ -87,7 +90,9 @@ impl Topology {
     /// reached by it, as their certificates want it.
     pub(super) fn merge(&mut self, asked: &Address, text: &str, by_name: bool) {
         self.owners.resize(SLOTS, (0, 0));
-        for line in text.lines() {
+        // Nobody owns a slot twice, so an answer that goes on for longer is none.
+        let mut left = SLOTS;
+        for line in text.lines().take(Self::MAX_NODES) {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
             let [_, address, flags, _, _, _, epoch, _, slots @ ..] = fields.as_slice() else {
                 continue;
@@ -103,14 +108,22 @@ impl Topology {
             ) else {
                 continue;
             };
+            let is_known = self.others.contains(&address) || self.masters.contains(&address);
+            if !is_known && Self::MAX_NODES <= self.masters.len() + self.others.len() {
+                continue;
+            }
             if has("fail") || !has("master") || slots.is_empty() {
-                if !self.others.contains(&address) && !self.masters.contains(&address) {
+                if !is_known {
                     self.others.push(address);
                 }
                 continue;
             }
             let owner = self.master(address);
             for (first, last) in slots.iter().filter_map(|text| parse_range(text)) {
+                let Some(rest) = left.checked_sub(last - first + 1) else {
+                    return;
+                };
+                left = rest;
                 for entry in &mut self.owners[first..=last] {
                     // Epochs begin at 0; an unowned slot takes any.
                     if entry.1 == 0 || entry.0 < epoch {
@@ -121,10 +134,13 @@ impl Topology {
         }
     }
 
-    /// The place of `address` among the masters, plus one.
+    /// The place of `address` among the masters, plus one; 0, nobody's, where there are too many.
     fn master(&mut self, address: Address) -> u16 {
         self.others.retain(|known| *known != address);
         let index = self.masters.iter().position(|known| *known == address);
+        if index.is_none() && Self::MAX_NODES <= self.masters.len() {
+            return 0;
+        }
         let index = index.unwrap_or_else(|| {
             self.masters.push(address);
             self.masters.len() - 1
@@ -160,6 +176,35 @@ fn parse_range(text: &str) -> Option<(usize, usize)> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (first.parse().ok()?, last.parse().ok()?);
     (first <= last && last < SLOTS).then_some((first, last))
+}
+
+/// Whatever a node says, only nodes that it named are known, and none without a port.
+#[cfg(feature = "fuzzing")]
+pub(in crate::store::redis) fn fuzz(text: &str) {
+    let asked = Address {
+        host: "asked".to_owned(),
+        port: 1,
+    };
+    let mut topology = Topology::default();
+    topology.merge(&asked, text, false);
+    topology.merge(&asked, text.get(text.len() / 2..).unwrap_or_default(), true);
+    for code in ["MOVED", "ASK"] {
+        if let Some(found) = Redirection::parse(code, text) {
+            topology.moved(found.slot, found.address.clone());
+            assert_eq!(topology.master_of(found.slot), Some(found.address));
+        }
+    }
+    let known = topology.addresses();
+    assert!(known.iter().all(|address| address.port != 0));
+    assert!(known.len() <= Topology::MAX_NODES);
+    for slot in [0, 1, 5_461, 16_383] {
+        let owner = topology.master_of(slot);
+        assert!(owner.is_none_or(|owner| known.contains(&owner)));
+    }
+    if let Some(master) = topology.any_master() {
+        topology.forget(&master);
+        assert_ne!(topology.any_master(), Some(master));
+    }
 }
 
 #[cfg(test)]
@@ -233,6 +278,31 @@ d4 10.0.0.4:7000@17000 slave c3 0 1 1 connected
         assert_eq!((found.slot, found.for_good), (3_999, true));
         assert_eq!(Redirection::parse("ASK", "3999 :0"), None);
         assert_eq!(Redirection::parse("MOVED", "99999 h:1"), None);
+    }
+
+    #[test]
+    fn nodes_without_number_and_slots_without_end_are_not_read() {
+        let many: String = (0..20_000)
+            .map(|node| {
+                format!(
+                    "n{node} 10.0.{}.{}:7000@1 slave - 0 0 0 connected\n",
+                    node / 250,
+                    node % 250
+                )
+            })
+            .collect();
+        let mut topology = Topology::default();
+        topology.merge(&address("h:1"), &many, false);
+        assert_eq!(topology.addresses().len(), Topology::MAX_NODES);
+        let ranges = "0-16383 ".repeat(20_000);
+        let text = format!("a1 h:1@1 myself,master - 0 0 1 connected {ranges}\n");
+        let mut topology = Topology::default();
+        topology.merge(&address("h:1"), &text, false);
+        assert_eq!(topology.master_of(7), Some(address("h:1")));
+        for port in 1..10_000 {
+            topology.moved(7, address(&format!("h:{port}")));
+        }
+        assert_eq!(topology.addresses().len(), Topology::MAX_NODES);
     }
 
     proptest! {

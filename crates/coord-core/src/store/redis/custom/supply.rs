@@ -88,7 +88,7 @@ impl Supply {
         kept::begin(operation, address, async move {
             match tokio::time::timeout(Self::MAKE_TIMEOUT, make()).await {
                 Ok(Ok(wire)) => Ok(wire),
-                Ok(Err(error)) => Err(reply::connect_error(operation, address, error)),
+                Ok(Err(error)) => Err(reply::connect_error(operation, address, None, error)),
                 Err(_elapsed) => Err(kept::timed_out(operation, address)),
             }
         })

@@ -98,6 +98,15 @@ fn unknown(sentinel: &str, name: &str) -> StoreError {
     }
 }
 
+/// Whatever a sentinel says, an address has a host and a port.
+#[cfg(feature = "fuzzing")]
+pub(in crate::store::redis) fn fuzz(value: &Value) {
+    let _ = parse_about("s", "m", Ok(value.clone()));
+    if let Ok(address) = parse_address("s", "m", value.clone()) {
+        assert!(address.port != 0 && !address.host.is_empty());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

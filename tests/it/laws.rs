@@ -5,6 +5,7 @@
 //! conformance suite and the simulations.
 
 mod bench;
+mod clocks;
 mod garbage;
 mod granting;
 mod holding;
@@ -116,8 +117,17 @@ static LAWS: &[Law] = laws![
     living::a_member_that_is_out_of_step_is_told_to_claim,
     living::a_lost_key_of_the_group_is_noticed_by_a_beat,
     living::a_crashed_member_is_reaped_when_its_lease_is_over,
-    living::nobody_is_taken_for_dead_by_who_was_away_itself,
-    living::who_stays_away_is_reaped_after_a_third_of_a_ttl,
+    clocks::nobody_is_taken_for_dead_by_who_was_away_itself,
+    clocks::who_stays_away_is_reaped_after_a_third_of_a_ttl,
+    clocks::a_step_is_noticed_before_it_ends_a_lease,
+    clocks::a_step_ends_no_doubt,
+    clocks::a_step_ends_no_lease_while_replicas_vouch_for_the_past,
+    clocks::a_silence_of_half_a_ttl_is_passing_time,
+    clocks::steps_that_follow_one_another_end_no_lease_that_is_renewed,
+    clocks::no_call_counts_for_more_than_a_sixth_of_a_ttl,
+    clocks::a_clock_that_never_stops_stepping_keeps_no_dead,
+    clocks::a_clock_set_back_during_a_wait_makes_nobody_dead,
+    clocks::garbage_in_the_place_of_the_clock_ends_no_lease_and_keeps_no_dead,
     living::a_leaver_frees_its_own_and_wakes_others,
     living::who_leaves_for_a_while_finds_its_buckets_again,
     living::a_number_names_one_member_at_a_time,
@@ -145,7 +155,7 @@ static LAWS: &[Law] = laws![
     sharing::a_bucket_of_nobody_is_shown_as_nobodys,
     identities::another_server_keeps_what_is_not_claimed,
     identities::a_drained_member_is_out_of_the_shares_at_once,
-    living::who_comes_back_late_does_not_reap_itself,
+    clocks::who_comes_back_late_does_not_reap_itself,
     living::every_beat_begins_the_ttl_anew_with_its_grace,
     identities::a_torn_group_is_made_anew_and_grants_nothing_for_one_ttl,
     past::who_cannot_wait_is_granted_nothing_where_others_wait,

@@ -3,7 +3,6 @@
 mod advice;
 mod book;
 mod buckets;
-mod buckets_simulation;
 mod conformance;
 mod connections;
 mod coordctl;
@@ -21,7 +20,6 @@ mod minting;
 mod misuse;
 mod raus;
 mod simulation;
-mod swapped_store;
 mod tap;
 mod tidy;
 mod workers;

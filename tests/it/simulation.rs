@@ -1,93 +1,38 @@
-//! Many holders in one process, on the embedded store, in virtual time, under seeded faults. Every invariant is
-//! checked after every step; a seed that fails prints what happened and replays.
+//! Many processes in one, on the embedded store, in virtual time, under faults of every kind: machine IDs with what mints
+//! under them where the seed is even, buckets where it is odd. What was promised is checked after every step. A seed that
+//! fails is thinned to the few steps that it takes and prints their timeline. docs/testing/simulation.md explains it.
 //!
-//! `SIM_SEEDS` says how many seeds run, `SIM_SEED` runs one and prints its history.
+//! `SIM_SEEDS`, `SIM_MINUTES` and `SIM_START` say what runs; `SIM_SEED`, with `SIM_KEEP`, runs one and prints it.
 
-mod ledger;
-mod minter;
+mod buckets;
+mod coverage;
+mod deliberate;
+mod ids;
 mod mutants;
-mod peer;
-mod process;
+mod plan;
+mod record;
+mod replicas;
+mod search;
+mod shrink;
+mod stage;
+mod subject;
+mod wire;
 mod world;
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::time::Duration;
+
+use self::{
+    mutants::Mutant,
+    plan::Plan,
+    search::{Budget, Which, run, search},
 };
 
-use self::{mutants::Mutant, world::Outcome};
-
-/// Seeds in a plain `cargo test`; `cargo xtask sim` and CI run thousands in release mode.
-const SEEDS: u64 = if cfg!(debug_assertions) { 40 } else { 2_000 };
+/// Seeds in a plain `cargo test`; `cargo xtask sim` and CI run more, in release mode.
+const SEEDS: u64 = if cfg!(debug_assertions) { 150 } else { 10_000 };
+/// From so many seeds on every kind of fault must have hit every window.
+const ENOUGH_FOR_COVERAGE: u64 = 10_000;
 /// How many seeds a mutant may survive before the test that should catch it counts as blind.
-const PATIENCE: u64 = if cfg!(debug_assertions) { 400 } else { 2_000 };
-
-fn simulate(seed: u64, mutant: Mutant) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        // Timers fire on whole milliseconds; a world that begins on one replays to the microsecond.
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        world::World::new(seed, mutant).run().await
-    })
-}
-
-/// Runs seeds on all cores until one fails or `count` are done; returns the failure with the lowest seed seen.
-fn search(count: u64, mutant: Mutant) -> (Option<(u64, Outcome)>, Totals) {
-    let next = AtomicU64::new(0);
-    let failure: Mutex<Option<(u64, Outcome)>> = Mutex::new(None);
-    let totals = Mutex::new(Totals::default());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if count <= seed || failure.lock().expect("not poisoned").is_some() {
-                        return;
-                    }
-                    let outcome = simulate(seed, mutant);
-                    totals.lock().expect("not poisoned").add(&outcome);
-                    if outcome.violation.is_some() {
-                        failure
-                            .lock()
-                            .expect("not poisoned")
-                            .get_or_insert((seed, outcome));
-                    }
-                }
-            });
-        }
-    });
-    (
-        failure.into_inner().expect("not poisoned"),
-        totals.into_inner().expect("not poisoned"),
-    )
-}
-
-/// What a search went through.
-#[derive(Debug, Default)]
-struct Totals {
-    seeds: u64,
-    ids: u64,
-    grants: u64,
-    faults: u64,
-    losses: u64,
-    virtual_seconds: u64,
-}
-
-impl Totals {
-    fn add(&mut self, outcome: &Outcome) {
-        self.seeds += 1;
-        self.ids += outcome.ids;
-        self.grants += outcome.grants;
-        self.faults += outcome.faults;
-        self.losses += outcome.losses;
-        self.virtual_seconds += outcome.virtual_seconds;
-    }
-}
+const PATIENCE: u64 = if cfg!(debug_assertions) { 400 } else { 20_000 };
 
 fn number_from(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
@@ -97,90 +42,86 @@ fn number_from(variable: &str) -> Option<u64> {
     )
 }
 
+/// The steps to keep: `3,7,9`.
+fn kept() -> Option<Vec<usize>> {
+    let text = std::env::var("SIM_KEEP").ok()?;
+    let number = |part: &str| {
+        part.trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("SIM_KEEP={text:?}: {part:?} is not a number"))
+    };
+    let parts = text.split(',').filter(|part| !part.is_empty());
+    Some(parts.map(number).collect())
+}
+
+/// The timeline of a run, line by line; what repeats itself is told once.
+fn timeline(plan: &Plan, mutant: Mutant) -> Vec<String> {
+    let outcome = run(plan, mutant, true);
+    outcome.timeline.iter().map(ToString::to_string).collect()
+}
+
+fn replay(seed: u64) {
+    let plan = Plan::draw(seed);
+    let plan = kept().map_or_else(|| plan.clone(), |indices| plan.keep(&indices));
+    println!("{}", timeline(&plan, Mutant::None).join("\n"));
+    assert_eq!(
+        run(&plan, Mutant::None, false).violation,
+        None,
+        "seed {seed}"
+    );
+}
+
+/// What a failing seed prints: the shortest plan that fails, what happens in it, and how to see it again.
+fn report(seed: u64, mutant: Mutant) -> String {
+    let plan = Plan::draw(seed);
+    let (shortest, violation) = shrink::shrink(&plan, mutant);
+    let kept: Vec<String> = shortest.indices().iter().map(ToString::to_string).collect();
+    format!(
+        "{}\nseed {seed}: {violation}\n{} of {} steps are enough; see them again with\n    \
+         cargo xtask sim --replay {seed} --keep {}",
+        timeline(&shortest, mutant).join("\n"),
+        shortest.steps.len(),
+        plan.steps.len(),
+        kept.join(",")
+    )
+}
+
 #[test]
-fn machine_ids_stay_unique_under_every_fault() {
+fn what_is_promised_holds_under_all_faults_together() {
     if let Some(seed) = number_from("SIM_SEED") {
-        let outcome = simulate(seed, Mutant::None);
-        println!("{}", outcome.history.join("\n"));
-        assert_eq!(outcome.violation, None, "seed {seed}");
-        return;
+        return replay(seed);
     }
-    let (failure, totals) = search(number_from("SIM_SEEDS").unwrap_or(SEEDS), Mutant::None);
-    println!("{totals:?}");
-    if let Some((seed, outcome)) = failure {
-        panic!(
-            "{}\n{}\nseed {seed} failed; replay it with `cargo xtask sim --replay {seed}`",
-            outcome.history.join("\n"),
-            outcome.violation.unwrap_or_default(),
+    let time = number_from("SIM_MINUTES").map(|minutes| Duration::from_secs(60 * minutes));
+    let by_default = if time.is_some() { u64::MAX } else { SEEDS };
+    let budget = Budget {
+        start: number_from("SIM_START").unwrap_or(0),
+        seeds: number_from("SIM_SEEDS").unwrap_or(by_default),
+        time,
+    };
+    let (failure, totals) = search(budget, Which::All, Mutant::None);
+    println!("{totals}");
+    if let Some((seed, _)) = failure {
+        panic!("{}", report(seed, Mutant::None));
+    }
+    let (ids, buckets) = (&totals.ids, &totals.buckets);
+    if 100 <= totals.seeds() {
+        assert!(
+            0 < ids.losses && 0 < buckets.losses && 0 < buckets.moves,
+            "the faults had no effect"
         );
     }
-    assert!(
-        totals.losses > 0 && totals.faults > totals.seeds,
-        "the faults had no effect: {totals:?}"
-    );
-}
-
-#[test]
-fn the_same_seed_replays_the_same_history() {
-    for seed in 0..5 {
-        let (first, second) = (simulate(seed, Mutant::None), simulate(seed, Mutant::None));
-        assert_eq!(first.history, second.history, "seed {seed}");
+    if ENOUGH_FOR_COVERAGE <= totals.seeds() {
+        assert_eq!(ids.gaps(true), [""; 0], "machine IDs");
+        assert_eq!(buckets.gaps(false), [""; 0], "buckets");
     }
 }
 
-const TWO_HOLDERS: &str = "is held by";
-const FALLING: &str = "does not rise";
-const CHANGED: &str = "a peer's, was changed";
-const ROBBED: &str = "was robbed";
-const TWICE: &str = "was minted twice";
-
-#[track_caller]
-fn must_be_caught(mutant: Mutant, by: &[&str]) {
-    let (failure, totals) = search(PATIENCE, mutant);
-    let (seed, outcome) = failure.unwrap_or_else(|| panic!("{mutant:?} survived: {totals:?}"));
-    let violation = outcome.violation.unwrap_or_default();
-    println!("{mutant:?} was caught by seed {seed}: {violation}");
-    assert!(
-        by.iter().any(|by| violation.contains(by)),
-        "{mutant:?} was caught by another invariant: {violation}"
-    );
-}
-
 #[test]
-fn a_renewal_without_owner_check_is_caught() {
-    must_be_caught(
-        Mutant::RenewWithoutOwnerCheck,
-        &[TWO_HOLDERS, TWICE, FALLING, ROBBED, CHANGED],
-    );
-}
-
-#[test]
-fn an_ignored_horizon_is_caught() {
-    must_be_caught(Mutant::HorizonIgnored, &[TWICE]);
-}
-
-#[test]
-fn a_deadline_counted_from_the_reply_is_caught() {
-    must_be_caught(Mutant::DeadlineFromReply, &[TWO_HOLDERS, FALLING]);
-}
-
-#[test]
-fn a_release_without_owner_check_is_caught() {
-    must_be_caught(
-        Mutant::ReleaseWithoutOwnerCheck,
-        &[TWO_HOLDERS, TWICE, FALLING, ROBBED, CHANGED],
-    );
-}
-
-#[test]
-fn a_grant_before_its_acknowledgement_is_caught() {
-    must_be_caught(
-        Mutant::GrantBeforeAcknowledgement,
-        &[TWO_HOLDERS, TWICE, FALLING],
-    );
-}
-
-#[test]
-fn ignoring_lost_renewals_is_caught() {
-    must_be_caught(Mutant::LostRenewalsIgnored, &[TWO_HOLDERS, TWICE, FALLING]);
+fn the_same_seed_replays_the_same_timeline() {
+    for seed in 0..20 {
+        let plan = Plan::draw(seed);
+        let first = timeline(&plan, Mutant::None);
+        assert_eq!(first, timeline(&plan, Mutant::None), "seed {seed}");
+        assert!(1 < first.len(), "seed {seed}: {first:?}");
+    }
 }

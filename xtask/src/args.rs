@@ -40,14 +40,27 @@ pub(crate) enum Task {
 }
 
 /// Which simulations to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SimRun {
-    /// As many as the tests run by themselves.
-    Default,
+    /// Seeds, until one of these is used up; where neither is given as many as the tests run by themselves.
+    Search {
+        seeds: Option<u64>,
+        minutes: Option<u64>,
+        start: Option<u64>,
+    },
+    /// This seed alone, or these steps of it.
+    Replay { seed: u64, keep: Option<String> },
+}
+
+impl SimRun {
     /// This many seeds.
-    Seeds(u64),
-    /// This seed alone.
-    Replay(u64),
+    pub(crate) const fn seeds(seeds: u64) -> Self {
+        Self::Search {
+            seeds: Some(seeds),
+            minutes: None,
+            start: None,
+        }
+    }
 }
 
 /// Understands the command line, or says in one message what is wrong and what would be right.
@@ -141,10 +154,14 @@ static COMMANDS: &[CommandLine] = &[
     },
     CommandLine {
         name: "sim",
-        options: "[--seeds N | --replay SEED]",
+        options: "[--seeds N] [--minutes M] [--start SEED] | --replay SEED [--keep STEPS]",
         summary: "Runs the simulation, in release mode",
-        details: "  --seeds N       how many seeds, from 1; by default as many as the tests run\n  \
-                    --replay SEED   one seed alone, to see again what it did",
+        details: "  --seeds N       how many seeds, from 1\n  \
+                    --minutes M     for how long, from 1; with --seeds whichever is over first. Without both as many\n                  \
+                                    seeds as the tests run, with the deliberate mistakes\n  \
+                    --start SEED    the first seed; 0 by default\n  \
+                    --replay SEED   one seed alone, to see again what it did\n  \
+                    --keep STEPS    only these steps of it, such as 3,7,9: what a failing seed prints",
         parse: parse_sim,
     },
     CommandLine {
@@ -271,21 +288,29 @@ fn parse_bench(rest: &mut Rest<'_>) -> Result<Task, String> {
 }
 
 fn parse_sim(rest: &mut Rest<'_>) -> Result<Task, String> {
-    let mut run = SimRun::Default;
+    let (mut seeds, mut minutes, mut start) = (None, None, None);
+    let (mut replay, mut keep) = (None, None);
     while let Some(argument) = rest.next() {
-        if run != SimRun::Default {
-            return Err(format!("{argument} is one too many"));
-        }
-        run = match argument {
-            "--seeds" => match rest.number("--seeds")? {
-                0 => return Err("--seeds 0 would run nothing; at least 1".to_owned()),
-                seeds => SimRun::Seeds(seeds),
-            },
-            "--replay" => SimRun::Replay(rest.number("--replay")?),
+        match argument {
+            "--seeds" => seeds = Some(rest.at_least_one("--seeds")?),
+            "--minutes" => minutes = Some(rest.at_least_one("--minutes")?),
+            "--start" => start = Some(rest.number("--start")?),
+            "--replay" => replay = Some(rest.number("--replay")?),
+            "--keep" => keep = Some(rest.steps("--keep")?),
             other => return Err(unknown(other)),
-        };
+        }
     }
-    Ok(Task::Sim(run))
+    let is_search = seeds.or(minutes).or(start).is_some();
+    match replay {
+        Some(_) if is_search => Err("--replay runs one seed alone".to_owned()),
+        Some(seed) => Ok(Task::Sim(SimRun::Replay { seed, keep })),
+        None if keep.is_some() => Err("--keep is for --replay".to_owned()),
+        None => Ok(Task::Sim(SimRun::Search {
+            seeds,
+            minutes,
+            start,
+        })),
+    }
 }
 
 fn parse_docker(rest: &mut Rest<'_>) -> Result<Task, String> {
@@ -383,6 +408,23 @@ impl<'a> Rest<'a> {
                 u64::MAX
             )
         })
+    }
+
+    fn at_least_one(&mut self, option: &str) -> Result<u64, String> {
+        match self.number(option)? {
+            0 => Err(format!("{option} 0 would run nothing; at least 1")),
+            number => Ok(number),
+        }
+    }
+
+    /// Numbers with commas between them.
+    fn steps(&mut self, option: &str) -> Result<String, String> {
+        let value = self.value(option, "steps")?;
+        let is_step = |part: &str| part.parse::<usize>().is_ok();
+        if !value.split(',').all(is_step) {
+            return Err(format!("{option} needs steps such as 3,7,9, not {value}"));
+        }
+        Ok(value.to_owned())
     }
 
     fn end(&mut self, task: Task) -> Result<Task, String> {

@@ -83,15 +83,34 @@ pub(crate) fn book() -> Result<()> {
 
 /// Runs the simulation.
 pub(crate) fn sim(run: SimRun) -> Result<()> {
-    let listed = simulation("--list").output()?;
+    let listed = simulation("", "--list").output()?;
     if !listed.contains(": test") {
         // A filter that matches nothing would pass.
         bail!("no test is named simulation; tests/it has to have such a module");
     }
     let call = match run {
-        SimRun::Default => simulation("--nocapture"),
-        SimRun::Seeds(seeds) => simulation("--nocapture").env("SIM_SEEDS", seeds),
-        SimRun::Replay(seed) => simulation("--nocapture").env("SIM_SEED", seed),
+        SimRun::Search {
+            seeds,
+            minutes,
+            start,
+        } => {
+            let limits = [
+                ("SIM_SEEDS", seeds),
+                ("SIM_MINUTES", minutes),
+                ("SIM_START", start),
+            ];
+            let given = limits
+                .into_iter()
+                .filter_map(|(name, limit)| Some((name, limit?)));
+            given.fold(simulation("", "--nocapture"), |call, (name, limit)| {
+                call.env(name, limit)
+            })
+        }
+        SimRun::Replay { seed, keep } => {
+            let call = simulation("what_is_promised_holds", "--nocapture").env("SIM_SEED", seed);
+            keep.into_iter()
+                .fold(call, |call, keep| call.env("SIM_KEEP", keep))
+        }
     };
     call.run().with_context(|| format!("`{call}`"))
 }
@@ -111,7 +130,8 @@ pub(crate) fn chaos(options: &[String]) -> Result<()> {
     call.run().with_context(|| format!("`{call}`"))
 }
 
-fn simulation(option: &str) -> Call {
-    Call::cargo("test --release --package coord-tests --all-features --test it -- simulation")
-        .arg(option)
+/// The tests whose names begin with `simulation::` and this.
+fn simulation(tests: &str, option: &str) -> Call {
+    let call = "test --release --package coord-tests --all-features --test it --";
+    Call::cargo(&format!("{call} simulation::{tests} {option}"))
 }

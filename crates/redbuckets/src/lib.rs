@@ -38,10 +38,10 @@
 //!   [acknowledge](Builder::acknowledge) every grant, a failover stops nothing: only the buckets of an instance that
 //!   crashed wait for as long, because the last heartbeats before a failover are lost.
 //!
-//! Not promised: that a server whose clock is set forward by more than a ttl still counts leases right; that an
-//! *emptied* store waits for an owner which it cannot reach for longer than [`discovery`](Builder::discovery), unless
-//! another owner is heard in time; that work inside a guard stops by itself at the deadline. The epoch covers what you
-//! write to all the same.
+//! Not promised: that the lease of an owner that cannot be heard outlasts a step of the server's clock; that an *emptied*
+//! store waits for an owner which it cannot reach for longer than [`discovery`](Builder::discovery), unless another owner
+//! is heard in time; that work inside a guard stops by itself at the deadline. The epoch covers what you write to all the
+//! same.
 //!
 //! # The timeline of a handover
 //!

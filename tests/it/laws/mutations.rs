@@ -3,6 +3,7 @@
 mod acquire;
 mod beat;
 mod belong;
+mod clock;
 mod garbage;
 mod history;
 mod keep;
@@ -36,6 +37,7 @@ pub(super) fn mutations() -> impl Iterator<Item = &'static Mutation> {
         belong::MUTATIONS,
         garbage::MUTATIONS,
         beat::MUTATIONS,
+        clock::MUTATIONS,
         watch::MUTATIONS,
     ];
     lists.into_iter().flatten()

@@ -1,380 +1,383 @@
-//! One run: a store, some processes, faults drawn from a seed, and the checks after every step.
+//! One run: the plan's steps happen, time passes, and everything is checked after every turn.
 
-mod replicas;
-mod server;
+mod epilogue;
+mod outages;
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
-};
+use std::{cell::Cell, collections::VecDeque, time::Duration};
 
-use coord_core::{
-    clock::{Clock, Instant, TokioClock},
-    store::embedded::Embedded,
-};
+use coord_core::{clock::Instant, store::embedded::Embedded};
 
-use self::replicas::Replicas;
 use super::{
-    ledger::{Holder, Ledger},
+    buckets::Buckets,
+    coverage::{Coverage, Window, Windows},
+    ids::MachineIds,
     mutants::Mutant,
-    peer::Peer,
-    process::{Process, TTL},
+    plan::{self, Action, Harm, Number, Plan, Step},
+    record::{Entry, Who},
+    stage::{Repair, Stage},
+    subject::Subject,
 };
 
 /// What became of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) violation: Option<String>,
-    pub(super) history: Vec<String>,
+    pub(super) timeline: Vec<Entry>,
+    pub(super) coverage: Coverage,
     pub(super) ids: u64,
     pub(super) grants: u64,
-    pub(super) faults: u64,
     pub(super) losses: u64,
-    pub(super) virtual_seconds: u64,
+    pub(super) moves: u64,
+    pub(super) virtual_time: Duration,
 }
 
 pub(super) struct World {
-    rng: fastrand::Rng,
-    mutant: Mutant,
-    clock: TokioClock,
-    embedded: Embedded,
-    ledger: Arc<Mutex<Ledger>>,
-    slots: u32,
-    /// How likely a step breaks something, and how much of that concerns the server.
-    fault_rate: f64,
-    server_share: f64,
-    processes: Vec<Process>,
-    next_number: usize,
-    replicas: Replicas,
-    peer: Option<Peer>,
-    /// What ends when: a pause, a partition, an outage.
-    repairs: Vec<(Instant, Repair)>,
-    /// Until then one process is spared, and so is the server: it has forgotten everything and somebody must tell.
-    calm: Option<(Instant, usize)>,
-    /// Whether anything may still break.
-    is_faulty: bool,
-    faults: u64,
-    losses: u64,
+    stage: Stage,
+    subject: Box<dyn Subject>,
+    faulty: Duration,
+    /// What is still to come, in order.
+    steps: VecDeque<Step>,
+    /// What waits for its window, and until when.
+    waiting: Vec<(Instant, Step)>,
+    next_tick: Instant,
+    zero: Instant,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Repair {
-    Resume(usize),
-    Heal(usize),
-    Available,
-    Continue,
+/// Runs `plan`.
+pub(super) fn run(plan: &Plan, mutant: Mutant, is_recorded: bool) -> Outcome {
+    thread_local! {
+        /// A Lua state with its compiled scripts costs as much as a short run.
+        static LAST: Cell<Option<Embedded>> = const { Cell::new(None) };
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let (outcome, embedded) = runtime.block_on(async {
+        // Timers fire on whole milliseconds; a world that begins on one replays to the microsecond.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let stage = Stage::new(plan, mutant, is_recorded, LAST.take());
+        let embedded = stage.embedded.clone();
+        (World::new(plan, stage).run().await, embedded)
+    });
+    // With all tasks that use the engine.
+    drop(runtime);
+    LAST.set(Some(embedded));
+    outcome
 }
 
 impl World {
-    const FAULTY: Duration = Duration::from_secs(40);
-    const SETTLE: Duration = Duration::from_secs(40);
-    const MOST_PROCESSES: usize = 10;
-
-    pub(super) fn new(seed: u64, mutant: Mutant) -> Self {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let clock = TokioClock::new(Duration::from_secs(1_800_000_000));
-        let embedded = Embedded::with_seed(Arc::new(clock.clone()), rng.u64(..));
-        let replicated = rng.u8(0..3) == 0;
+    fn new(plan: &Plan, stage: Stage) -> Self {
+        let subject: Box<dyn Subject> = match &plan.scene.subject {
+            plan::Subject::MachineIds { slots } => Box::new(MachineIds::new(&stage, *slots)),
+            plan::Subject::Buckets(group) => Box::new(Buckets::new(group.clone())),
+        };
         Self {
-            // Spare slots are what a failover that replicas vouch for grants at once.
-            slots: rng.u32(2..=if replicated { 8 } else { 5 }),
-            fault_rate: 0.01 + 0.11 * rng.f64(),
-            server_share: if rng.u8(0..3) == 0 {
-                0.0
-            } else {
-                0.3 * rng.f64()
-            },
-            rng,
-            mutant,
-            ledger: Arc::new(Mutex::new(Ledger::new(clock.clone()))),
-            clock,
-            replicas: Replicas::new(replicated, &embedded),
-            embedded,
-            processes: Vec::new(),
-            next_number: 0,
-            peer: None,
-            repairs: Vec::new(),
-            calm: None,
-            is_faulty: true,
-            faults: 0,
-            losses: 0,
+            faulty: plan.faulty,
+            steps: plan.steps.clone().into(),
+            waiting: Vec::new(),
+            next_tick: stage.now(),
+            zero: stage.now(),
+            stage,
+            subject,
         }
     }
 
-    pub(super) async fn run(mut self) -> Outcome {
-        let processes = self.rng.usize(3..=8);
-        let replicas = if self.replicas.are_wanted() {
-            "with"
-        } else {
-            "no"
-        };
-        self.log(&format!(
-            "{} slots, {processes} processes, {replicas} replicas",
-            self.slots
-        ));
-        for _ in 0..processes {
-            self.start_process();
-        }
-        let end = self.clock.now() + Self::FAULTY;
-        while self.clock.now() < end && self.ledger().violation.is_none() {
-            self.step().await;
-            if self.rng.f64() < self.fault_rate {
-                self.break_something();
-            }
-        }
-        if self.ledger().violation.is_none() {
+    async fn run(mut self) -> Outcome {
+        let scene = &self.stage.scene;
+        self.stage.record.say(Who::World, || format!("{scene:?}"));
+        self.pass(self.faulty).await;
+        if !self.is_failed() {
+            self.end_faults();
             self.settle().await;
+        }
+        if self.subject.has_epilogue() && !self.is_failed() {
+            self.epilogue().await;
         }
         self.outcome()
     }
 
-    /// Lets some time pass, mints, and checks.
-    async fn step(&mut self) {
-        let pause = Duration::from_millis(self.rng.u64(1..=80));
-        tokio::time::sleep(pause).await;
+    fn outcome(mut self) -> Outcome {
+        self.stage.end_spans();
+        let (losses, moves) = self.subject.totals();
+        let stage = self.stage;
+        let (violation, timeline) = stage.record.take();
+        Outcome {
+            violation,
+            timeline,
+            ids: stage.record.ids(),
+            grants: stage.record.grants(),
+            losses,
+            moves,
+            virtual_time: stage.now().saturating_since(self.zero),
+            coverage: stage.coverage,
+        }
+    }
+
+    fn is_failed(&self) -> bool {
+        self.stage.record.is_failed()
+    }
+
+    /// Lets so much time pass, or less where something goes wrong.
+    async fn pass(&mut self, time: Duration) {
+        let end = self.stage.now() + time;
+        while self.stage.now() < end && !self.is_failed() {
+            self.turn(end).await;
+        }
+    }
+
+    /// Waits until something is to be done, and does it.
+    async fn turn(&mut self, end: Instant) {
+        let next_step = self.steps.front().map(|step| self.zero + step.at);
+        let next_repair = self.stage.repairs.iter().map(|&(at, _)| at).min();
+        let wake = [Some(self.next_tick), next_step, next_repair, Some(end)];
+        let wake = wake.into_iter().flatten().min().expect("there is an end");
+        let left = wake.saturating_since(self.stage.now());
+        tokio::select! {
+            biased;
+            () = self.stage.bell.rung() => {}
+            () = tokio::time::sleep(left) => {}
+        }
+        self.handle_held_up();
         self.repair();
-        for index in 0..self.processes.len() {
-            let process = &self.processes[index];
-            if process.gate.is_running() && self.rng.f64() < 0.7 {
-                process.mint();
+        self.take_steps();
+        let now = self.stage.now();
+        if self.stage.bell.take_soon() {
+            self.next_tick = self.next_tick.min(now + Duration::from_millis(1));
+        }
+        if self.next_tick <= now {
+            self.tick();
+        }
+        self.subject.check(&mut self.stage);
+        let subject = &*self.subject;
+        self.stage
+            .note_windows(|stage, number| open(subject, stage, number));
+    }
+
+    /// Everybody does something.
+    fn tick(&mut self) {
+        let tick = u64::try_from(self.stage.scene.tick.as_millis()).expect("short");
+        let pause = Duration::from_millis(self.stage.rng.u64(1..=tick));
+        self.next_tick = self.stage.now() + pause;
+        let numbers: Vec<Number> = self.stage.shells.keys().copied().collect();
+        for number in numbers {
+            if self.stage.shells[&number].gate.is_running() {
+                self.subject.act(&mut self.stage, number);
             }
         }
-        self.step_peer();
-        self.check();
-        let critical = self.calm.is_none() && self.replicas.are_wanted() && self.is_faulty;
-        if critical && self.ledger().newest.is_some() && self.rng.f64() < 0.02 {
-            self.fail_over_after_grant();
-        }
-        if self.calm.is_none() && self.rng.f64() < 0.05 && self.ledger().grants > 0 {
-            self.replicas.remember(&self.embedded);
+        if !self.stage.is_calm() && 0 < self.stage.record.grants() && self.stage.rng.u8(0..10) == 0
+        {
+            let now = self.stage.now();
+            self.stage.replicas.remember(now, &self.stage.embedded);
         }
     }
 
-    /// A peer comes and goes; while it is there, nobody changes its key.
-    fn step_peer(&mut self) {
-        match self.peer.take() {
-            None if self.rng.f64() < 0.01 => {
-                let slot = self.rng.u32(0..self.slots);
-                self.peer = Peer::claim(&self.embedded, slot, self.rng.u64(..));
-                if self.peer.is_some() {
-                    self.log(&format!("a peer claims slot {slot}"));
-                    // It may have found the lock of a living holder evicted, who then has to give way.
-                    self.ledger().excuse(2 * TTL);
+    /// Answers that are held up: the worst moment for whatever waits for it.
+    fn handle_held_up(&mut self) {
+        for (number, windows) in self.stage.bell.take() {
+            let waits =
+                |(_, step): &(Instant, Step)| step.window.is_some_and(|window| windows.has(window));
+            if let Some(index) = self.waiting.iter().position(waits) {
+                let (_, step) = self.waiting.remove(index);
+                self.apply(&step, Some(number));
+            }
+            if let Some(shell) = self.stage.shells.get(&number) {
+                shell.wire.go_on();
+            }
+        }
+        self.await_windows();
+    }
+
+    fn take_steps(&mut self) {
+        let now = self.stage.now();
+        let is_due = |step: &&Step| self.zero + step.at <= now;
+        let due = self.steps.iter().take_while(is_due).count();
+        for step in self.steps.drain(..due).collect::<Vec<_>>() {
+            if step.window.is_some() {
+                self.waiting.push((now + Self::PATIENCE, step));
+            } else {
+                self.apply(&step, None);
+            }
+        }
+        if self.waiting.is_empty() {
+            return;
+        }
+        for (until, step) in std::mem::take(&mut self.waiting) {
+            let window = step.window.expect("it waits for one");
+            let numbers: Vec<Number> = self.stage.shells.keys().copied().collect();
+            let who = numbers
+                .into_iter()
+                .find(|&number| windows(&*self.subject, &self.stage, number).has(window));
+            match who {
+                Some(number) => self.apply(&step, Some(number)),
+                None if now < until => self.waiting.push((until, step)),
+                None => {}
+            }
+        }
+        self.await_windows();
+    }
+
+    fn await_windows(&self) {
+        let awaited = self.waiting.iter().filter_map(|(_, step)| step.window);
+        let awaited = awaited.fold(Windows::NONE, |all, window| all.with(window, true));
+        self.stage.bell.wait_for(awaited);
+    }
+
+    /// Something happens; to `who` where it waited for somebody.
+    fn apply(&mut self, step: &Step, who: Option<Number>) {
+        match &step.action {
+            Action::Start { number, again } => {
+                let windows = open(&*self.subject, &self.stage, None);
+                self.subject.start(&mut self.stage, *number, *again);
+                self.stage.log(*number, || format!("starts{}", note(step)));
+                let kind = step.action.kind();
+                self.stage.inject(kind, Some(*number), None, windows);
+            }
+            Action::Local { number, harm } => self.harm(step, who.unwrap_or(*number), harm),
+            Action::Server(outage) => self.break_server(step, who, outage),
+        }
+    }
+
+    fn harm(&mut self, step: &Step, number: Number, harm: &Harm) {
+        let is_spared = self.stage.calm.is_some_and(|(_, spared)| spared == number);
+        let open = windows(&*self.subject, &self.stage, number);
+        let now = self.stage.now();
+        let Some(shell) = self.stage.shells.get_mut(&number) else {
+            return;
+        };
+        if is_spared {
+            return;
+        }
+        let faults = shell.store.faults().clone();
+        let repair = match harm {
+            Harm::Pause(_) => {
+                shell.gate.pause();
+                Some(Repair::Resume(number))
+            }
+            Harm::Cut(direction, _) => {
+                match direction {
+                    plan::Direction::Requests => faults.cut_requests(),
+                    plan::Direction::Replies => faults.cut_replies(),
+                    plan::Direction::Both => faults.cut(),
                 }
+                Some(Repair::Heal(number))
             }
-            None => {}
-            Some(peer) if self.rng.f64() < 0.01 => peer.release(&self.embedded),
-            Some(peer) => match peer.refresh(&self.embedded) {
-                Ok(()) => self.peer = Some(peer),
-                Err(violation) => self.ledger().fail(violation),
-            },
+            Harm::LoseRequests(count) => {
+                faults.drop_next_requests(*count);
+                None
+            }
+            Harm::LoseReplies(count) => {
+                faults.drop_next_replies(*count);
+                None
+            }
+            Harm::Slow { request, reply, .. } => {
+                faults.set_request_delay(*request);
+                faults.set_reply_delay(*reply);
+                Some(Repair::Heal(number))
+            }
+            Harm::SetClock(ms) => {
+                shell.set_clock(*ms);
+                None
+            }
+            Harm::Kill | Harm::Leave => None,
+        };
+        self.stage.log(number, || format!("{harm}{}", note(step)));
+        if let (Some(repair), Some(lasting)) = (repair, harm.lasting()) {
+            self.stage.repairs.push((now + lasting, repair));
         }
-    }
-
-    fn check(&mut self) {
-        let holders: Vec<Holder> = self
-            .processes
-            .iter()
-            .filter_map(|process| process.holder(self.mutant))
-            .collect();
-        self.losses += self
-            .processes
-            .iter()
-            .filter(|process| process.is_lost())
-            .count() as u64;
-        self.ledger().check_holders(&holders);
+        let kind = harm.kind();
+        self.stage.inject(kind, Some(number), harm.lasting(), open);
+        match harm {
+            Harm::Kill => self.subject.kill(&mut self.stage, number),
+            Harm::Leave => self.subject.leave(&mut self.stage, number),
+            _ => {}
+        }
     }
 
     fn repair(&mut self) {
-        let now = self.clock.now();
-        if self.calm.is_some_and(|(until, _)| until <= now) {
-            self.calm = None;
+        let now = self.stage.now();
+        if self.stage.calm.is_some_and(|(until, _)| until <= now) {
+            self.stage.calm = None;
         }
-        let (due, later) = std::mem::take(&mut self.repairs)
-            .into_iter()
-            .partition(|&(at, _)| at <= now);
-        self.repairs = later;
-        let due: Vec<(Instant, Repair)> = due;
-        for (_, repair) in due {
-            self.log(&format!("{repair:?}"));
-            match repair {
-                Repair::Resume(number) => {
-                    if let Some(process) = self
-                        .processes
-                        .iter()
-                        .find(|process| process.number == number)
-                    {
-                        process.gate.resume();
-                        // The worst moment: the process acts before its timers have told it how late it is.
-                        process.mint();
-                    }
-                }
-                Repair::Heal(number) => {
-                    if let Some(process) = self
-                        .processes
-                        .iter()
-                        .find(|process| process.number == number)
-                    {
-                        process.store.faults().heal();
-                    }
-                }
-                Repair::Available => self.embedded.set_available(true),
-                Repair::Continue => self.embedded.resume(),
-            }
-        }
-    }
-
-    fn break_something(&mut self) {
-        let index = self.rng.usize(0..self.processes.len());
-        let number = self.processes[index].number;
-        let is_spared = self.calm.is_some_and(|(_, spared)| spared == number);
-        let concerns_server = self.rng.f64() < self.server_share;
-        if self.calm.is_some() && (concerns_server || is_spared) {
+        if self.stage.repairs.iter().all(|&(at, _)| now < at) {
             return;
         }
-        self.faults += 1;
-        if concerns_server {
-            self.break_server();
-        } else {
-            self.break_process(index);
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.stage.repairs)
+            .into_iter()
+            .partition(|&(at, _)| at <= now);
+        self.stage.repairs = later;
+        for (_, repair) in due {
+            self.mend(repair);
         }
     }
 
-    fn break_process(&mut self, index: usize) {
-        let process = &self.processes[index];
-        let (number, faults) = (process.number, process.store.faults().clone());
-        let milliseconds =
-            |rng: &mut fastrand::Rng, up_to: u64| Duration::from_millis(rng.u64(1..=up_to));
-        let what = match self.rng.u32(0..75) {
-            0..18 => {
-                process.gate.pause();
-                let until = self.clock.now() + milliseconds(&mut self.rng, 8_000);
-                self.repairs.push((until, Repair::Resume(number)));
-                "is paused".to_owned()
-            }
-            18..36 => {
-                match self.rng.u32(0..3) {
-                    0 => faults.cut_requests(),
-                    1 => faults.cut_replies(),
-                    _ => faults.cut(),
+    fn mend(&mut self, repair: Repair) {
+        let stage = &mut self.stage;
+        match repair {
+            Repair::Resume(number) => {
+                if let Some(shell) = stage.shells.get(&number) {
+                    shell.gate.resume();
+                    stage.log(number, || "goes on".to_owned());
+                    // The worst moment: the process acts before its timers have told it how late it is.
+                    self.subject.act(stage, number);
                 }
-                let until = self.clock.now() + milliseconds(&mut self.rng, 6_000);
-                self.repairs.push((until, Repair::Heal(number)));
-                "is cut off".to_owned()
             }
-            36..44 => {
-                faults.drop_next_requests(self.rng.u64(1..4));
-                "loses requests".to_owned()
+            Repair::Heal(number) => {
+                if let Some(shell) = stage.shells.get(&number) {
+                    shell.store.faults().heal();
+                    stage.log(number, || "is reached again".to_owned());
+                }
             }
-            44..52 => {
-                faults.drop_next_replies(self.rng.u64(1..4));
-                "loses replies".to_owned()
+            Repair::Available => {
+                stage.embedded.set_available(true);
+                stage.log_server(|| "is up again".to_owned());
             }
-            52..61 => {
-                // Now and then so slow that requests arrive when nobody waits for them any more.
-                let slowest = if self.rng.bool() { 400 } else { 4_000 };
-                faults.set_request_delay(milliseconds(&mut self.rng, slowest));
-                faults.set_reply_delay(milliseconds(&mut self.rng, 480));
-                let until = self.clock.now() + milliseconds(&mut self.rng, 5_000);
-                self.repairs.push((until, Repair::Heal(number)));
-                "is slow".to_owned()
+            Repair::Continue => {
+                stage.embedded.resume();
+                stage.log_server(|| "goes on".to_owned());
             }
-            61..65 => {
-                let by_ms = self.rng.i64(-4_000..=4_000);
-                process.clock.step_wall(by_ms * 1_000);
-                format!("has its clock stepped by {by_ms} ms")
+            Repair::Replicas => {
+                stage.replicas.mend(&stage.embedded);
+                stage.log_server(|| "has its replicas in step".to_owned());
             }
-            65..70 => {
-                process.kill();
-                self.processes.remove(index);
-                self.start_process();
-                "is killed".to_owned()
+            Repair::FailOver { pick } => {
+                self.fail_over(pick);
             }
-            _ => format!("releases: {}", process.release()),
-        };
-        self.log(&format!("process {number} {what}"));
-    }
-
-    fn start_process(&mut self) {
-        let offset_us = self.rng.i64(-3_000_000..=3_000_000);
-        let process = Process::start(
-            self.next_number,
-            &self.embedded,
-            self.clock.sibling(offset_us),
-            self.slots,
-            self.rng.u64(..),
-            self.mutant,
-            Arc::clone(&self.ledger),
-        );
-        self.next_number += 1;
-        self.processes.push(process);
-    }
-
-    /// All faults end; as many processes as there are slots must soon hold one each and mint.
-    async fn settle(&mut self) {
-        self.log("all faults end");
-        self.is_faulty = false;
-        self.repairs.clear();
-        if let Some(peer) = self.peer.take() {
-            peer.release(&self.embedded);
-        }
-        self.embedded.set_available(true);
-        self.embedded.resume();
-        // A replica that is held back for ever lets nobody in, and says so; that is no fault that ends by itself.
-        if self.replicas.are_wanted() {
-            self.embedded.set_replicas(self.rng.u32(0..=2), false);
-        }
-        let true_ms = self.clock.wall_ms();
-        while self.processes.len() > self.slots as usize {
-            self.processes.remove(0).kill();
-        }
-        for process in &self.processes {
-            process.store.faults().heal();
-            process.gate.resume();
-            let behind_ms = i64::try_from(true_ms).expect("fits")
-                - i64::try_from(process.clock.wall_ms()).expect("fits");
-            process.clock.step_wall(behind_ms * 1_000);
-        }
-        let give_up = self.clock.now() + Self::SETTLE;
-        while self.clock.now() < give_up && self.ledger().violation.is_none() {
-            self.step().await;
-            if let Some(peer) = self.peer.take() {
-                peer.release(&self.embedded);
-            }
-            let is_settled =
-                |process: &Process| process.holder(Mutant::None).is_some() && process.mint();
-            if self.processes.iter().all(is_settled) {
-                return;
-            }
-        }
-        let holders: Vec<_> = self
-            .processes
-            .iter()
-            .map(|process| process.holder(Mutant::None))
-            .collect();
-        self.ledger().fail(format!(
-            "not every process holds a slot again and mints: {holders:?}"
-        ));
-    }
-
-    fn outcome(self) -> Outcome {
-        let ledger = std::mem::replace(&mut *self.ledger(), Ledger::new(self.clock.clone()));
-        Outcome {
-            violation: ledger.violation,
-            history: ledger.history,
-            ids: ledger.ids,
-            grants: ledger.grants,
-            faults: self.faults,
-            losses: self.losses,
-            virtual_seconds: self.clock.now().since_boot().as_secs(),
+            Repair::PeerLeaves => self.subject.peer_leaves(stage),
         }
     }
 
-    fn log(&self, what: &str) {
-        self.ledger().log(what);
-    }
+    /// How long a step waits for its window.
+    const PATIENCE: Duration = Duration::from_secs(2);
+}
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().expect("not poisoned")
+/// The windows that are open for one process.
+fn windows(subject: &dyn Subject, stage: &Stage, number: Number) -> Windows {
+    let Some(shell) = stage.shells.get(&number) else {
+        return Windows::NONE;
+    };
+    shell
+        .wire
+        .windows(stage.now())
+        .and(subject.windows(stage, number))
+}
+
+/// The windows that are open for one process, or for any.
+fn open(subject: &dyn Subject, stage: &Stage, number: Option<Number>) -> Windows {
+    match number {
+        Some(number) => windows(subject, stage, number),
+        None => stage.shells.keys().fold(Windows::NONE, |all, &number| {
+            all.and(windows(subject, stage, number))
+        }),
     }
+}
+
+/// What of a step the timeline says beside what happens.
+fn note(step: &Step) -> String {
+    let index = step.index;
+    step.window.map_or_else(
+        || format!("  [{index}]"),
+        |window: Window| format!("  [{index}, {window:?}]"),
+    )
 }

@@ -36,9 +36,19 @@ fn every_command_is_understood() {
         pull: true,
     };
     check("docker --pull --prebuilt", Task::Docker(all));
-    check("sim", Task::Sim(SimRun::Default));
-    check("sim --seeds 20", Task::Sim(SimRun::Seeds(20)));
-    check("sim --replay 0", Task::Sim(SimRun::Replay(0)));
+    check("sim --seeds 20", Task::Sim(SimRun::seeds(20)));
+    let (seeds, minutes, start) = (None, Some(5), Some(700));
+    let run = SimRun::Search {
+        seeds,
+        minutes,
+        start,
+    };
+    check("sim --start 700 --minutes 5", Task::Sim(run));
+    let (seed, keep) = (0, Some("3,7".to_owned()));
+    check(
+        "sim --replay 0 --keep 3,7",
+        Task::Sim(SimRun::Replay { seed, keep }),
+    );
     let soak = |options: &[&str]| Task::Soak(options.iter().map(|o| (*o).to_owned()).collect());
     check("soak", soak(&["run"]));
     let options = ["run", "--minutes", "0.3", "--processes", "8", "--seed", "2"];
@@ -89,7 +99,10 @@ fn misuse_is_named_with_the_usage() {
     check_misuse("bench a b", "unknown argument: b");
     check_misuse("sim --seeds many", "--seeds needs a number from 0");
     check_misuse("sim --seeds 0", "at least 1");
-    check_misuse("sim --seeds 1 --replay 2", "one too many");
+    check_misuse("sim --minutes 0", "at least 1");
+    check_misuse("sim --seeds 1 --replay 2", "one seed alone");
+    check_misuse("sim --keep 1", "--keep is for --replay");
+    check_misuse("sim --replay 1 --keep 1,,2", "needs steps such as");
     check_misuse("soak --minutes none", "--minutes needs a number above 0");
     check_misuse("soak --minutes 0", "--minutes needs a number above 0");
     check_misuse("soak --processes -1", "--processes needs a number from 0");

@@ -55,6 +55,7 @@ local ordered = not contiguous or me.weight == 0 or redis.call('ZSCORE', base ..
 local delivered = me.acked == me.given or redis.call('LLEN', inbox) == me.given - me.acked
 local classed = me.weight == 0 or 0 < class_of(me.weight).members
 if not (tonumber(first_lease[1] or nil) and count and classed and ordered and delivered) then return { 'resync' } end
+clock_look(ttl)
 local next_expiry = math.max(0, tonumber(first_lease[2]) - now)
 local extras = shares()
 local class = class_of(weight)

@@ -39,11 +39,12 @@ if not group then
   if not first then return { 'restart' } end
   create(buckets, assignment, ttl, 0, true)
 end
+clock_look(ttl)
 admit(ttl, ARGV[15])
 
 -- What has begun already: a doubt, or a wait in which replicas vouch for the past.
 local history = history_read(KEYS[1])
-local waits = group.doubted and now < history.till
+local waits = group.doubted and (now < history.till or 0 < clock_wait(history.till))
 local doubted = waits and not history.vouched
 local function lost_something()
   if not doubted then doubt(ttl) end

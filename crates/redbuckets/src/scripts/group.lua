@@ -1,8 +1,8 @@
 -- Shared by the scripts of redbuckets. Everything of one group lives under one prefix, in one cluster slot:
 --
 -- group      hash: "history" (see history.lua), "config" (buckets, assignment), "classes" (weight:members,…), "state",
---            "page:<p>" for every page of the table that there has to be, and "hold": until when (server ms) nobody is
---            taken for dead
+--            "page:<p>" for every page of the table that there has to be, and "heard": when somebody was heard (server
+--            ms, a twelfth of a ttl late at most), and while nobody is taken for dead what clock_look() knows of that
 -- members    hash: member number -> record, see record_parse; ids: hash, instance id -> member number
 -- lease      sorted set: member number by the server ms at which it may be reaped (end of its lease + its grace)
 -- count:<w>  sorted set per weight: member number by the buckets it owns; weight 0 is for those that drain
@@ -72,6 +72,60 @@ local function group_load()
     and fields[3] == classes_text()
   if not sound then group = nil end
   return group
+end
+
+-- The clock ------------------------------------------------------------------------------------------------------
+
+-- A clock that is set forward ends leases of members that live. But while anybody lives the group is heard all the time:
+-- where more than half a ttl seems to have passed in silence, the clock was set forward (a step), or nothing arrived. From
+-- then on nobody is taken for dead until those who live have been heard, which takes them a third of their ttl. That time
+-- is counted as it passes from call to call, and none of them counts for more than a sixth of a ttl: what looks like
+-- passing time may be a step, too.
+--
+-- Steps may follow one another. One that comes during a wait counts for no time, and another wait follows: who was heard
+-- may have been leapt over since. Who was not heard in the whole of the first is dead, and is not waited for again. More
+-- than MOST_STEPS of them end a wait all the same, so that a clock which never stops stepping does not keep the dead for
+-- ever: whose lease is over is removed after two waits at the latest, each of a third of a ttl and MOST_STEPS + 1 calls.
+-- What still ends the lease of a member that lives: more steps than that between two of its heartbeats, and steps of less
+-- than half a ttl, several between two heartbeats, that are together longer than what is left of the lease.
+local MOST_STEPS = 8
+
+-- For how long nobody is taken for dead (left, ms; 0 where there is no wait), how many steps there were in this time, when
+-- it began (mark, server ms), and until when everything is known that this clock says: when the wait began that it
+-- follows, or when the group was last heard before the step (ripe).
+local wait = { left = 0, steps = 0, mark = 0, ripe = 0 }
+
+-- For whoever looks whether a lease is over, before that.
+local function clock_look(ttl)
+  local text = redis.call('HGET', KEYS[1], 'heard') or ''
+  local heard, left, steps, mark, ripe = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+  heard = tonumber(heard or string.match(text, '^%d+$') or nil)
+  local third, since = math.ceil(ttl / 3), heard and now - heard or ttl
+  wait.left, wait.steps = math.min(tonumber(left or nil) or 0, third), tonumber(steps or nil) or 0
+  -- A clock that was set back since has not come to these yet.
+  wait.mark, wait.ripe = math.min(tonumber(mark or nil) or 0, now), math.min(tonumber(ripe or nil) or 0, now)
+  local waited, stepped = 0 < wait.left, heard and ttl / 2 < since
+  if stepped and not waited then
+    wait.left, wait.steps, wait.mark, wait.ripe = third, 0, now, heard
+  elseif stepped and wait.steps < MOST_STEPS then
+    wait.steps = wait.steps + 1
+  elseif waited then
+    wait.left = stepped and 0 or wait.left - math.max(0, math.min(since, math.ceil(ttl / 6)))
+    if wait.left <= 0 and 0 < wait.steps then
+      wait.left, wait.steps, wait.mark, wait.ripe = third, 0, now, wait.mark
+    end
+  end
+  if 0 < wait.left then
+    redis.call('HSET', KEYS[1], 'heard', table.concat({ now, wait.left, wait.steps, wait.mark, wait.ripe }, ' '))
+  elseif waited or since < 0 or ttl / 12 <= since then
+    wait.left = 0
+    redis.call('HSET', KEYS[1], 'heard', now)
+  end
+end
+
+-- For how many ms a lease, or a doubt, that was over at `over` is not taken for over.
+local function clock_wait(over)
+  return wait.ripe < over and wait.left or 0
 end
 
 -- Members --------------------------------------------------------------------------------------------------------

@@ -13,12 +13,10 @@ local reaps = past.standing == 'known'
 -- An owner hands over in doubt as well, except where the grant would need replicas that are not there.
 local need = known and past.need or ''
 if past.standing == 'suspect' and history_read(KEYS[1]).acked == 0 then need = 0 end
--- A member beats before two thirds of its ttl are over. Where more have passed since its last beat by this clock, the
--- clock was set forward, or nothing of the member arrived; in both cases its word that others are dead is worth nothing.
-local hold = 0
-if reaps and next_expiry == 0 then
-  local last = tonumber(redis.call('ZSCORE', base .. 'lease', number)) - ttl - me.grace
-  hold = held_back(ttl, ttl * 2 / 3 <= now - last)
+-- For how many ms nobody is taken for dead whose lease is the first to be over.
+local function held_back()
+  local over = tonumber(first_lease[2])
+  return reaps and over <= now and clock_wait(over) or 0
 end
 
 -- The lease first: were memory full, it would be refused, and nothing else be done.
@@ -30,13 +28,14 @@ if me.acked < got then
 end
 
 local changed = false
-if reaps and hold == 0 and next_expiry == 0 and tonumber(first_lease[1]) ~= number then
+if reaps and held_back() == 0 and next_expiry == 0 and tonumber(first_lease[1]) ~= number then
   local dead = tonumber(first_lease[1])
   remove(dead, record(dead) or { weight = 1, id = '' }, settle)
   changed = true
 end
 first_lease = redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES')
-next_expiry = math.max(hold, tonumber(first_lease[2]) - now)
+-- The wait is counted by calls, of which none counts for more than this.
+next_expiry = math.max(math.min(held_back(), math.ceil(ttl / 6)), tonumber(first_lease[2]) - now)
 
 if me.weight ~= weight then
   leave_class(number, me.weight)

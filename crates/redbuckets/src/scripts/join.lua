@@ -27,14 +27,12 @@ if refused then return refused end
 if group and torn(id) then group = nil end
 
 if not group then create(buckets, assignment, ttl, discovery, false) end
+clock_look(ttl)
 local past = admit(ttl, ARGV[12])
 if past.standing == 'few' and ARGV[12] == 'unable' then
   flush()
   return { 'unable', past.need }
 end
--- A newcomer cannot know whether leases that are over ended by a step of this clock.
-local first_lease, hold = redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES'), 0
-if first_lease[2] and tonumber(first_lease[2]) <= now then hold = held_back(ttl, true) end
 
 local token = digits(now_us) .. ':' .. incarnation
 local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)
@@ -54,7 +52,7 @@ else
   if value.incarnation ~= previous then
     local left = over - now
     if past.standing ~= 'known' then left = math.max(left, past.wait) end
-    left = math.max(left, hold)
+    left = math.max(left, clock_wait(over))
     if 0 < left then
       flush()
       return { 'occupied', left, digits(over) }

@@ -26,6 +26,12 @@ end
 -- began, by a clock that is not a ttl ahead, or never took effect.
 local function admit(ttl, acks)
   local past = history_admit(KEYS[1], now, 'ask', ttl, 0, acks)
+  if past.standing == 'known' and 0 < wait.left then
+    -- A step of the clock ends no doubt either, nor a discovery.
+    local history = history_read(KEYS[1])
+    past.wait = clock_wait(history.till)
+    if 0 < past.wait then past.standing = history.vouched and 'vouched' or 'suspect' end
+  end
   if past.changed then
     new_generation()
     group.doubted = true
@@ -33,18 +39,6 @@ local function admit(ttl, acks)
     group.doubted, group.dirty = false, true
   end
   return past
-end
-
--- For how long nobody may be taken for dead: a clock that was set forward ends leases that live, but whoever lives is heard
--- within a third of its ttl. Begins, where it did not within the last ttl, with `begin`.
-local function held_back(ttl, begin)
-  local till = tonumber(redis.call('HGET', KEYS[1], 'hold') or nil) or 0
-  if now + ttl < till then till = 0 end
-  if begin and till + ttl <= now then
-    till = now + math.ceil(ttl / 3)
-    redis.call('HSET', KEYS[1], 'hold', digits(till))
-  end
-  return math.max(0, till - now)
 end
 
 -- The nodes of the table -----------------------------------------------------------------------------------------

@@ -9,11 +9,7 @@ const HAND: &str = "redbuckets/src/scripts/hand.lua";
 pub(super) static MUTATIONS: &[Mutation] = &[
     mutation(
         "a glance does not look at the group",
-        (
-            GLANCE,
-            "redis.call('HGET', KEYS[1], 'state') == ARGV[13] and",
-            "",
-        ),
+        (GLANCE, "known[1] == ARGV[13] and", ""),
         "a_glance_renews_the_lease_where_nothing_has_changed",
     ),
     mutation(
@@ -27,7 +23,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a glance hides leases that are over",
-        (GLANCE, "if 0 < left then", "if true then"),
+        (GLANCE, "if 0 < left and 0 <= since", "if 0 <= since"),
         "a_glance_hides_no_lease_that_is_over",
     ),
     mutation(
@@ -200,15 +196,6 @@ pub(super) static MUTATIONS: &[Mutation] = &[
             "",
         ),
         "another_server_is_claimed_from_and_grants_nothing_for_one_ttl",
-    ),
-    mutation(
-        "whoever was away itself reaps others",
-        (
-            HAND,
-            "hold = held_back(ttl, ttl * 2 / 3 <= now - last)",
-            "hold = 0",
-        ),
-        "nobody_is_taken_for_dead_by_who_was_away_itself",
     ),
     mutation(
         "a lease does not run anew",

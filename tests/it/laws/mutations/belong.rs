@@ -73,11 +73,6 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "no_lease_is_over_while_the_past_is_in_doubt",
     ),
     mutation(
-        "a newcomer believes a clock that was set forward",
-        (JOIN, "left = math.max(left, hold)", ""),
-        "a_successor_gets_what_its_predecessor_had_with_higher_epochs",
-    ),
-    mutation(
         "a successor may be born before its predecessor",
         (
             JOIN,

@@ -162,20 +162,6 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "another_server_is_claimed_from_and_grants_nothing_for_one_ttl",
     ),
     mutation(
-        "a clock that was set forward ends leases that live",
-        (TABLE, "till = now + math.ceil(ttl / 3)", "till = now"),
-        "nobody_is_taken_for_dead_by_who_was_away_itself",
-    ),
-    mutation(
-        "a member that is held back for is held back for ever",
-        (
-            TABLE,
-            "if begin and till + ttl <= now then",
-            "if begin then",
-        ),
-        "a_successor_gets_what_its_predecessor_had_with_higher_epochs",
-    ),
-    mutation(
         "whoever lacks most is not found",
         (
             TABLE,

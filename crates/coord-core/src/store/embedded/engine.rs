@@ -45,6 +45,17 @@ impl Engine {
         let db = Arc::new(Mutex::new(Db::new(seed)));
         let interpreter =
             Interpreter::new(&db).expect("the sandbox is part of this crate and loads");
+        Self::build(address, db, interpreter)
+    }
+
+    /// A new engine on the interpreter of this one, which has lost everything by that.
+    pub(super) fn recycled(&self, seed: u64) -> Self {
+        *self.db() = Db::new(seed);
+        let interpreter = self.interpreter.renewed();
+        Self::build(self.address.clone(), Arc::clone(&self.db), interpreter)
+    }
+
+    fn build(address: String, db: Arc<Mutex<Db>>, interpreter: Interpreter) -> Self {
         Self {
             address,
             db,
@@ -206,7 +217,7 @@ impl Engine {
         self.db().replace_entries(entries);
     }
 
-    /// A replica takes over: new identity, no scripts, no connections, nothing queued.
+    /// A replica takes over: new identity, no connections, nothing queued.
     pub(super) fn fail_over(&mut self) {
         self.new_process(Server::succeeded);
     }
@@ -217,7 +228,6 @@ impl Engine {
     }
 
     fn new_process(&mut self, next: impl FnOnce(&Server, &mut fastrand::Rng) -> Server) {
-        self.interpreter.forget_scripts();
         self.paused = None;
         let mut db = self.db();
         db.channels.end_all();

@@ -21,13 +21,15 @@ use super::{
     structs,
 };
 
-/// Runs scripts on a keyspace.
+/// Runs scripts on a keyspace. Clones are the same interpreter.
+#[derive(Clone)]
 pub(super) struct Interpreter {
     lua: Lua,
     environment: Table,
     run: Function,
     compiled: HashMap<String, Function>,
     hooks: Arc<AtomicU64>,
+    random: Arc<AtomicU64>,
     names: FieldNames,
 }
 
@@ -61,7 +63,7 @@ impl Interpreter {
                         .to_string())
                 })?,
                 random_function(&lua, random.clone())?,
-                randomseed_function(&lua, random)?,
+                randomseed_function(&lua, random.clone())?,
             ))?;
         let hooks = Arc::new(AtomicU64::new(0));
         bound_running_time(&lua, hooks.clone())?;
@@ -71,13 +73,15 @@ impl Interpreter {
             run,
             compiled: HashMap::new(),
             hooks,
+            random,
             names,
         })
     }
 
-    /// Forgets all scripts, as a server does that starts anew.
-    pub(super) fn forget_scripts(&mut self) {
-        self.compiled.clear();
+    /// The same, with random numbers from the start.
+    pub(super) fn renewed(&self) -> Self {
+        self.random.store(RANDOM_START, Ordering::Relaxed);
+        self.clone()
     }
 
     /// Runs a script; the error is the text of an error reply.

@@ -1,15 +1,18 @@
 //! The smallest minter that keeps the rules: one timestamp and one sequence number at a time.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
+use coord_core::clock::{Clock, TokioClock};
 use raus::{Grant, Loss, Minter};
 
 use super::ledger::Ledger;
+use crate::simulation::plan::Number;
 
 #[derive(Debug)]
 pub(super) struct SimMinter {
-    process: usize,
-    ledger: Arc<Mutex<Ledger>>,
+    number: Number,
+    clock: TokioClock,
+    ledger: Ledger,
     state: Mutex<State>,
 }
 
@@ -22,20 +25,22 @@ struct State {
 }
 
 impl SimMinter {
-    pub(super) fn new(process: usize, ledger: Arc<Mutex<Ledger>>) -> Self {
+    pub(super) fn new(number: Number, clock: TokioClock, ledger: Ledger) -> Self {
         Self {
-            process,
+            number,
+            clock,
             ledger,
             state: Mutex::default(),
         }
     }
 
-    /// Mints one ID when the wall clock shows `wall_ms`, if the grant allows it.
-    pub(super) fn mint(&self, wall_ms: u64) -> bool {
+    /// Mints one ID, if the grant allows it.
+    pub(super) fn mint(&self) -> bool {
         let mut state = self.state();
         let Some(grant) = state.grant.filter(|_| !state.closed) else {
             return false;
         };
+        let wall_ms = self.clock.wall_ms();
         let ms = wall_ms.max(grant.floor_ms).max(state.last_ms.unwrap_or(0));
         if grant.horizon_ms <= ms {
             return false;
@@ -46,21 +51,9 @@ impl SimMinter {
             0
         };
         state.last_ms = Some(ms);
-        self.ledger.lock().expect("not poisoned").record_id(
-            self.process,
-            grant.machine_id,
-            ms,
-            state.sequence,
-        );
-        true
-    }
-
-    fn log(&self, what: &str) {
-        let number = self.process;
         self.ledger
-            .lock()
-            .expect("not poisoned")
-            .log(&format!("process {number}: {what}"));
+            .record_id(self.number, grant.machine_id, ms, state.sequence);
+        true
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -71,10 +64,6 @@ impl SimMinter {
 impl Minter for SimMinter {
     fn grant(&self, grant: &Grant) {
         self.state().grant = Some(*grant);
-        self.ledger
-            .lock()
-            .expect("not poisoned")
-            .record_grant(self.process, grant);
     }
 
     fn extend(&self, horizon_ms: u64) {
@@ -89,15 +78,14 @@ impl Minter for SimMinter {
 
     fn revoke(&self, loss: &Loss) {
         self.ledger
-            .lock()
-            .expect("not poisoned")
-            .record_theft(self.process, loss);
+            .record_theft(self.clock.now(), self.number, loss);
         self.state().grant = None;
     }
 
     fn close(&self) -> Option<u64> {
         let mut state = self.state();
-        self.log(&format!("closes at {:?} ms", state.last_ms));
+        self.ledger
+            .say(self.number, || format!("closes at {:?} ms", state.last_ms));
         state.closed = true;
         state.last_ms
     }

@@ -1,11 +1,14 @@
-//! One simulated process: it leases a machine ID, mints under it, and can be paused, cut off and killed.
+//! One simulated process: it leases a machine ID and mints under it.
 
 use std::{
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use coord_core::store::embedded::{Embedded, EmbeddedStore};
+use coord_core::{clock::Instant, store::Store};
 use coord_tests::gate::Gate;
 use raus::{Acknowledge, Clock, MachineId, Placement, Raus, TokioClock};
 use snowflake::{ClockMode, Generator};
@@ -13,13 +16,15 @@ use snowflake::{ClockMode, Generator};
 use super::{
     ledger::{Holder, Ledger},
     minter::SimMinter,
-    mutants::Mutant,
 };
-use crate::swapped_store::{self, SwappedStore};
+use crate::simulation::{
+    mutants::Mutant,
+    plan::Number,
+    stage::{Shell, Stage, TTL},
+};
 
-pub(super) const TTL: Duration = Duration::from_secs(3);
-const HEARTBEAT: Duration = Duration::from_millis(300);
-const DISCOVERY: Duration = Duration::from_millis(900);
+/// How far clocks are off when a process starts.
+const START_ERROR_MS: i64 = 3_000;
 
 type Held = (MachineId, Mint);
 
@@ -27,18 +32,13 @@ type Held = (MachineId, Mint);
 #[derive(Clone)]
 enum Mint {
     Smallest(Arc<SimMinter>),
-    Generator(Generator),
+    Generator(Box<Generator>),
 }
 
 impl Mint {
-    fn attach(
-        machine_id: &MachineId,
-        number: usize,
-        clock: &TokioClock,
-        ledger: Arc<Mutex<Ledger>>,
-    ) -> Self {
+    fn attach(machine_id: &MachineId, number: Number, clock: &TokioClock, ledger: Ledger) -> Self {
         if number.is_multiple_of(2) {
-            let minter = Arc::new(SimMinter::new(number, ledger));
+            let minter = Arc::new(SimMinter::new(number, clock.clone(), ledger));
             machine_id
                 .attach(Arc::clone(&minter) as Arc<dyn raus::Minter>)
                 .expect("nothing is attached yet");
@@ -46,7 +46,7 @@ impl Mint {
         }
         let clock = ClockMode::Custom(Arc::new(ProcessClock(clock.clone())));
         let generator = Generator::builder().clock(clock).leased(machine_id.clone());
-        Self::Generator(generator.expect("the range fits the layout"))
+        Self::Generator(Box::new(generator.expect("the range fits the layout")))
     }
 }
 
@@ -65,38 +65,30 @@ impl snowflake::Clock for ProcessClock {
 }
 
 pub(super) struct Process {
-    pub(super) number: usize,
-    pub(super) gate: Gate,
-    pub(super) clock: TokioClock,
-    pub(super) store: EmbeddedStore,
+    number: Number,
+    gate: Gate,
+    clock: TokioClock,
     raus: Raus,
-    ledger: Arc<Mutex<Ledger>>,
+    ledger: Ledger,
     held: Arc<Mutex<Option<Held>>>,
-    acknowledged: Arc<AtomicU64>,
+    /// Whether a release is under way.
+    releasing: Arc<AtomicBool>,
 }
 
 impl Process {
-    pub(super) fn start(
-        number: usize,
-        embedded: &Embedded,
-        clock: TokioClock,
-        slots: u32,
-        seed: u64,
-        mutant: Mutant,
-        ledger: Arc<Mutex<Ledger>>,
-    ) -> Self {
-        let store = embedded.client();
-        let gate = Gate::default();
-        let shared_clock: Arc<dyn Clock> = Arc::new(clock.clone());
-        let mutant_store = SwappedStore::new(store.clone(), mutant, Arc::clone(&shared_clock));
-        let acknowledged = mutant_store.acknowledged();
-        let raus = Raus::with_store(Arc::new(mutant_store), "sim", 0..=slots - 1)
+    pub(super) fn start(stage: &mut Stage, number: Number, slots: u32, ledger: Ledger) -> Self {
+        let store: Arc<dyn Store> = stage.open_shell(number, START_ERROR_MS);
+        let heartbeat = stage.scene.heartbeat;
+        let shell = stage.shells.get_mut(&number).expect("just opened");
+        let seed = shell.rng.u64(..);
+        let raus = Raus::with_store(store, "sim", 0..=slots - 1)
             .ttl(TTL)
-            .heartbeat(HEARTBEAT)
-            .discovery(DISCOVERY)
+            .heartbeat(heartbeat)
+            // A living holder is heard within it, unless its heartbeat has just been lost.
+            .discovery(heartbeat + Duration::from_millis(600))
             .release_timeout(Duration::from_secs(5))
-            .clock(shared_clock)
-            .placement(Placement::Custom(Arc::new(gate.clone())))
+            .clock(Arc::new(shell.clock.clone()))
+            .placement(Placement::Custom(Arc::new(shell.gate.clone())))
             .seed(seed)
             .acknowledge(if seed.is_multiple_of(8) {
                 Acknowledge::Never
@@ -108,24 +100,23 @@ impl Process {
             .expect("valid");
         let process = Self {
             number,
-            gate,
-            clock,
-            store,
+            gate: shell.gate.clone(),
+            clock: shell.clock.clone(),
             raus,
             ledger,
             held: Arc::default(),
-            acknowledged,
+            releasing: Arc::default(),
         };
         process.acquire();
         process
     }
 
     /// Leases a machine ID, however long it takes.
-    pub(super) fn acquire(&self) {
+    fn acquire(&self) {
         let (raus, held, ledger) = (
             self.raus.clone(),
             Arc::clone(&self.held),
-            Arc::clone(&self.ledger),
+            self.ledger.clone(),
         );
         let (number, clock) = (self.number, self.clock.clone());
         self.gate.run(async move {
@@ -141,16 +132,18 @@ impl Process {
     }
 
     /// Gives the machine ID back and then leases another, as a restarted service would.
-    pub(super) fn release(&self) -> bool {
+    pub(super) fn release(&self) {
         let Some((machine_id, _)) = self.held.lock().expect("not poisoned").take() else {
-            return false;
+            return;
         };
+        let releasing = Arc::clone(&self.releasing);
+        releasing.store(true, Ordering::Relaxed);
         self.gate.run(async move {
             // Unconfirmed is a possible outcome: the ttl frees the slot.
             let _ = machine_id.release().await;
+            releasing.store(false, Ordering::Relaxed);
         });
         self.acquire();
-        true
     }
 
     /// Everything is gone at once; nothing is released.
@@ -165,44 +158,51 @@ impl Process {
         drop(held);
         match mint {
             None => false,
-            Some(Mint::Smallest(minter)) => minter.mint(self.clock.wall_ms()),
+            Some(Mint::Smallest(minter)) => minter.mint(),
             Some(Mint::Generator(generator)) => {
                 let Ok(id) = generator.try_next() else {
                     return false;
                 };
                 let parts = id.decode(&generator.layout());
                 let sequence = u32::try_from(parts.sequence).expect("12 bits");
-                self.ledger.lock().expect("not poisoned").record_id(
-                    self.number,
-                    parts.machine_id,
-                    parts.unix_ms,
-                    sequence,
-                );
+                self.ledger
+                    .record_id(self.number, parts.machine_id, parts.unix_ms, sequence);
                 true
             }
         }
     }
 
     /// The slot on which this process believes it may act right now.
-    pub(super) fn holder(&self, mutant: Mutant) -> Option<Holder> {
+    pub(super) fn holder(&self, stage: &Stage, mutant: Mutant) -> Option<Holder> {
         let held = self.held.lock().expect("not poisoned");
         let (machine_id, _) = held.as_ref()?;
+        let wire = &self.shell(stage)?.wire;
+        let acknowledged = wire.acknowledged();
         let is_held = if mutant == Mutant::DeadlineFromReply {
             let ttl = TTL - TTL / 100 - Duration::from_millis(2);
-            self.clock.now() < swapped_store::instant(&self.acknowledged) + ttl
+            acknowledged.is_some_and(|at| self.clock.now() < at + ttl)
         } else {
             machine_id.is_held()
         };
         is_held.then(|| Holder {
             slot: machine_id.id(),
             fence: machine_id.fence(),
-            process: self.number,
+            number: self.number,
+            is_leapt_over: stage.is_leapt_over(wire.heard()),
         })
     }
 
-    pub(super) fn is_lost(&self) -> bool {
+    /// When its lease ends; `None` where it has none.
+    pub(super) fn deadline(&self) -> Option<Instant> {
         let held = self.held.lock().expect("not poisoned");
-        held.as_ref()
-            .is_some_and(|(machine_id, _)| !machine_id.is_held())
+        held.as_ref().map(|(machine_id, _)| machine_id.deadline())
+    }
+
+    pub(super) fn is_releasing(&self) -> bool {
+        self.releasing.load(Ordering::Relaxed)
+    }
+
+    fn shell<'a>(&self, stage: &'a Stage) -> Option<&'a Shell> {
+        stage.shells.get(&self.number)
     }
 }

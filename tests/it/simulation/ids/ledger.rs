@@ -1,0 +1,118 @@
+//! What must never happen to machine IDs, checked from what did.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use coord_core::clock::Instant;
+use raus::Loss;
+
+use crate::simulation::{
+    plan::Number,
+    record::{Record, Who},
+};
+
+/// Everything that was minted and granted in one run; clones are the same ledger.
+#[derive(Debug, Clone)]
+pub(super) struct Ledger {
+    record: Record,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    minted: HashMap<(u32, u64, u32), Number>,
+    fences: BTreeMap<u32, (u64, Number)>,
+    /// Until then a holder may find its slot in another's hands: the store has forgotten something.
+    excused: Instant,
+}
+
+/// A process that may act on a slot right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Holder {
+    pub(super) slot: u32,
+    pub(super) fence: u64,
+    pub(super) number: Number,
+    /// Whether the server's clock was set forward since it was heard: it may be taken for dead until it is heard again.
+    pub(super) is_leapt_over: bool,
+}
+
+impl Ledger {
+    pub(super) fn new(record: Record) -> Self {
+        let shared = Shared {
+            minted: HashMap::new(),
+            fences: BTreeMap::new(),
+            excused: Instant::from_boot(Duration::ZERO),
+        };
+        Self {
+            record,
+            shared: Arc::new(Mutex::new(shared)),
+        }
+    }
+
+    pub(super) fn say(&self, number: Number, what: impl FnOnce() -> String) {
+        self.record.say(Who::Instance(number), what);
+    }
+
+    /// Process `number` minted this under `slot`.
+    pub(super) fn record_id(&self, number: Number, slot: u32, ms: u64, sequence: u32) {
+        self.record.count_id();
+        let earlier = self.shared().minted.insert((slot, ms, sequence), number);
+        if let Some(earlier) = earlier {
+            self.record.fail(format!(
+                "ID {slot}/{ms}/{sequence} was minted twice: by #{earlier} and by #{number}"
+            ));
+        }
+    }
+
+    /// The store forgets something: for a while, a late message may win over a living holder, who then loses its slot.
+    pub(super) fn excuse(&self, until: Instant) {
+        let mut shared = self.shared();
+        shared.excused = shared.excused.max(until);
+    }
+
+    /// Process `number` is told that its slot is another's, though its lease had not ended. Only a store that forgets may
+    /// do that.
+    pub(super) fn record_theft(&self, now: Instant, number: Number, loss: &Loss) {
+        self.say(number, || loss.to_string());
+        if self.shared().excused < now {
+            self.record.fail(format!("#{number} was robbed: {loss}"));
+        }
+    }
+
+    /// The processes that may act on a slot right now: one for each slot, and each with a higher fence than the one
+    /// before it.
+    pub(super) fn check_holders(&self, holders: &mut [Holder]) {
+        holders.sort_unstable();
+        let mut shared = self.shared();
+        for (index, holder) in holders.iter().enumerate() {
+            let Holder {
+                slot,
+                fence,
+                number,
+                is_leapt_over,
+            } = *holder;
+            if is_leapt_over {
+                continue;
+            }
+            if let Some(next) = holders[index + 1..].iter().find(|next| next.slot == slot) {
+                let other = next.number;
+                self.record
+                    .fail(format!("slot {slot} is held by #{number} and by #{other}"));
+            }
+            let (highest, last) = *shared.fences.get(&slot).unwrap_or(&(0, number));
+            if fence < highest || (fence == highest && last != number) {
+                self.record.fail(format!(
+                    "slot {slot}: fence {fence} of #{number} does not rise above {highest} of #{last}"
+                ));
+            }
+            shared.fences.insert(slot, (fence, number));
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().expect("not poisoned")
+    }
+}

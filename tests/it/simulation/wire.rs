@@ -1,0 +1,296 @@
+//! The wire between one instance and the store: it notes what the instance waits for, and can hold an answer up until the
+//! world has done its worst.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use coord_core::{
+    clock::{Clock, Instant, TokioClock},
+    store::{BoxFuture, Command, Reply, StoreError},
+};
+use tokio::sync::{Notify, Semaphore};
+
+use super::{
+    coverage::{Window, Windows},
+    mutants::Mutant,
+    plan::Number,
+    record::{Record, Who},
+};
+use crate::tap::{Ear, Replies};
+
+/// One instance's end; clones are the same one.
+#[derive(Debug, Clone)]
+pub(super) struct Wire {
+    number: Number,
+    mutant: Mutant,
+    clock: TokioClock,
+    bell: Bell,
+    record: Record,
+    state: Arc<Mutex<State>>,
+    /// A permit for each answer that may go.
+    may_go: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    acknowledged: Option<Instant>,
+    /// When the last request was sent that acknowledged a lease.
+    heard: Option<Instant>,
+    /// What is being asked for, and since when.
+    asking: Option<(Windows, Instant)>,
+    /// What follows from the last answers.
+    standing: Windows,
+    was_granted: bool,
+    /// In which windows each answer is that is held up.
+    held_up: Vec<Windows>,
+}
+
+impl Wire {
+    pub(super) fn new(
+        number: Number,
+        mutant: Mutant,
+        clock: TokioClock,
+        bell: Bell,
+        record: Record,
+    ) -> Self {
+        Self {
+            number,
+            mutant,
+            clock,
+            bell,
+            record,
+            state: Arc::default(),
+            may_go: Arc::new(Semaphore::new(0)),
+        }
+    }
+
+    /// When a lease was last *answered*; a deadline from the reply counts from here.
+    pub(super) fn acknowledged(&self) -> Option<Instant> {
+        self.state().acknowledged
+    }
+
+    /// Since when the store has not surely been asked anew.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.state().heard
+    }
+
+    pub(super) fn windows(&self, now: Instant) -> Windows {
+        let state = self.state();
+        let asking = state.asking.filter(|&(_, since)| now < since + LONGEST);
+        let asking = asking.map_or(Windows::NONE, |(windows, _)| windows);
+        let held_up = state.held_up.iter().copied();
+        held_up.fold(state.standing.and(asking), Windows::and)
+    }
+
+    /// Lets one answer go that is held up; whether there was any.
+    pub(super) fn go_on(&self) -> bool {
+        let is_held_up = self.state().held_up.pop().is_some();
+        self.may_go.add_permits(usize::from(is_held_up));
+        is_held_up
+    }
+
+    /// Holds the instance up where somebody waits for one of these windows.
+    fn hold_up(&self, windows: Windows) -> Option<BoxFuture<'_, ()>> {
+        if !self.bell.is_awaited(windows) {
+            return None;
+        }
+        self.state().held_up.push(windows);
+        self.bell.ring(self.number, windows);
+        Some(Box::pin(async {
+            let permit = self.may_go.acquire().await;
+            permit.expect("it is never closed").forget();
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("not poisoned")
+    }
+}
+
+impl Ear for Wire {
+    fn replace(&self, command: &Command) -> Option<Command> {
+        self.mutant.replace(command)
+    }
+
+    fn sending(&self, commands: &[Command]) {
+        let asked = commands.first().map_or(Windows::NONE, asked);
+        self.state().asking = Some((asked, self.clock.now()));
+    }
+
+    fn answered<'a>(
+        &'a self,
+        commands: &'a [Command],
+        replies: &'a mut Replies,
+    ) -> Option<BoxFuture<'a, ()>> {
+        let (command, Some(Ok(reply))) = (commands.first()?, replies.first()) else {
+            self.state().asking = None;
+            return None;
+        };
+        let answer = Answer::of(reply);
+        let mut state = self.state();
+        let asked_at = state.asking.take().map(|(_, at)| at);
+        if answer.is_acknowledgement {
+            state.acknowledged = Some(self.clock.now());
+            state.heard = asked_at.or(state.heard);
+        }
+        if !matches!(command.name(), "release" | "leave") {
+            state.was_granted |= answer.is_grant;
+            let is_new = !state.was_granted;
+            state.standing = Windows::NONE
+                .with(Window::Acknowledging, answer.is_unconfirmed)
+                .with(
+                    Window::Discovery,
+                    answer.is_absent || (answer.is_doubt && is_new),
+                )
+                .with(Window::Doubt, answer.is_doubt);
+        }
+        drop(state);
+        if answer.is_grant {
+            self.record.count_grant(self.number);
+            self.bell.ring_soon();
+        }
+        if !answer.is_routine {
+            self.record
+                .say(Who::Instance(self.number), || said(command.name(), reply));
+        }
+        self.hold_up(asked(command).with(Window::Granting, answer.is_grant))
+    }
+
+    fn confirming(&self) -> Option<BoxFuture<'_, ()>> {
+        self.hold_up(Windows::of(Window::Acknowledging))
+    }
+
+    fn confirmed(&self, outcome: &Result<(Reply, u32), StoreError>) {
+        let Ok((reply, _)) = outcome else {
+            return;
+        };
+        let mut state = self.state();
+        if Answer::of(reply).is_acknowledgement {
+            state.acknowledged = Some(self.clock.now());
+        }
+        state.standing = Windows::NONE;
+        drop(state);
+        self.bell.ring_soon();
+    }
+}
+
+/// A request is given up after half a second.
+const LONGEST: Duration = Duration::from_millis(600);
+
+/// The windows in which a request is.
+fn asked(command: &Command) -> Windows {
+    let Command::Eval { script, args, .. } = command else {
+        return Windows::NONE;
+    };
+    match script.name() {
+        "acquire" | "join" | "claim" => Windows::of(Window::Granting),
+        "renew" => Windows::of(Window::Renewing),
+        "beat" => {
+            let releases = args.get(11).is_some_and(|releases| !releases.is_empty());
+            Windows::of(Window::Renewing).with(Window::HandOver, releases)
+        }
+        "release" | "leave" => Windows::of(Window::HandOver),
+        _ => Windows::NONE,
+    }
+}
+
+/// What matters of an answer.
+struct Answer {
+    is_acknowledgement: bool,
+    is_grant: bool,
+    /// Granted, but to be acknowledged by replicas first.
+    is_unconfirmed: bool,
+    is_absent: bool,
+    is_doubt: bool,
+    /// Not worth telling.
+    is_routine: bool,
+}
+
+impl Answer {
+    fn of(reply: &Reply) -> Self {
+        let items = reply.as_array().unwrap_or_default();
+        let text = |index: usize| items.get(index).and_then(Reply::as_str);
+        let kind = text(0).unwrap_or_default();
+        let needs = |index| items.get(index).and_then(Reply::as_u64).unwrap_or(0);
+        let is_ok = kind == "ok";
+        let is_slot = kind == "granted";
+        let is_bucket = is_ok && text(9).is_some_and(|grants| !grants.is_empty());
+        Self {
+            is_acknowledgement: matches!(
+                kind,
+                "granted" | "renewed" | "reasserted" | "ok" | "same"
+            ),
+            is_grant: is_slot || is_bucket,
+            is_unconfirmed: (is_slot && needs(6) != 0) || (is_bucket && needs(16) != 0),
+            is_absent: kind == "absent",
+            is_doubt: kind == "suspect" || (is_ok && needs(12) != 0),
+            is_routine: matches!(kind, "renewed" | "same" | "ok" | "taken"),
+        }
+    }
+}
+
+/// An answer as the timeline has it.
+fn said(operation: &str, reply: &Reply) -> String {
+    let items = reply.as_array().unwrap_or_default().iter();
+    let texts = items.map(|item| match item {
+        Reply::Int(number) => number.to_string(),
+        other => other.as_str().unwrap_or("?").to_owned(),
+    });
+    format!("{operation}: {}", texts.collect::<Vec<_>>().join(" "))
+}
+
+/// How wires call the world; clones are the same bell.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bell {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    awaited: Mutex<Windows>,
+    rung: Mutex<Vec<(Number, Windows)>>,
+    soon: AtomicBool,
+    notify: Notify,
+}
+
+impl Bell {
+    /// Which windows somebody waits for.
+    pub(super) fn wait_for(&self, windows: Windows) {
+        *self.shared.awaited.lock().expect("not poisoned") = windows;
+    }
+
+    fn is_awaited(&self, windows: Windows) -> bool {
+        let awaited = *self.shared.awaited.lock().expect("not poisoned");
+        awaited.meets(windows)
+    }
+
+    fn ring(&self, number: Number, windows: Windows) {
+        let mut rung = self.shared.rung.lock().expect("not poisoned");
+        rung.push((number, windows));
+        self.shared.notify.notify_one();
+    }
+
+    /// Somebody was granted something: that is worth a look.
+    fn ring_soon(&self) {
+        self.shared.soon.store(true, Ordering::Relaxed);
+        self.shared.notify.notify_one();
+    }
+
+    pub(super) async fn rung(&self) {
+        self.shared.notify.notified().await;
+    }
+
+    /// Who is held up, since the last call.
+    pub(super) fn take(&self) -> Vec<(Number, Windows)> {
+        std::mem::take(&mut *self.shared.rung.lock().expect("not poisoned"))
+    }
+
+    pub(super) fn take_soon(&self) -> bool {
+        self.shared.soon.swap(false, Ordering::Relaxed)
+    }
+}

@@ -70,14 +70,17 @@ pub(crate) fn sanitize(watch: Option<Watch>) -> Result<()> {
 
 /// What Miri, which takes a thousand times as long, gets through in minutes.
 const MIRI: &[&str] = &[
-    "--lib -- --skip model --skip text",
-    "--test it -- layouts text threads::ids_of",
+    "raus-snowflake --no-default-features --features std --lib -- --skip model --skip text",
+    "raus-snowflake --no-default-features --features std --test it -- layouts text threads::ids_of",
+    "coord-core --all-features --lib -- --skip model advice::rules candidate clock endpoint event_log history lease namespace \
+     heartbeat::tests spawn store::redis store::error",
+    "raus --all-features --lib",
+    "redbuckets --all-features --lib -- glance inspect keys membership protocol shed",
 ];
 
 fn miri(line: &str) -> Call {
-    let package = "--package raus-snowflake --no-default-features --features std";
     nightly(&format!(
-        "miri test --target-dir target/miri {package} {line}"
+        "miri test --target-dir target/miri --package {line}"
     ))
     // The clocks are the machine's.
     .env("MIRIFLAGS", "-Zmiri-disable-isolation")

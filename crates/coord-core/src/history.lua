@@ -61,8 +61,9 @@ local function is_successor(past, now)
 end
 
 -- How many replicas are in step and were heard of within 10 s (the default of min-replicas-max-lag), how many are there,
--- with those that are being brought up to date, and how often one has come since this process started.
-local function replicas()
+-- with those that are being brought up to date, and how often one has come since this process started; where nobody waits
+-- for any and none is there, that does not matter and is 0.
+local function replicas(acked)
   local good, there = 0, 0
   for state, lag in string.gmatch(info_of('replication'), 'slave%d+:[^\r\n]*state=([%w_]+)[^\r\n]*lag=(%d+)') do
     if state ~= 'online' then
@@ -71,6 +72,7 @@ local function replicas()
       good, there = good + 1, there + 1
     end
   end
+  if acked == 0 and there == 0 then return 0, 0, 0 end
   local stats = info_of('stats')
   local full, partial = string.match(stats, 'sync_full:(%d+)'), string.match(stats, 'sync_partial_ok:(%d+)')
   return good, there, (tonumber(full or nil) or 0) + (tonumber(partial or nil) or 0)
@@ -130,7 +132,7 @@ end
 -- grants go on: there each replica has to be there that ever came.
 local function history_doubt(key, past, run, now, ttl, skew, vouched)
   local longest = math.max(ttl, past and past.ttl or 0)
-  local _, most, joins = replicas()
+  local _, most, joins = replicas(past and past.acked or 0)
   if vouched then most, joins = 0, 0 end
   local doubtful = {
     run = run, till = now + longest, ttl = longest, alone = 0, at = past and past.at or 0,
@@ -144,7 +146,7 @@ end
 
 -- Looks whether a replica is missing that was there, or came since, and says how many are good.
 local function look_after_replicas(past, now)
-  local good, there, joins = replicas()
+  local good, there, joins = replicas(past.acked)
   local came = joins - past.joins
   -- A count that fell was set back, so that nobody knows who came.
   if past.acked ~= 0 and (came < 0 or there < past.most + came) then past.alone = now end
@@ -155,8 +157,11 @@ end
 -- A holder that renews looks as well, about every third of a ttl: what came and went is then waited for before somebody
 -- asks for more.
 local function history_watch(key, now)
-  local past = history_read(key)
-  if not past or past.acked == 0 or now < past.at + past.ttl / 3 or past.run ~= run_id() then return end
+  local text = redis.call('HGET', key, 'history')
+  -- Most have no replicas, and are to pay little for those who have.
+  if not text or string.find(text, '^%S+ %d+ %d+ %d+ 0 ') then return end
+  local past = history_parse(text)
+  if not past or now < past.at + past.ttl / 3 or past.run ~= run_id() then return end
   look_after_replicas(past, now)
   past.at = now
   history_write(key, past)

@@ -139,7 +139,7 @@ impl Subject for MachineIds {
         for process in self.processes.values() {
             self.holders.extend(process.holder(stage, stage.mutant));
         }
-        self.ledger.check_holders(&mut self.holders);
+        self.ledger.check_holders(stage.now(), &mut self.holders);
         let overdue = self
             .processes
             .keys()

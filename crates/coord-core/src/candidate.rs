@@ -207,6 +207,26 @@ mod tests {
         assert_eq!(walk.chunk(1_000).len(), 1_000);
     }
 
+    #[test]
+    fn the_smallest_ranges_are_walked_both_ways() {
+        let mut firsts = HashSet::new();
+        for seed in 0..100 {
+            let walk = |size: u32| {
+                let mut rng = fastrand::Rng::with_seed(seed);
+                // 7..=6 is empty.
+                let walk = Candidates::new(&(7..=6 + size), &[], HashSet::new(), &mut rng);
+                walk.take(9).collect::<Vec<_>>()
+            };
+            assert!(walk(0).is_empty());
+            assert_eq!(walk(1), [7]);
+            let mut two = walk(2);
+            two.sort_unstable();
+            assert_eq!(two, [7, 8]);
+            firsts.insert(walk(3));
+        }
+        assert_eq!(firsts.len(), 6, "three beginnings, two directions");
+    }
+
     /// Walkers that meet once part again: they do not go on side by side.
     #[test]
     fn walks_differ_in_their_steps() {

@@ -304,6 +304,7 @@ mod tests {
     #[test]
     fn a_full_range_with_an_overwritten_record_names_that() {
         let mut search = search(2_000, 64, 1);
+        assert_eq!(search.garbled(), None);
         let mut garbled = Some(7);
         loop {
             let held = offered(&search).len() as u64;
@@ -313,7 +314,7 @@ mod tests {
                 garbled: garbled.take(),
             };
             match search.handle_reply(0, reply) {
-                Progress::Continue => {}
+                Progress::Continue => assert_eq!(search.garbled(), Some(7)),
                 Progress::Garbled(slot) => return assert_eq!(slot, 7),
                 other => panic!("{other:?}"),
             }

@@ -113,6 +113,12 @@ mod tests {
     }
 
     #[test]
+    fn a_group_is_called_what_its_user_called_it() {
+        let keys = Keys::new("prefix", "orders").expect("valid");
+        assert_eq!(keys.name(), "orders");
+    }
+
+    #[test]
     fn groups_never_share_a_key() {
         let keys = |prefix, group| Keys::new(prefix, group).map(|keys| keys.group());
         assert_eq!(

@@ -283,3 +283,6 @@ fn grants_text(grants: &[Grant]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

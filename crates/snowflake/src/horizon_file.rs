@@ -282,31 +282,4 @@ const RECORD: u64 = 512;
 const MAX_AHEAD_MS: u64 = 86_400_000;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_torn_record_is_passed_over_and_two_are_refused() {
-        let path = Path::new("horizon");
-        let mut text = record("me", 5_000, 1) + &record("me", 8_000, 2);
-        assert_eq!(
-            read(text.as_bytes(), "me", path).expect("intact"),
-            Some((8_000, 2))
-        );
-        text.replace_range(512 + 5..512 + 6, "9");
-        assert_eq!(
-            read(text.as_bytes(), "me", path).expect("one is intact"),
-            Some((5_000, 1))
-        );
-        text.replace_range(5..6, "9");
-        let error = read(text.as_bytes(), "me", path).expect_err("none is intact");
-        assert!(matches!(error, HorizonFileError::Corrupt { .. }));
-    }
-
-    #[test]
-    fn another_owner_is_refused() {
-        let text = record("machine 1", 5_000, 1);
-        let error = read(text.as_bytes(), "machine 2", Path::new("horizon")).expect_err("foreign");
-        assert!(error.to_string().contains("machine 1, not for machine 2"));
-    }
-}
+mod tests;

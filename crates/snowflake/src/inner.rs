@@ -204,7 +204,7 @@ impl Inner {
         let clocks = self.read_clocks();
         let now = fields.layout.timestamp_at_ms(millis(clocks.wall));
         let unit = fields.unit(next);
-        if now < fields.unit(Ticket(next.0.saturating_sub(1))) {
+        if now < fields.unit(self.state.last_used(next)) {
             self.counters.borrowed.fetch_add(1, Ordering::Relaxed);
         }
         if fields.horizon(authority) <= now.max(unit) {
@@ -390,30 +390,4 @@ const ATTEMPTS: u32 = 64;
 const LAG: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{ClockMode, Layout, SequenceStart};
-
-    /// What a child process finds after a fork: everything as it was, but for its own process ID.
-    #[test]
-    fn a_forked_child_refuses_to_mint() {
-        let mut inner = Inner::new(
-            State::new(Layout::TWITTER),
-            Source::new(ClockMode::Coarse),
-            Starts::new(SequenceStart::Zero),
-            Duration::ZERO,
-            Guards::default(),
-        );
-        inner.owner += 1;
-        inner.grant(1, 0, u64::MAX, None).expect("fits");
-        for _ in 0..3 {
-            match inner.try_next() {
-                Err(MintError::Forked { owner, pid }) => assert_eq!(owner, pid + 1),
-                other => panic!("{other:?}"),
-            }
-            assert!(matches!(inner.reserve(1, 1), Err(MintError::Forked { .. })));
-        }
-        inner.extend(u64::MAX);
-        assert!(inner.try_next().is_err(), "nothing revives it");
-    }
-}
+mod tests;

@@ -199,6 +199,12 @@ impl<W: Word> State<W> {
         }
     }
 
+    /// The last ticket before `next` that can have become an ID: those taken in vain at the end of a window have not.
+    pub(crate) fn last_used(&self, next: Ticket) -> Ticket {
+        let limit = self.read_mostly.0.limit.load(Ordering::Relaxed);
+        Ticket(next.0.min(limit).saturating_sub(1))
+    }
+
     /// How many tickets were taken or passed over since the beginning.
     pub(crate) fn passed(&self) -> u64 {
         self.tickets.0.load(Ordering::Relaxed) & !CLOSED
@@ -364,3 +370,5 @@ const CLOSED: u64 = 1 << 63;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,7 @@ mod tests {
     #[test]
     fn a_report_is_readable() {
         let timing = Timing::new(Duration::from_secs(60), Duration::from_secs(1)).expect("valid");
+        let unchecked = || Unchecked::new("snapshots", "CONFIG GET save", "NOPERM no permissions");
         let server = ServerInfo {
             address: "10.0.0.1:6379".into(),
             product: "valkey".into(),
@@ -110,10 +111,12 @@ mod tests {
             used_memory: 7,
             wall: Some(Duration::from_secs(5)),
             persists: Some(false),
+            unchecked: vec![unchecked()],
             ..ServerInfo::default()
         };
         let report = Report::new(server, Duration::from_secs(5), &Terms::new(timing));
         assert_eq!(report.warnings().count(), 1);
+        assert_eq!(report.unchecked(), [unchecked()]);
         assert_eq!(
             report.to_string(),
             "\
@@ -126,7 +129,9 @@ clock       0.000 s from the local one
 advice      warn evicts-all-keys: maxmemory-policy allkeys-lru may evict what is known of leases; set maxmemory-policy \
              noeviction, or give leases a server of their own
             info no-persistence: persistence is off: a restart forgets all leases; set appendonly yes, unless a wait of \
-             one ttl after each restart is acceptable"
+             one ttl after each restart is acceptable
+            info unchecked: not known: snapshots (CONFIG GET save: NOPERM no permissions); allow +info, +time and \
+             +config|get to this user, or check it by hand"
         );
     }
 }

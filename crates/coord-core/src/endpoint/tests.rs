@@ -51,6 +51,53 @@ fn every_form_of_a_deployment_is_understood() {
 }
 
 #[test]
+fn what_is_short_or_odd_is_understood_as_well() {
+    check("redis+unix:///s", "redis+unix:///s?db=0");
+    check("redis+unix:///run/a@b", "redis+unix:///run/a@b?db=0");
+    check("memory://a/b@c", "memory://a/b@c");
+    check(
+        "redis+unix:///s?nx=1",
+        "unknown query key \"nx\"; known here are ns, db, protocol",
+    );
+    for (text, expected) in [
+        ("resp2", Protocol::Resp2),
+        ("2", Protocol::Resp2),
+        ("resp3", Protocol::Resp3),
+        ("3", Protocol::Resp3),
+    ] {
+        let endpoint = Endpoint::parse(&format!("redis://h?protocol={text}"));
+        assert_eq!(endpoint.expect("valid").protocol(), expected);
+    }
+}
+
+#[test]
+fn a_host_has_no_characters_that_mean_something_else() {
+    for host in ["h o", "h\u{1}", "h\\o", "h[o"] {
+        check(
+            &format!("redis://{host}"),
+            "the host is not a host name or address; an IPv6 address stands in brackets, as in redis://[::1]:6379",
+        );
+    }
+}
+
+#[cfg(all(feature = "cluster", feature = "sentinel"))]
+#[test]
+fn as_many_servers_as_may_be_are_named_and_sentinels_have_users_of_their_own() {
+    let hosts: Vec<String> = (0..256).map(|number| format!("h{number}")).collect();
+    assert!(Endpoint::parse(&format!("rediscluster://{}", hosts.join(","))).is_ok());
+    let url = "redis+sentinel://u:p@a/m?sentinel_user=s&sentinel_password=t";
+    let endpoint = Endpoint::parse(url).expect("valid");
+    let Kind::Sentinel(kind) = endpoint.kind() else {
+        panic!("sentinels");
+    };
+    let parts =
+        |credentials: &Credentials| (credentials.user.clone(), credentials.password.clone());
+    let some = |user: &str, password: &str| (Some(user.to_owned()), Some(password.to_owned()));
+    assert_eq!(parts(&kind.credentials), some("u", "p"));
+    assert_eq!(parts(&kind.sentinel_credentials), some("s", "t"));
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     check(
         "localhost:6379",

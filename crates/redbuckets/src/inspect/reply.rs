@@ -218,6 +218,85 @@ mod tests {
         }
     }
 
+    fn words(words: &str) -> Vec<Reply> {
+        words.split('|').map(text).collect()
+    }
+
+    /// A group of 64 buckets with one member.
+    fn group(standing: &str, assignment: &str, member: &str) -> Result<Head, InspectError> {
+        let mut reply = words(&format!(
+            "group|1700|{standing}|250|64|{assignment}|9|1|5|40|7|stamp"
+        ));
+        reply.push(Reply::Array(vec![Reply::Array(words(member))]));
+        parse_members(&Reply::Array(reply))
+    }
+
+    #[test]
+    fn every_field_of_a_group_and_its_members_is_read() {
+        let found = group("suspect", "c", "3|a\tb|2500:uuid|2|1|30|32|-5|60|4|0|8|40");
+        let head = found.expect("well-formed");
+        assert_eq!((head.highest, head.stamp.as_str()), (7, "stamp"));
+        let member = MemberRecord {
+            number: 3,
+            id: "a\u{fffd}b".to_owned(),
+            joined_ms: 2,
+            is_parked: false,
+            weight: 2,
+            is_drained: true,
+            owned: 30,
+            quota: 32,
+            lease_left: Duration::ZERO,
+            grace: Duration::from_millis(60),
+            incoming: 4,
+            is_in_step: false,
+            range: Some(8..40),
+        };
+        let expected = Inspection {
+            server_ms: 1_700,
+            doubt: Duration::from_millis(250),
+            buckets: 64,
+            assignment: Assignment::Contiguous,
+            version: 9,
+            free: 5,
+            settles_in: Duration::from_millis(40),
+            members: vec![member],
+            runs: Vec::new(),
+            is_torn: false,
+        };
+        assert_eq!(head.inspection, expected);
+    }
+
+    #[test]
+    fn a_member_that_left_and_a_past_that_is_known_are_told_apart() {
+        let found = group("known", "s", "3|a|2500:-|2|0|30|32|70|60|4|1|0|0");
+        let head = found.expect("well-formed");
+        assert_eq!(head.inspection.doubt, Duration::ZERO);
+        let member = &head.inspection.members[0];
+        assert!(member.is_parked && member.is_in_step && !member.is_drained);
+        assert_eq!(member.lease_left, Duration::from_millis(70));
+        assert_eq!(member.range, None);
+        assert!(group("known", "s", "3|a|2500|2|0|30|32|70|60|4|1|0|0").is_err());
+        assert!(group("known", "x", "3|a|2500:-|2|0|30|32|70|60|4|1|0|0").is_err());
+    }
+
+    #[test]
+    fn what_becomes_of_a_drain_is_told() {
+        for (reply, expected) in [
+            ("draining|9", DrainOutcome::Draining { owned: 9 }),
+            ("resumed|8", DrainOutcome::Resumed { owned: 8 }),
+            ("not_member", DrainOutcome::NotMember),
+            ("last", DrainOutcome::Last),
+        ] {
+            let found = parse_drain(&Reply::Array(words(reply)));
+            assert_eq!(found.expect("well-formed"), expected);
+        }
+        let wrong = parse_drain(&Reply::Array(words("wrongtype|key|list")));
+        let Err(InspectError::WrongType { key, found }) = wrong else {
+            panic!("{wrong:?}");
+        };
+        assert_eq!((key.as_str(), found.as_str()), ("key", "list"));
+    }
+
     #[test]
     fn replies_of_other_shapes_are_refused() {
         for reply in [

@@ -1,6 +1,7 @@
 //! Decisions of one member, whose store is made up answer by answer.
 
 mod course;
+mod pending;
 
 use super::*;
 use crate::protocol::Shortage;

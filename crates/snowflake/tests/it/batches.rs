@@ -37,11 +37,13 @@ fn iterating_by_step_and_by_fold_agree() {
     for _ in 0..20 {
         let by_step = generator.reserve(5).expect("room");
         let by_step: Vec<_> = by_step.collect();
+        assert_eq!(by_step.len(), 5);
         let mut by_fold = Vec::new();
         generator
             .reserve(5)
             .expect("room")
             .for_each(|id| by_fold.push(id));
+        assert_eq!(by_fold.len(), 5);
         for (step, fold) in by_step.iter().zip(&by_fold) {
             let (step, fold) = (layout.decode(*step), layout.decode(*fold));
             assert_eq!(step.sequence + 5, fold.sequence);
@@ -70,6 +72,36 @@ fn a_range_that_does_not_fit_the_unit_waits_for_the_next_and_spans_both() {
     assert_eq!(units, [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
     let again: HashSet<_> = ids.iter().collect();
     assert_eq!(again.len(), 10);
+}
+
+#[test]
+fn a_batch_that_needs_a_whole_unit_waits_for_no_more_than_the_next() {
+    let generator = generator(&ManualClock::at(NOW), 3);
+    drop(generator.reserve(4_096).expect("all of this unit"));
+    match generator.reserve(4_096) {
+        Err(MintError::Wait { duration, until_ms }) => {
+            assert_eq!((duration, until_ms), (ms(1), NOW + 1));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn asking_how_many_are_left_uses_none_up() {
+    let clock = ManualClock::at(NOW);
+    for start in [SequenceStart::Zero, SequenceStart::Random { below: 2_048 }] {
+        let generator = by(&clock)
+            .sequence_start(start)
+            .machine_id(1)
+            .expect("fits");
+        let first = generator.try_next().expect("room");
+        let left = 4_095 - first.sequence(&Layout::TWITTER);
+        for _ in 0..20 {
+            assert_eq!(generator.available_now(), left, "{start:?}");
+        }
+        generator.try_next().expect("room");
+        assert_eq!(generator.available_now(), left - 1);
+    }
 }
 
 #[test]
@@ -214,6 +246,7 @@ fn a_pool_multiplies_the_ceiling_and_loses_members_quietly() {
             .expect("fits");
     }
     let pool = Generator::from_pool(members.clone()).expect("one layout");
+    assert_eq!(pool.generators().len(), 4);
     let ids: HashSet<_> = std::iter::from_fn(|| pool.try_next().ok()).collect();
     assert_eq!(ids.len(), 4 * 4_096);
     assert!(matches!(pool.try_next(), Err(MintError::Wait { .. })));
@@ -243,4 +276,40 @@ async fn a_pool_can_be_waited_on() {
         assert!(ids.insert(pool.next().await.expect("static")));
     }
     assert!(ids.insert(pool.next_blocking().expect("static")));
+}
+
+#[test]
+fn threads_begin_with_different_members_of_a_pool() {
+    let clock = ManualClock::at(NOW);
+    let members: Vec<_> = (0..4)
+        .map(|id| {
+            by(&clock)
+                .layout(Layout::SONYFLAKE)
+                .machine_id(id)
+                .expect("fits")
+        })
+        .collect();
+    let pool = Generator::from_pool(members).expect("one layout");
+    assert_eq!(pool.layout(), Layout::SONYFLAKE);
+    std::thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| pool.try_next().expect("room"));
+        }
+    });
+    // Threads of other tests take numbers as well, so how many begin where is not known.
+    for member in pool.generators() {
+        assert!(0 < member.metrics().minted, "{member:?}");
+    }
+}
+
+/// Asking again and again would keep a processor busy.
+#[test]
+fn waiting_for_a_pool_sleeps() {
+    let clock = ManualClock::at(NOW);
+    let member = generator(&clock, 1);
+    while member.try_next().is_ok() {}
+    let pool = Generator::from_pool([member]).expect("one layout");
+    let mut next = std::pin::pin!(pool.next());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(next.as_mut().poll(&mut context).is_pending());
 }

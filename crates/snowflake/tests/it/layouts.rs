@@ -148,6 +148,37 @@ fn impossible_layouts_are_refused_with_the_numbers() {
 }
 
 #[test]
+fn what_just_fits_is_accepted() {
+    let epoch = 1 << 53;
+    let layout = Layout::TWITTER.with_epoch_ms(epoch);
+    assert_eq!(layout.expect("the largest").epoch_ms(), epoch);
+    assert!(Layout::TWITTER.with_epoch_ms(epoch + 1).is_err());
+    let hour = Duration::from_secs(3_600);
+    let layout = Layout::TWITTER.with_unit(hour).expect("the longest");
+    assert_eq!(layout.unit(), hour);
+    let bits = |layout: Layout| {
+        (
+            layout.timestamp_bits(),
+            layout.machine_bits(),
+            layout.sequence_bits(),
+        )
+    };
+    assert_eq!(bits(Layout::TWITTER), (41, 10, 12));
+    assert_eq!(bits(Layout::SONYFLAKE), (39, 16, 8));
+    let epoch = Layout::TWITTER.epoch_ms();
+    let last = Layout::TWITTER.max_id_at(epoch).expect("the first time");
+    assert_eq!(last.as_u64(), (1 << 22) - 1);
+    assert!(Layout::TWITTER.max_id_at(epoch - 1).is_err());
+}
+
+#[test]
+fn a_layout_that_outlasts_64_bits_of_milliseconds_says_so() {
+    let layout = Layout::new(63, 0, 0).expect("63 bits");
+    let layout = layout.with_unit(Duration::from_secs(3_600));
+    assert_eq!(layout.expect("an hour").expires_at_ms(), u64::MAX);
+}
+
+#[test]
 fn a_span_of_time_is_a_range_of_ids() {
     let layout = Layout::TWITTER;
     let from = UNIX_EPOCH + Duration::from_millis(1_656_432_460_105);

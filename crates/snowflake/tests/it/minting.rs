@@ -175,3 +175,60 @@ fn an_epoch_in_the_future_is_refused() {
         .expect_err("no time yet");
     assert!(error.to_string().contains("layout"), "{error}");
 }
+
+/// What is passed over or taken in vain is no ID, and nothing is borrowed where nothing may be.
+#[test]
+fn what_is_counted_is_what_was_minted() {
+    let clock = ManualClock::at(NOW);
+    let generator = generator(&clock, 1);
+    let mut minted = 0;
+    for _ in 0..10 {
+        for _ in 0..5_000 {
+            minted += u64::from(generator.try_next().is_ok());
+        }
+        assert_eq!(generator.metrics().minted, minted);
+        clock.forward(Duration::from_micros(2_700));
+    }
+    assert!(0 < generator.metrics().waited);
+    assert_eq!(generator.metrics().borrowed, 0);
+}
+
+/// Late wake-ups cost a saturated generator no rate, and an idle one goes by the clock again.
+#[test]
+fn only_a_saturated_generator_lags_the_clock_and_by_ten_milliseconds_at_most() {
+    let unit_after = |pauses: &[u64]| {
+        let clock = ManualClock::at(NOW);
+        let generator = generator(&clock, 1);
+        while generator.try_next().is_ok() {}
+        let mut last = 0;
+        for &pause in pauses {
+            clock.forward(ms(pause));
+            let id = generator.try_next().expect("time passed");
+            last = id.unix_ms(&Layout::TWITTER) - NOW;
+        }
+        last
+    };
+    assert_eq!(unit_after(&[11]), 1, "ten after the unit that comes next");
+    assert_eq!(unit_after(&[12]), 12);
+    assert_eq!(unit_after(&[100, 5]), 105, "it is saturated no more");
+}
+
+#[test]
+fn long_units_are_lagged_no_longer_than_short_ones() {
+    let layout = Layout::SONYFLAKE;
+    let clock = ManualClock::at(NOW);
+    let generator = Generator::builder()
+        .clock(ClockMode::Custom(Arc::new(clock.clone())))
+        .layout(layout)
+        .machine_id(700)
+        .expect("fits");
+    for sequence in 0..256 {
+        let id = generator.try_next().expect("room");
+        assert_eq!(id.machine_id(&layout), 700);
+        assert_eq!(id.sequence(&layout), sequence);
+    }
+    assert!(matches!(generator.try_next(), Err(MintError::Wait { .. })));
+    clock.forward(ms(50));
+    let id = generator.try_next().expect("time passed");
+    assert_eq!(id.unix_ms(&layout), NOW + 50);
+}

@@ -116,7 +116,9 @@ fn a_delayed_grant_starts_in_time() {
         .expect("fits");
     clock.forward(ms(249));
     match generator.try_next() {
-        Err(MintError::Wait { duration, .. }) => assert_eq!(duration, ms(1)),
+        Err(MintError::Wait { duration, until_ms }) => {
+            assert_eq!((duration, until_ms), (ms(1), NOW + 250));
+        }
         other => panic!("{other:?}"),
     }
     door.extend(NOW + 90_000);

@@ -1,5 +1,10 @@
 //! Encodings: round trips, order, strictness.
 
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::UNIX_EPOCH,
+};
+
 use proptest::prelude::*;
 use snowflake::{Id, IdText, ParseIdError, SignedIdError};
 
@@ -86,6 +91,55 @@ fn lengths_alphabets_and_overflow_are_errors() {
     }
 }
 
+/// The last digit overflows twice, by multiplying and by adding.
+#[test]
+fn a_number_that_overflows_twice_over_is_refused() {
+    let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut number = (1_u128 << 65) + 20;
+    let mut text = Vec::new();
+    for _ in 0..11 {
+        text.push(digits[usize::try_from(number % 62).expect("small")]);
+        number /= 62;
+    }
+    text.reverse();
+    let text = String::from_utf8(text).expect("ASCII");
+    assert!(matches!(
+        Id::from_base62(&text),
+        Err(ParseIdError::Overflow { .. })
+    ));
+}
+
+#[test]
+fn decimals_of_every_length_are_exact() {
+    let powers = (0..20).map(|exponent| 10_u64.pow(exponent));
+    for bits in powers.flat_map(|power| [power - 1, power, power + 1, power / 7 * 3]) {
+        let text = Id::from_u64(bits).to_decimal();
+        assert_eq!(text.as_str(), bits.to_string());
+    }
+}
+
+#[test]
+fn texts_compare_and_hash_as_strings_do() {
+    let (text, other) = (Id::from_u64(42).to_hex(), Id::from_u64(43).to_hex());
+    let plain = "000000000000002a";
+    assert!(text == Id::from_u64(42).to_hex() && text != other);
+    assert!(text == *plain && other != *plain);
+    assert!(text == plain && other != plain);
+    assert_eq!(AsRef::<str>::as_ref(&text), plain);
+    assert_eq!(AsRef::<[u8]>::as_ref(&text), plain.as_bytes());
+    let hasher = RandomState::new();
+    assert_eq!(hasher.hash_one(text), hasher.hash_one(plain));
+}
+
+#[test]
+fn an_id_is_a_number_and_a_time() {
+    let id = Id::from_u64(1_541_815_603_606_036_480);
+    assert_eq!(u64::from(id), 1_541_815_603_606_036_480);
+    let time = id.time(&snowflake::Layout::TWITTER).expect("this century");
+    let since_1970 = time.duration_since(UNIX_EPOCH).expect("later");
+    assert_eq!(since_1970.as_millis(), 1_656_432_460_105);
+}
+
 #[test]
 fn decimals_are_strict() {
     for bad in [
@@ -127,6 +181,14 @@ fn serde_writes_integers_and_refuses_strings() {
     assert_eq!(serde_json::from_str::<Id>(&json).expect("its own"), id);
     assert!(serde_json::from_str::<Id>("\"1\"").is_err());
     assert!(serde_json::from_str::<Id>("-1").is_err());
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn serde_says_what_an_id_as_a_string_is() {
+    let mut json = serde_json::Deserializer::from_str("42");
+    let error = snowflake::string::deserialize(&mut json).expect_err("a number");
+    assert!(error.to_string().contains("an ID as a decimal string"));
 }
 
 #[cfg(feature = "jiff")]

@@ -99,6 +99,11 @@ mod tests {
              k0, k1",
         );
         check(
+            explain(&copy(3), refused("NOPERM")),
+            "copy: redis://h:6379/0 refused: NOPERM no permissions; this needs +evalsha +eval +get +set and the keys of \
+             k0, k1, k2",
+        );
+        check(
             explain(&copy(9), refused("NOPERM")),
             "copy: redis://h:6379/0 refused: NOPERM no permissions; this needs +evalsha +eval +get +set and the keys of \
              k0, k1, k2, …",

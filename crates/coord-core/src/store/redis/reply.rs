@@ -268,4 +268,123 @@ mod tests {
             "renew: redis://h:6379/0 rejected the credentials (NOAUTH); check user and password in the URL",
         );
     }
+
+    fn server_error(line: &str) -> RedisError {
+        redis::parse_redis_value(format!("-{line}\r\n").as_bytes())
+            .and_then(Value::extract_error)
+            .expect_err("an error")
+    }
+
+    fn reply(line: &str) -> Result<Reply, StoreError> {
+        Err(classify("renew", "h", server_error(line)))
+    }
+
+    #[test]
+    fn what_the_client_says_itself_tells_nothing_of_the_server() {
+        let own = RedisError::from((redis::ErrorKind::UnexpectedReturnType, "no such type"));
+        let io = RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        for error in [own, io] {
+            let error = classify("renew", "h", error);
+            assert!(matches!(error, StoreError::Broken { .. }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn words_of_a_server_are_cut_where_a_log_line_ends() {
+        let long = "x".repeat(400);
+        assert_eq!(shortened(&long), long);
+        assert_eq!(shortened(&format!("{long}y")), format!("{long}…"));
+        let almost = "x".repeat(399);
+        assert_eq!(shortened(&format!("{almost}é")), format!("{almost}…"));
+        assert_eq!(shortened("a\u{1b}[31m\nb"), "a [31m b");
+    }
+
+    #[test]
+    fn what_an_error_says_of_the_script_and_the_connection() {
+        for (line, unknown, condemns) in [
+            ("NOSCRIPT No matching script.", true, false),
+            ("READONLY You can't write.", false, true),
+            ("LOADING Redis is loading.", false, false),
+            ("NOPERM no permissions", false, false),
+        ] {
+            let reply = reply(line);
+            assert_eq!(is_unknown_script(&reply), unknown, "{line}");
+            assert_eq!(condemns_connection(&reply), condemns, "{line}");
+        }
+        assert!(!is_unknown_script(&Ok(Reply::Nil)) && !condemns_connection(&Ok(Reply::Nil)));
+    }
+
+    #[cfg(any(feature = "cluster", feature = "sentinel"))]
+    #[test]
+    fn only_what_another_server_may_not_have_is_suspicious() {
+        let suspicious = |line: &str| {
+            let error = classify("renew", "h", server_error(line));
+            is_suspicious(&error, &["LOADING"])
+        };
+        assert!(suspicious("READONLY You can't write."));
+        assert!(!suspicious("LOADING Redis is loading."));
+        assert!(!suspicious("NOPERM no permissions"));
+    }
+
+    #[test]
+    fn a_connection_that_is_refused_says_why_but_not_what_was_sent() {
+        let refused = |error: RedisError, password: Option<&str>| {
+            let sent = RedisConnectionInfo::default();
+            let sent = match password {
+                Some(password) => sent.set_password(password),
+                None => sent,
+            };
+            connect_error("connect", "h", Some(&sent), error)
+        };
+        let code = |error| match refused(error, Some("secret")) {
+            StoreError::Credentials { code, .. } => Some(code),
+            _ => None,
+        };
+        assert_eq!(
+            code(server_error("NOAUTH no")).as_deref(),
+            Some("NOAUTH"),
+            "said by the server"
+        );
+        let client = RedisError::from((redis::ErrorKind::AuthenticationFailed, "no"));
+        assert_eq!(code(client).as_deref(), Some("WRONGPASS"));
+        assert_eq!(code(server_error("ERR no")), None);
+
+        let shown = |line: &str, password| {
+            let error = refused(server_error(line), password);
+            let StoreError::Connect { source, .. } = error else {
+                panic!("{error:?}");
+            };
+            !source.to_string().contains("repeats what it was sent")
+        };
+        assert!(shown("ERR max number of clients reached", Some("secret")));
+        assert!(shown("ERR max number of clients reached", Some("")));
+        assert!(shown("ERR max number of clients reached", None));
+        assert!(!shown("ERR what is secret?", Some("secret")));
+        assert!(shown("ERR what is secret?", Some("hidden")));
+        assert!(!shown(
+            "ERR unknown command, with args beginning with: x",
+            None
+        ));
+    }
+
+    #[test]
+    fn a_value_that_nobody_asked_for_is_named() {
+        let push = Value::Push {
+            kind: redis::PushKind::Message,
+            data: Vec::new(),
+        };
+        let attribute = Value::Attribute {
+            data: Box::new(Value::Nil),
+            attributes: Vec::new(),
+        };
+        for (value, expected) in [
+            (Value::Map(Vec::new()), "a map"),
+            (Value::Double(1.0), "a double"),
+            (push, "a push message"),
+            (attribute, "an attribute"),
+        ] {
+            let error = convert("renew", "h", value).expect_err("not understood");
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
 }

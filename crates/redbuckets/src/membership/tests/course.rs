@@ -106,6 +106,25 @@ fn what_can_be_given_back_is_not_kept_waiting() {
     assert!(soon(&mut pending, answer), "what is pending is to go");
 }
 
+/// It is said twice where an answer was lost, or by a server that lies; work under it goes on counting.
+#[test]
+fn a_grant_that_is_held_is_not_taken_again() {
+    let mut story = Story::holding(limits(Assignment::Sticky));
+    story.member.enter(3);
+    for epoch in [5, 4] {
+        story.told(Beat {
+            grants: vec![Grant { bucket: 3, epoch }],
+            ..beat()
+        });
+        let events = story.member.take_events();
+        let granted = |event: &Event| matches!(event, Event::Granted { .. });
+        assert!(!events.iter().any(granted), "{events:?}");
+    }
+    assert_eq!(story.member.epoch(3), Some(5));
+    story.member.end(story.now, Ending::HandOver);
+    assert_eq!(story.told(beat()), [0, 1, 2, 4, 5], "work goes on in 3");
+}
+
 #[test]
 fn a_grant_is_known_by_its_epoch() {
     let mut story = Story::holding(limits(Assignment::Sticky));

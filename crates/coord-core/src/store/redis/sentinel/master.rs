@@ -174,6 +174,15 @@ mod tests {
     }
 
     #[test]
+    fn any_other_refusal_is_passed_on() {
+        let error = parse_about("h:1", "m", refused("NOPERM no permissions"));
+        assert!(
+            matches!(error, Err(StoreError::Refused { .. })),
+            "{error:?}"
+        );
+    }
+
+    #[test]
     fn garbage_is_an_error() {
         for value in [Value::Int(1), answer(&["ip"]), answer(&["ip", "h", "port"])] {
             let epoch = parse_about("s", "m", Ok(value.clone()));
@@ -181,7 +190,9 @@ mod tests {
             let address = parse_address("s", "m", value);
             assert!(matches!(address, Err(StoreError::Unexpected { .. })));
         }
-        let address = parse_address("s", "m", answer(&["h", "0"]));
-        assert!(matches!(address, Err(StoreError::Unexpected { .. })));
+        for wrong in [["h", "0"], ["", "6379"]] {
+            let address = parse_address("s", "m", answer(&wrong));
+            assert!(matches!(address, Err(StoreError::Unexpected { .. })));
+        }
     }
 }

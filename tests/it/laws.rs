@@ -96,6 +96,7 @@ static LAWS: &[Law] = laws![
     replicas::a_replica_that_came_and_went_between_grants_was_there,
     replicas::a_replica_that_came_and_stayed_costs_nothing,
     replicas::another_loss_begins_the_wait_anew,
+    replicas::who_wants_more_replicas_than_there_are_notices_a_loss,
     replicas::a_count_of_joins_that_was_set_back_is_a_loss,
     replicas::a_clock_set_back_prolongs_no_wait_for_a_replica,
     replicas::after_a_failover_the_first_replica_is_waited_for,

@@ -178,14 +178,18 @@ local function history_acknowledgements(key, past, acks, now)
   local good = 0
   if not alike or before ~= 0 then good = look_after_replicas(past, now) end
   if acks == 'unable' and 0 < good then return nil, 0, good end
-  local need = math.max(tonumber(acks) or 0, good)
-  if good < need then return nil, good, need end
   -- A clock that was set back must not prolong the wait.
   past.alone = math.min(past.alone, now)
+  local noticed = past.alone ~= since or past.most ~= most or past.joins ~= joins
+  local need = math.max(tonumber(acks) or 0, good)
+  if good < need then
+    if noticed then history_write(key, past) end
+    return nil, good, need
+  end
   local wait = past.alone == 0 and 0 or past.alone + past.ttl - now
   if before ~= 0 and good == 0 and past.vouched then wait = math.max(wait, past.till - now) end
   if 0 < wait then
-    if past.alone ~= since or past.most ~= most or past.joins ~= joins then history_write(key, past) end
+    if noticed then history_write(key, past) end
     return nil, good, math.max(1, past.most), wait
   end
   past.alone = 0

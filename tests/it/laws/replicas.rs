@@ -3,7 +3,7 @@
 use super::{
     bench::Bench,
     past::{failed_over, suspect},
-    slots::{SLOTS, TTL, by},
+    slots::{Ask, SLOTS, TTL, by},
 };
 
 pub(super) fn a_server_without_its_replicas_waits_for_one_ttl(bench: Bench) {
@@ -93,6 +93,20 @@ pub(super) fn another_loss_begins_the_wait_anew(bench: Bench) {
     assert_eq!(bench.acquire(&by("b"), &[1]), suspect(1, false));
     bench.advance(1);
     assert_eq!(bench.grant(&by("b"), &[1]).need, 1);
+}
+
+/// Its wait begins with the loss, not with the return.
+pub(super) fn who_wants_more_replicas_than_there_are_notices_a_loss(bench: Bench) {
+    let bench = acknowledged(bench, 1);
+    let demanding = Ask {
+        acks: "1",
+        ..by("b")
+    };
+    bench.embedded.set_replicas(0, false);
+    assert_eq!(bench.acquire(&demanding, &[1]), ["few", "0", "1"]);
+    bench.advance(TTL);
+    bench.embedded.set_replicas(1, false);
+    assert_eq!(bench.grant(&demanding, &[1]).need, 1);
 }
 
 pub(super) fn a_count_of_joins_that_was_set_back_is_a_loss(bench: Bench) {

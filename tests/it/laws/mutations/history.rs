@@ -155,8 +155,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "too few replicas are enough",
         (
             HISTORY,
-            "if good < need then return nil, good, need end",
-            "",
+            "  if good < need then\n",
+            "  if false then\n",
         ),
         "a_grant_takes_effect_when_replicas_have_it",
     ),
@@ -164,8 +164,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a server that lost its replicas goes on at once",
         (
             HISTORY,
-            "  if 0 < wait then\n    if past.alone",
-            "  if false then\n    if past.alone",
+            "  if 0 < wait then\n    if noticed",
+            "  if false then\n    if noticed",
         ),
         "a_server_without_its_replicas_waits_for_one_ttl",
     ),
@@ -187,10 +187,19 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a server forgets since when it is alone",
         (
             HISTORY,
-            "    if past.alone ~= since or past.most ~= most or past.joins ~= joins then history_write(key, past) end\n",
-            "",
+            "    if noticed then history_write(key, past) end\n    return nil, good, math",
+            "    return nil, good, math",
         ),
         "a_server_without_its_replicas_waits_for_one_ttl",
+    ),
+    mutation(
+        "who wants more replicas than there are notices no loss",
+        (
+            HISTORY,
+            "    if noticed then history_write(key, past) end\n    return nil, good, need",
+            "    return nil, good, need",
+        ),
+        "who_wants_more_replicas_than_there_are_notices_a_loss",
     ),
     mutation(
         "a wait for a replica never ends",

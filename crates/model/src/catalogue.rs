@@ -3,11 +3,13 @@
 mod acks;
 mod buckets;
 mod lease;
+mod replicas;
 
 use crate::{
     buckets::Setting as Buckets,
     check::{self, Findings, Until},
     lease::Setting as Lease,
+    replicas::Setting as Replicas,
 };
 
 /// How much there is of everything.
@@ -77,6 +79,7 @@ pub struct Entry {
 enum Subject {
     Lease(Lease),
     Buckets(Buckets),
+    Replicas(Replicas),
 }
 
 impl Entry {
@@ -110,12 +113,28 @@ impl Entry {
         }
     }
 
+    fn replicas(
+        kind: Kind,
+        name: &'static str,
+        refuted: Option<&'static str>,
+        setting: Replicas,
+    ) -> Self {
+        Self {
+            kind,
+            name,
+            bounds: setting.to_string(),
+            refuted,
+            subject: Subject::Replicas(setting),
+        }
+    }
+
     /// Which protocol it models.
     #[must_use]
     pub const fn protocol(&self) -> &'static str {
         match self.subject {
             Subject::Lease(_) => "lease",
             Subject::Buckets(_) => "buckets",
+            Subject::Replicas(_) => "replicas",
         }
     }
 
@@ -126,6 +145,7 @@ impl Entry {
         match &self.subject {
             Subject::Lease(setting) => check::check(setting.clone(), until),
             Subject::Buckets(setting) => check::check(setting.clone(), until),
+            Subject::Replicas(setting) => check::check(setting.clone(), until),
         }
     }
 
@@ -144,6 +164,7 @@ impl Entry {
 pub fn catalogue(bounds: Bounds) -> Vec<Entry> {
     let mut entries = lease::entries(bounds);
     entries.extend(acks::entries(bounds));
+    entries.extend(replicas::entries(bounds));
     entries.extend(buckets::entries(bounds));
     entries
 }

@@ -55,3 +55,18 @@ fn the_bucket_protocol_holds() {
 fn a_bucket_protocol_without_one_of_its_rules_is_refuted() {
     check("buckets", &[Kind::Mutant]);
 }
+
+#[test]
+fn a_master_that_goes_on_after_a_promotion_grants_nothing_twice() {
+    check("replicas", &[Kind::Protocol]);
+}
+
+#[test]
+fn a_master_without_one_of_its_rules_grants_twice() {
+    check("replicas", &[Kind::Mutant]);
+}
+
+#[test]
+fn who_acknowledges_matters() {
+    check("replicas", &[Kind::Limit, Kind::Repair]);
+}

@@ -1,0 +1,210 @@
+//! What may happen next.
+
+use std::fmt;
+
+use super::{
+    history::By,
+    setting::Setting,
+    world::{Grant, Link, Phase, SERVERS, Server, World},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Tick,
+    /// Somebody asks a server for a slot, and can or cannot wait for replicas.
+    Ask {
+        server: usize,
+        slot: usize,
+        waits: bool,
+    },
+    /// Whose answer was lost asks again.
+    Again {
+        grant: usize,
+        server: usize,
+    },
+    /// A holder renews, so that the server looks after its replicas.
+    Watch(usize),
+    /// Enough replicas have the grant: it takes effect, unless the server is looked at again before.
+    Acknowledged {
+        grant: usize,
+        count: u8,
+    },
+    /// That one takes effect.
+    LookAgain(usize),
+    GiveBack {
+        grant: usize,
+        server: usize,
+    },
+    /// A replica has everything its master has.
+    Copy(usize),
+    /// The master it leaves knows that at once, or not.
+    Promote {
+        replica: usize,
+        noticed: bool,
+    },
+    /// To another master, or back to its own.
+    Follow {
+        server: usize,
+        master: usize,
+    },
+    Cut {
+        replica: usize,
+        noticed: bool,
+    },
+    Notice(usize),
+}
+
+/// All that may follow `world`.
+pub(crate) fn enumerate(world: &World, setting: &Setting, actions: &mut Vec<Action>) {
+    for server in (0..SERVERS).filter(|&server| world.is_asked(server)) {
+        actions.push(Action::Watch(server));
+        of_clients(world, setting, server, actions);
+    }
+    for grant in 0..setting.grants {
+        if world.grants[grant].phase == Phase::Waiting {
+            let counts = acknowledgements(world, grant);
+            actions.extend(counts.map(|count| Action::Acknowledged { grant, count }));
+        }
+        let is = &world.grants[grant];
+        if is.phase == Phase::Counted && is_as_it_was(world, is, setting.rules.by) {
+            actions.push(Action::LookAgain(grant));
+        }
+    }
+    for server in 0..SERVERS {
+        // One replica like the other: the first of them goes first.
+        if server != 2 || world.servers[1] != world.servers[2] {
+            of_server(world, setting, server, actions);
+        }
+    }
+    if world.now < setting.end {
+        actions.push(Action::Tick);
+    }
+}
+
+fn of_clients(world: &World, setting: &Setting, server: usize, actions: &mut Vec<Action>) {
+    let grants = &world.grants[..setting.grants];
+    if grants.iter().any(|grant| grant.phase == Phase::None) {
+        for slot in 0..setting.slots {
+            if world.servers[server].data.slots[slot].till <= world.now {
+                for waits in [true, false]
+                    .into_iter()
+                    .take(1 + usize::from(setting.mixed))
+                {
+                    actions.push(Action::Ask {
+                        server,
+                        slot,
+                        waits,
+                    });
+                }
+            }
+        }
+    }
+    for (grant, is) in grants.iter().enumerate() {
+        if !world.shows(&world.servers[server], grant) {
+            continue;
+        }
+        if is.phase == Phase::Waiting {
+            actions.push(Action::Again { grant, server });
+        }
+        if setting.releases && !matches!(is.phase, Phase::None | Phase::Over) {
+            actions.push(Action::GiveBack { grant, server });
+        }
+    }
+}
+
+fn of_server(world: &World, setting: &Setting, at: usize, actions: &mut Vec<Action>) {
+    let server = &world.servers[at];
+    if server.shown.is_some() {
+        actions.push(Action::Notice(at));
+    }
+    if server.link != Link::None {
+        actions.push(Action::Copy(at));
+    }
+    for noticed in [true, false]
+        .into_iter()
+        .take(1 + usize::from(setting.late))
+    {
+        if 0 < world.left.cuts && server.link != Link::None {
+            actions.push(Action::Cut {
+                replica: at,
+                noticed,
+            });
+        }
+        if 0 < world.left.promotions && server.follows == world.office && server.good {
+            actions.push(Action::Promote {
+                replica: at,
+                noticed,
+            });
+        }
+    }
+    if 0 < world.left.moves && usize::from(world.office) != at {
+        for master in (0..SERVERS).filter(|&master| master != at && world.is_asked(master)) {
+            if usize::from(server.follows) != master || server.link == Link::None {
+                actions.push(Action::Follow { server: at, master });
+            }
+        }
+    }
+}
+
+/// How many replicas WAIT counts at some server that knows of the grant and is asked, where they are enough.
+fn acknowledgements(world: &World, grant: usize) -> impl Iterator<Item = u8> {
+    let asked =
+        move |&server: &usize| world.is_asked(server) && world.shows(&world.servers[server], grant);
+    let count = move |server| {
+        let has_it =
+            |replica: &&Server| replica.link == Link::InStep && world.shows(replica, grant);
+        u8::try_from(world.linked(server).filter(has_it).count()).expect("two replicas")
+    };
+    let need = world.grants[grant].need;
+    let counts = (0..SERVERS).filter(asked).map(count);
+    counts.filter(move |&count| need <= count)
+}
+
+/// What the server shows once the grant is acknowledged.
+fn is_as_it_was(world: &World, grant: &Grant, by: By) -> bool {
+    let server = usize::from(grant.server);
+    let replicas = world.replicas(server);
+    world.is_asked(server)
+        && grant.before == (replicas.joins, replicas.there)
+        && (by == By::Unchanged || replicas.good <= grant.counted)
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |index: &usize| char::from(b'A' + u8::try_from(*index).unwrap_or(25));
+        let late = |noticed: &bool| if *noticed { "" } else { ", unnoticed" };
+        match self {
+            Self::Tick => write!(f, "a tick"),
+            Self::Ask {
+                server,
+                slot,
+                waits,
+            } => {
+                let cannot = if *waits { "" } else { " without replicas" };
+                write!(f, "server {server} is asked for slot {slot}{cannot}")
+            }
+            Self::Again { grant, server } => {
+                write!(f, "{} asks server {server} again", name(grant))
+            }
+            Self::Watch(server) => write!(f, "server {server} looks after its replicas"),
+            Self::Acknowledged { grant, count } => {
+                write!(f, "{count} acknowledge the grant of {}", name(grant))
+            }
+            Self::LookAgain(grant) => {
+                write!(f, "{} sees that nobody came or went", name(grant))
+            }
+            Self::GiveBack { grant, server } => {
+                write!(f, "{} gives back to server {server}", name(grant))
+            }
+            Self::Copy(replica) => write!(f, "server {replica} is up to date"),
+            Self::Promote { replica, noticed } => {
+                write!(f, "server {replica} is promoted{}", late(noticed))
+            }
+            Self::Follow { server, master } => write!(f, "server {server} follows {master}"),
+            Self::Cut { replica, noticed } => {
+                write!(f, "server {replica} is cut off{}", late(noticed))
+            }
+            Self::Notice(replica) => write!(f, "its master knows that server {replica} is gone"),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What each action does.
+
+use super::{
+    action::Action,
+    history::{self, By, Standing},
+    setting::Setting,
+    world::{Grant, Link, OVER, Phase, SERVERS, SPARE, Slot, World},
+};
+
+pub(super) fn apply(before: &World, action: Action, setting: &Setting) -> Option<World> {
+    let mut world = before.clone();
+    match action {
+        Action::Tick => tick(&mut world, setting),
+        Action::Ask {
+            server,
+            slot,
+            waits,
+        } => {
+            ask(&mut world, server, slot, waits, setting);
+        }
+        Action::Again { grant, server } => again(&mut world, grant, server, setting),
+        Action::Watch(server) => history::watch(&mut world, server, setting),
+        Action::Acknowledged { grant, count } => {
+            let grant = &mut world.grants[grant];
+            (grant.phase, grant.counted) = match setting.rules.by {
+                By::Number => (Phase::Held, 0),
+                By::Unchanged | By::Same => (Phase::Counted, count),
+            };
+        }
+        Action::LookAgain(grant) => world.grants[grant].phase = Phase::Held,
+        Action::GiveBack { grant, server } => {
+            let slot = usize::from(world.grants[grant].slot);
+            world.servers[server].data.slots[slot] = Slot {
+                fence: 0,
+                till: SPARE,
+            };
+            world.grants[grant] = ended();
+        }
+        Action::Copy(replica) => copy(&mut world, replica),
+        Action::Promote { replica, noticed } => promote(&mut world, replica, noticed, setting),
+        Action::Follow { server, master } => {
+            world.left.moves -= 1;
+            follow(&mut world, server, master);
+        }
+        Action::Cut { replica, noticed } => {
+            world.left.cuts -= 1;
+            cut(&mut world, replica, noticed);
+        }
+        Action::Notice(replica) => world.servers[replica].shown = None,
+    }
+    (world != *before).then_some(world)
+}
+
+pub(super) fn tick(world: &mut World, setting: &Setting) {
+    world.now += 1;
+    let (now, ttl) = (world.now, setting.rules.ttl);
+    for grant in &mut world.grants {
+        if !matches!(grant.phase, Phase::None | Phase::Over) && grant.at + ttl <= now {
+            *grant = ended();
+        }
+    }
+    for server in &mut world.servers {
+        for slot in &mut server.data.slots {
+            if slot.till != SPARE && slot.till <= now {
+                *slot = Slot {
+                    fence: 0,
+                    till: OVER,
+                };
+            }
+        }
+        // What is over stays over.
+        let past = &mut server.data.past;
+        if past.till <= now {
+            (past.till, past.vouched) = (0, false);
+        }
+        if past.alone + ttl <= now {
+            past.alone = 0;
+        }
+        if server.until <= now {
+            server.until = 0;
+        }
+    }
+}
+
+/// `acquire.lua`, asked for one slot.
+pub(super) fn ask(
+    world: &mut World,
+    server: usize,
+    slot: usize,
+    waits: bool,
+    setting: &Setting,
+) -> bool {
+    let record = world.servers[server].data.slots[slot];
+    let standing = history::admit(world, server, waits, setting);
+    let Standing::Known { need, only_spare } = standing else {
+        return false;
+    };
+    if only_spare && record.till != SPARE {
+        return false;
+    }
+    let unused = |grant: &Grant| grant.phase == Phase::None;
+    let grant = world.grants.iter().position(unused);
+    let grant = grant.expect("asked only where grants are left");
+    world.note_missed(server);
+    world.grants[grant].slot = number(slot);
+    take_up(world, grant, server, need, setting);
+    true
+}
+
+/// The same holder asks for what it has: its first answer was lost.
+fn again(world: &mut World, grant: usize, server: usize, setting: &Setting) {
+    if let Some(need) = history::acknowledgements(world, server, true, setting) {
+        take_up(world, grant, server, need, setting);
+    }
+}
+
+fn take_up(world: &mut World, grant: usize, server: usize, need: u8, setting: &Setting) {
+    let replicas = world.replicas(server);
+    let slot = world.grants[grant].slot;
+    world.grants[grant] = Grant {
+        phase: if need == 0 {
+            Phase::Held
+        } else {
+            Phase::Waiting
+        },
+        slot,
+        at: world.now,
+        need,
+        server: number(server),
+        before: (replicas.joins, replicas.there),
+        counted: 0,
+    };
+    world.servers[server].data.slots[usize::from(slot)] = Slot {
+        fence: number(grant + 1),
+        till: world.now + setting.rules.ttl,
+    };
+}
+
+pub(super) fn copy(world: &mut World, replica: usize) {
+    let master = world.servers[usize::from(world.servers[replica].follows)];
+    let replica = &mut world.servers[replica];
+    (replica.data, replica.id) = (master.data, master.id);
+    (replica.link, replica.good) = (Link::InStep, true);
+}
+
+fn promote(world: &mut World, replica: usize, noticed: bool, setting: &Setting) {
+    world.left.promotions -= 1;
+    let old = usize::from(world.office);
+    // Where grants were not acknowledged before, a failover has to be over before the new master is asked.
+    if world.servers[old].data.past.acked != 0 {
+        world.servers[old].until = world.now + setting.rules.ttl;
+    }
+    cut(world, replica, noticed);
+    world.ids += 1;
+    let id = world.ids;
+    let server = &mut world.servers[replica];
+    (server.second, server.id) = (server.id, id);
+    (server.follows, server.good) = (number(replica), false);
+    world.office = number(replica);
+}
+
+fn cut(world: &mut World, replica: usize, noticed: bool) {
+    let server = &mut world.servers[replica];
+    if !noticed && server.link != Link::None {
+        server.shown = Some(server.follows);
+    }
+    server.link = Link::None;
+}
+
+pub(super) fn follow(world: &mut World, server: usize, master: usize) {
+    // Its own replicas are cut off: they follow a master only.
+    for replica in 0..SERVERS {
+        if usize::from(world.servers[replica].follows) == server {
+            world.servers[replica].link = Link::None;
+            world.servers[replica].good = false;
+        }
+    }
+    for replica in &mut world.servers {
+        if replica.shown == Some(number(server)) {
+            replica.shown = None;
+        }
+    }
+    world.servers[master].joins += 1;
+    let server = &mut world.servers[server];
+    server.follows = number(master);
+    (server.link, server.good, server.until) = (Link::Syncing, false, 0);
+}
+
+fn ended() -> Grant {
+    Grant {
+        phase: Phase::Over,
+        ..Grant::default()
+    }
+}
+
+fn number(index: usize) -> u8 {
+    u8::try_from(index).expect("a few of each")
+}

@@ -73,7 +73,7 @@ const MIRI: &[&str] = &[
     "raus-snowflake --no-default-features --features std --lib -- --skip model --skip text",
     "raus-snowflake --no-default-features --features std --test it -- layouts text threads::ids_of",
     "coord-core --all-features --lib -- --skip model --skip store::embedded advice::rules candidate clock endpoint event_log history lease namespace \
-     heartbeat::tests spawn store::redis store::error",
+     heartbeat::tests spawn store::redis",
     "raus --all-features --lib",
     "redbuckets --all-features --lib -- glance inspect keys membership protocol shed",
 ];

@@ -153,11 +153,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "too few replicas are enough",
-        (
-            HISTORY,
-            "  if good < need then\n",
-            "  if false then\n",
-        ),
+        (HISTORY, "  if good < need then\n", "  if false then\n"),
         "a_grant_takes_effect_when_replicas_have_it",
     ),
     mutation(

@@ -48,6 +48,9 @@ impl World {
     pub(super) async fn epilogue(&mut self) {
         // Whoever was killed or left last is gone by then: its lease, its grace, and drains that take their time.
         self.pass(Duration::from_secs(7)).await;
+        if !self.settle().await {
+            return;
+        }
         self.subject.set_quiet(true);
         self.pass(Duration::from_secs(2)).await;
         self.subject.set_quiet(false);

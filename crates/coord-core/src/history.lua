@@ -202,8 +202,7 @@ local function history_acknowledgements(key, past, acks, now)
   end
   local stale = 0 < past.acked and past.at + 10000 < now
   if stale then past.at = now end
-  local same = past.acked == before and past.alone == since and past.most == most and past.joins == joins
-  if stale or not same then history_write(key, past) end
+  if stale or noticed or past.acked ~= before or past.alone ~= since then history_write(key, past) end
   return need
 end
 

@@ -20,6 +20,7 @@ mod minting;
 mod misuse;
 mod raus;
 mod simulation;
+mod slot_record;
 mod tap;
 mod tidy;
 mod workers;

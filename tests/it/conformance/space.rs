@@ -10,6 +10,8 @@ use raus::{Placement, Raus};
 use redbuckets::{Instance, Redbuckets};
 use redis::{Value, aio::MultiplexedConnection};
 
+pub(super) use crate::slot_record::Record;
+
 /// A connection past the clients under test.
 #[derive(Clone)]
 pub(super) enum Raw {
@@ -29,16 +31,6 @@ pub(super) struct Space {
     raw: Raw,
     /// How many replicas acknowledge what is written here.
     pub(super) replicas: u32,
-}
-
-/// What the store keeps of a slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) fence: u64,
-    pub(super) horizon: u64,
-    pub(super) floor: u64,
-    pub(super) till: u64,
-    pub(super) label: String,
 }
 
 /// Where nobody may be lost to a busy machine, and yet a case waits for the end of a lease.
@@ -207,27 +199,11 @@ impl Space {
         let text = self
             .text(&["HGET", &self.slots(), &slot.to_string()])
             .await?;
-        let mut fields = text.splitn(5, ' ');
-        let mut field = || fields.next().expect("five fields");
-        let mut number = || field().parse().expect("a number");
-        Some(Record {
-            fence: number(),
-            horizon: number(),
-            floor: number(),
-            till: number(),
-            label: field().to_owned(),
-        })
+        Some(Record::parsed(&text).expect("a record"))
     }
 
     pub(super) async fn set_record(&self, slot: u32, record: &Record) {
-        let Record {
-            fence,
-            horizon,
-            floor,
-            till,
-            label,
-        } = record;
-        let text = format!("{fence} {horizon} {floor} {till} {label}");
+        let text = record.to_string();
         self.send(&["HSET", &self.slots(), &slot.to_string(), &text])
             .await;
     }

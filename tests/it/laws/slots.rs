@@ -1,6 +1,7 @@
 //! The scripts of raus by their contracts: what clients send, without clients.
 
 use super::bench::Bench;
+pub(super) use crate::slot_record::Record;
 
 pub(super) const TTL: u64 = 10_000;
 pub(super) const SKEW: u64 = 10_000;
@@ -51,16 +52,6 @@ pub(super) struct Renewal {
     pub(super) wall: Option<u64>,
     pub(super) last: u64,
     pub(super) till: u64,
-}
-
-/// What is on record of a slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) fence: u64,
-    pub(super) horizon: u64,
-    pub(super) floor: u64,
-    pub(super) till: u64,
-    pub(super) label: String,
 }
 
 impl Grant {
@@ -180,18 +171,7 @@ impl Bench {
     }
 
     pub(super) fn record(&self, slot: u32) -> Option<Record> {
-        let text = self.text(&["HGET", SLOTS, &slot.to_string()]);
-        let mut fields = text.splitn(5, ' ');
-        let mut number = || fields.next()?.parse().ok();
-        let (fence, horizon, floor, till) = (number()?, number()?, number()?, number()?);
-        let label = fields.next()?.to_owned();
-        Some(Record {
-            fence,
-            horizon,
-            floor,
-            till,
-            label,
-        })
+        Record::parsed(&self.text(&["HGET", SLOTS, &slot.to_string()]))
     }
 
     #[track_caller]
@@ -200,14 +180,7 @@ impl Bench {
     }
 
     pub(super) fn set_record(&self, slot: u32, record: &Record) {
-        let Record {
-            fence,
-            horizon,
-            floor,
-            till,
-            label,
-        } = record;
-        let text = format!("{fence} {horizon} {floor} {till} {label}");
+        let text = record.to_string();
         self.send(&["HSET", SLOTS, &slot.to_string(), &text]);
     }
 

@@ -78,7 +78,7 @@ fn limits(bounds: Bounds) -> Vec<Entry> {
     let entry = |name, setting| Entry::replicas(Kind::Limit, name, Some(ONCE), setting);
     let mut entries = vec![entry(
         "a replica that has just come acknowledges in place of the promoted one",
-        apart(as_it_is(5, faults(1, 0, 2))),
+        apart(repaired(5, faults(1, 0, 2), |rules| rules.by = By::Number)),
     )];
     if bounds == Bounds::Large {
         entries.push(entry(
@@ -184,7 +184,7 @@ fn mutants() -> Vec<Entry> {
         mutant(
             "nobody came or went, but somebody came into step",
             apart(repaired(5, faults(1, 0, 2), |rules| {
-                rules.by = By::Unchanged;
+                rules.by = By::Unmissed;
             })),
         ),
         Entry::replicas(

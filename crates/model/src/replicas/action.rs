@@ -3,9 +3,8 @@
 use std::fmt;
 
 use super::{
-    history::By,
     setting::Setting,
-    world::{Grant, Link, Phase, SERVERS, Server, World},
+    world::{Link, Phase, SERVERS, Server, World},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +28,11 @@ pub(crate) enum Action {
         grant: usize,
         count: u8,
     },
-    /// That one takes effect.
-    LookAgain(usize),
+    /// Its holder asks for it once more: it takes effect.
+    LookAgain {
+        grant: usize,
+        server: usize,
+    },
     GiveBack {
         grant: usize,
         server: usize,
@@ -64,10 +66,6 @@ pub(crate) fn enumerate(world: &World, setting: &Setting, actions: &mut Vec<Acti
         if world.grants[grant].phase == Phase::Waiting {
             let counts = acknowledgements(world, grant);
             actions.extend(counts.map(|count| Action::Acknowledged { grant, count }));
-        }
-        let is = &world.grants[grant];
-        if is.phase == Phase::Counted && is_as_it_was(world, is, setting.rules.by) {
-            actions.push(Action::LookAgain(grant));
         }
     }
     for server in 0..SERVERS {
@@ -103,8 +101,10 @@ fn of_clients(world: &World, setting: &Setting, server: usize, actions: &mut Vec
         if !world.shows(&world.servers[server], grant) {
             continue;
         }
-        if is.phase == Phase::Waiting {
-            actions.push(Action::Again { grant, server });
+        match is.phase {
+            Phase::Waiting => actions.push(Action::Again { grant, server }),
+            Phase::Counted => actions.push(Action::LookAgain { grant, server }),
+            _ => {}
         }
         if setting.releases && !matches!(is.phase, Phase::None | Phase::Over) {
             actions.push(Action::GiveBack { grant, server });
@@ -160,15 +160,6 @@ fn acknowledgements(world: &World, grant: usize) -> impl Iterator<Item = u8> {
     counts.filter(move |&count| need <= count)
 }
 
-/// What the server shows once the grant is acknowledged.
-fn is_as_it_was(world: &World, grant: &Grant, by: By) -> bool {
-    let server = usize::from(grant.server);
-    let replicas = world.replicas(server);
-    world.is_asked(server)
-        && grant.before == (replicas.joins, replicas.there)
-        && (by == By::Unchanged || replicas.good <= grant.counted)
-}
-
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |index: &usize| char::from(b'A' + u8::try_from(*index).unwrap_or(25));
@@ -190,8 +181,8 @@ impl fmt::Display for Action {
             Self::Acknowledged { grant, count } => {
                 write!(f, "{count} acknowledge the grant of {}", name(grant))
             }
-            Self::LookAgain(grant) => {
-                write!(f, "{} sees that nobody came or went", name(grant))
+            Self::LookAgain { grant, server } => {
+                write!(f, "{} asks server {server} once more", name(grant))
             }
             Self::GiveBack { grant, server } => {
                 write!(f, "{} gives back to server {server}", name(grant))

@@ -32,9 +32,9 @@ pub(crate) struct Rules {
 pub(crate) enum By {
     /// By as many as were good when it was made, whoever they are: WAIT tells a number.
     Number,
-    /// By as many, and afterwards the server shows that none has come or gone since.
-    Unchanged,
-    /// Proposed: besides, no more are good by then than were counted. So it is those that were good, every one.
+    /// By as many, and afterwards the server misses nobody.
+    Unmissed,
+    /// Besides, no more are good by then than were counted. So it is those that were good, every one.
     Same,
 }
 
@@ -49,7 +49,7 @@ impl Default for Rules {
             recorded: true,
             all: true,
             zeroed: true,
-            by: By::Number,
+            by: By::Same,
         }
     }
 }

@@ -24,10 +24,10 @@ pub(super) fn apply(before: &World, action: Action, setting: &Setting) -> Option
             let grant = &mut world.grants[grant];
             (grant.phase, grant.counted) = match setting.rules.by {
                 By::Number => (Phase::Held, 0),
-                By::Unchanged | By::Same => (Phase::Counted, count),
+                By::Unmissed | By::Same => (Phase::Counted, count),
             };
         }
-        Action::LookAgain(grant) => world.grants[grant].phase = Phase::Held,
+        Action::LookAgain { grant, server } => look_again(&mut world, grant, server, setting),
         Action::GiveBack { grant, server } => {
             let slot = usize::from(world.grants[grant].slot);
             world.servers[server].data.slots[slot] = Slot {
@@ -114,8 +114,19 @@ fn again(world: &mut World, grant: usize, server: usize, setting: &Setting) {
     }
 }
 
+/// The same, after replicas have acknowledged it: it takes effect if no more are wanted now. Else it waits again.
+fn look_again(world: &mut World, grant: usize, server: usize, setting: &Setting) {
+    let Some(need) = history::acknowledgements(world, server, true, setting) else {
+        return;
+    };
+    let counted = world.grants[grant].counted;
+    take_up(world, grant, server, need, setting);
+    if setting.rules.by == By::Unmissed || need <= counted {
+        world.grants[grant].phase = Phase::Held;
+    }
+}
+
 fn take_up(world: &mut World, grant: usize, server: usize, need: u8, setting: &Setting) {
-    let replicas = world.replicas(server);
     let slot = world.grants[grant].slot;
     world.grants[grant] = Grant {
         phase: if need == 0 {
@@ -126,8 +137,6 @@ fn take_up(world: &mut World, grant: usize, server: usize, need: u8, setting: &S
         slot,
         at: world.now,
         need,
-        server: number(server),
-        before: (replicas.joins, replicas.there),
         counted: 0,
     };
     world.servers[server].data.slots[usize::from(slot)] = Slot {

@@ -89,9 +89,6 @@ pub(crate) struct Grant {
     /// When it was granted: the lease runs from then.
     pub(crate) at: u8,
     pub(crate) need: u8,
-    /// Where it was granted, how often replicas had come there, and how many were there.
-    pub(crate) server: u8,
-    pub(crate) before: (u8, u8),
     /// How many have acknowledged it.
     pub(crate) counted: u8,
 }

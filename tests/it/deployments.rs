@@ -10,6 +10,7 @@ mod migration;
 mod sentinel;
 mod smoke;
 mod stage;
+mod stand_ins;
 mod wakes;
 
 use std::time::Duration;

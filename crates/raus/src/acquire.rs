@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     error::AcquireError,
-    protocol::{self, Identity, RenewReply, Slot},
+    protocol::{self, AcquireReply, Identity, RenewReply, Slot},
     search::{Progress, Search, Step},
 };
 
@@ -224,11 +224,42 @@ impl Acquisition {
             Ok((matches!(renewed, RenewReply::Renewed { .. }), found))
         });
         match outcome {
-            Ok((true, found)) if wanted <= found => Ok(true),
+            Ok((true, found)) if wanted <= found => self.is_still_so(slot, found).await,
             // Another server answers now, or the slot is another's: the search goes on.
             Ok((false, _)) => Ok(false),
             Ok((true, found)) => Err(AcquireError::TooFewReplicas { found, wanted }),
             Err(error) => Err(AcquireError::Store(error)),
+        }
+    }
+
+    /// Whether those who have acknowledged a slot are all that may succeed its server. WAIT tells a number: a replica that
+    /// came meanwhile may have been counted in place of one that is promoted without the grant. Who asks for what it has
+    /// is told how many there are now, and to wait where one is missing.
+    async fn is_still_so(&self, slot: &Slot, found: u32) -> Result<bool, AcquireError> {
+        let offer = [slot.number];
+        let command = self.identity.acquire(
+            slot.holder,
+            &offer,
+            self.clock.wall_ms(),
+            &Mode::Ask,
+            false,
+            true,
+        );
+        let reply = self.ask(command).await.map_err(AcquireError::Store)?;
+        let reply = protocol::parse_acquire(&reply, slot.holder, &offer);
+        match reply.map_err(AcquireError::Store)? {
+            AcquireReply::Granted {
+                slot: now,
+                replicas: wanted,
+                ..
+            } if now.fence == slot.fence => {
+                if wanted <= found {
+                    return Ok(true);
+                }
+                Err(AcquireError::TooFewReplicas { found, wanted })
+            }
+            // The search is told the same, and goes on as it always does then.
+            _ => Ok(false),
         }
     }
 

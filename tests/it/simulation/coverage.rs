@@ -25,12 +25,13 @@ pub(super) enum Kind {
     ServerClock,
     ReplicasBehind,
     ReplicasCut,
+    ReplicaReplaced,
     Eviction,
     Peer,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Pause,
         Self::CutRequests,
         Self::CutReplies,
@@ -51,6 +52,7 @@ impl Kind {
         Self::ServerClock,
         Self::ReplicasBehind,
         Self::ReplicasCut,
+        Self::ReplicaReplaced,
         Self::Eviction,
         Self::Peer,
     ];

@@ -70,6 +70,14 @@ static CASES: &[(&str, Case)] = &[
         ),
     ),
     (
+        "a stand-in that acknowledges a machine ID",
+        ids(Mutant::StandInsCount, &[TWO_HOLDERS, TWICE, FALLING]),
+    ),
+    (
+        "a replica that nobody misses",
+        ids(Mutant::ArrivalsIgnored, &[TWO_HOLDERS, TWICE, FALLING]),
+    ),
+    (
         "lost renewals of machine IDs ignored",
         ids(Mutant::LostRenewalsIgnored, &[TWO_HOLDERS, TWICE, FALLING]),
     ),

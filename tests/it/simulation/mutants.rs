@@ -22,6 +22,10 @@ pub(super) enum Mutant {
     ReleaseWithoutOwnerCheck,
     /// raus: a grant takes effect before the replicas have it.
     GrantBeforeAcknowledgement,
+    /// raus: a grant takes effect by the number of those that acknowledged it, whoever they are.
+    StandInsCount,
+    /// raus: only how many replicas there are counts, not who came since.
+    ArrivalsIgnored,
     /// raus: after a failover that replicas vouch for, what looks expired is granted at once.
     LostRenewalsIgnored,
     /// redbuckets: a bucket is taken from whoever owns it, under whatever epoch.
@@ -103,6 +107,17 @@ impl Mutant {
             (Self::GrantBeforeAcknowledgement, "acquire") => {
                 &[("digits(now), need,", "digits(now), 0,")]
             }
+            (Self::StandInsCount, "acquire") => &[
+                (
+                    "local refusal = not_now(past)\n      if refusal then return refusal end",
+                    "",
+                ),
+                (
+                    "return granted(slot, record, past.need)",
+                    "return granted(slot, record, 0)",
+                ),
+            ],
+            (Self::ArrivalsIgnored, _) => &[("there < past.most + came", "there < past.most")],
             (Self::LostRenewalsIgnored, "acquire") => {
                 &[("elseif record.till == 0 or not only_spare then", "else")]
             }

@@ -139,6 +139,13 @@ pub(super) enum Outage {
         failing_over: Option<Duration>,
     },
     ReplicasCut(Duration),
+    /// One replica leaves, and another one that has everything takes its place. The former may take over later, while who
+    /// was granted something last cannot say so, and somebody new comes.
+    ReplicaReplaced {
+        pick: u32,
+        failing_over: Option<Duration>,
+        newcomer: Number,
+    },
     /// The lock of a slot goes.
     Evict {
         slot: u32,
@@ -220,6 +227,7 @@ impl Outage {
             Self::SetClock(_) => Kind::ServerClock,
             Self::ReplicasBehind { .. } => Kind::ReplicasBehind,
             Self::ReplicasCut(_) => Kind::ReplicasCut,
+            Self::ReplicaReplaced { .. } => Kind::ReplicaReplaced,
             Self::Evict { .. } => Kind::Eviction,
             Self::Peer { .. } => Kind::Peer,
         }
@@ -232,6 +240,7 @@ impl Outage {
             | Self::ReplicasCut(lasting)
             | Self::ReplicasBehind { lasting, .. }
             | Self::Peer { lasting, .. } => Some(*lasting),
+            Self::ReplicaReplaced { failing_over, .. } => *failing_over,
             _ => None,
         }
     }
@@ -281,6 +290,7 @@ impl fmt::Display for Outage {
                 write!(f, "has replicas that fall behind for {lasting:?}")
             }
             Self::ReplicasCut(lasting) => write!(f, "has no replica for {lasting:?}"),
+            Self::ReplicaReplaced { .. } => f.write_str("has another replica in place of one"),
             Self::Evict { slot } => write!(f, "evicts the lock of slot {slot}"),
             Self::Peer { slot, lasting } => {
                 write!(f, "has a peer that wants slot {slot} for {lasting:?}")

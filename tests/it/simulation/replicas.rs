@@ -14,8 +14,11 @@ pub(super) struct Replicas {
     wanted: u32,
     /// Since when none is connected. One that comes back takes over everything first.
     alone_since: Option<Instant>,
+    is_behind: bool,
     /// With when they were taken.
     snapshots: Vec<(Instant, Snapshot)>,
+    /// What the one has that was replaced, and since when.
+    replaced: Option<(Instant, Snapshot)>,
 }
 
 impl Replicas {
@@ -24,7 +27,9 @@ impl Replicas {
         Self {
             wanted,
             alone_since: None,
+            is_behind: false,
             snapshots: Vec::new(),
+            replaced: None,
         }
     }
 
@@ -41,6 +46,29 @@ impl Replicas {
 
     pub(super) fn forget(&mut self) {
         self.snapshots.clear();
+        self.replaced = None;
+    }
+
+    /// One of them is replaced by one that has everything; whether there was one.
+    pub(super) fn replace(&mut self, now: Instant, pick: u32, embedded: &Embedded) -> bool {
+        if self.is_behind {
+            return false;
+        }
+        let Some((taken, snapshot)) = self.promotable(now, pick) else {
+            return false;
+        };
+        let left = (*taken, embedded.replace_replica(snapshot));
+        if self.wanted == 1 {
+            self.snapshots.clear();
+        }
+        self.replaced = Some(left);
+        true
+    }
+
+    /// What the one has that was replaced, with when it was taken. It takes over only once, and only from the server that it
+    /// was a replica of.
+    pub(super) fn take_replaced(&mut self) -> Option<(Instant, Snapshot)> {
+        self.replaced.take()
     }
 
     /// What a failover may bring up, and of when it is. A replica that was gone for longer than a ttl is not promoted: a
@@ -55,12 +83,14 @@ impl Replicas {
         self.snapshots.get(pick as usize % self.snapshots.len())
     }
 
-    pub(super) fn fall_behind(&self, embedded: &Embedded) {
+    pub(super) fn fall_behind(&mut self, embedded: &Embedded) {
+        self.is_behind = true;
         embedded.set_replicas(self.wanted, true);
     }
 
     pub(super) fn cut(&mut self, now: Instant, embedded: &Embedded) {
         self.alone_since.get_or_insert(now);
+        self.is_behind = false;
         embedded.set_replicas(0, false);
     }
 
@@ -69,6 +99,7 @@ impl Replicas {
         if self.alone_since.take().is_some() {
             self.snapshots.clear();
         }
+        self.is_behind = false;
         embedded.set_replicas(self.wanted, false);
     }
 }

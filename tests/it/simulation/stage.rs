@@ -70,7 +70,13 @@ pub(super) enum Repair {
     Available,
     Continue,
     Replicas,
-    FailOver { pick: u32 },
+    FailOver {
+        pick: u32,
+    },
+    /// To the one that was replaced.
+    FailOverToReplaced {
+        newcomer: Number,
+    },
     PeerLeaves,
 }
 

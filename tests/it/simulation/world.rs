@@ -344,6 +344,7 @@ impl World {
             Repair::FailOver { pick } => {
                 self.fail_over(pick);
             }
+            Repair::FailOverToReplaced { newcomer } => self.fail_over_to_replaced(newcomer),
             Repair::PeerLeaves => self.subject.peer_leaves(stage),
         }
     }

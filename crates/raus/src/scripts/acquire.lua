@@ -13,7 +13,9 @@
 -- ARGV[9..] slot numbers of KEYS[2..]
 --
 -- Reply     {'granted', slot, fence, floor, horizon, server ms, need, garbled}; the numbers from fence to server ms as
---           strings; where need is not 0, the grant takes effect once so many replicas have acknowledged it (see renew.lua)
+--           strings; where need is not 0, the grant takes effect once so many replicas have acknowledged a renewal of it
+--           and the same holder, asking once more for this slot, was given the same fence and no larger need: WAIT tells a
+--           number, and whoever came meanwhile may have been counted in place of one that is promoted without the grant
 --           {'taken', how many are held, how many are free but too far ahead, garbled}
 --           garbled is the number of a slot in whose field stands no record, so that it counts as held, or ''
 --           {'suspect', ms to wait, '1' where slots that were never granted or given back would be granted, else '0'}
@@ -24,8 +26,8 @@
 -- any holder's ttl runs (a lock that was evicted or deleted frees nothing), and never where the past is in doubt. After a
 -- failover that replicas vouch for, what the record shows as held is not granted for one ttl, because its renewals may
 -- be lost. The fence is above every fence granted for the slot before, the floor at or above every horizon acknowledged
--- before. The same holder asking again for a slot that it has gets the same grant with
--- the ttl started anew. Nothing is written unless the slot is granted or the past is put on record.
+-- before. The same holder asking again for a slot that it has gets the same grant with the ttl started anew, where
+-- anything may be granted at all. Nothing is written unless the slot is granted or the past is put on record.
 
 local slots = KEYS[1]
 local holder, ttl, wall, skew = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -46,6 +48,13 @@ local function granted(slot, record, need)
   }
 end
 
+-- The reply where nothing may be granted as the past stands; nil where something may.
+local function not_now(past)
+  if past.standing == 'absent' then return { 'absent', past.token } end
+  if past.standing == 'suspect' then return { 'suspect', past.wait, '0' } end
+  if past.standing == 'few' then return { 'few', past.good, past.need } end
+end
+
 local count = #KEYS - 1
 local free, held = {}, 0
 local NONE = { fence = 0, horizon = 0, floor = 0, till = 0, label = '' }
@@ -57,14 +66,13 @@ for i = 1, count do
     if record then
       record.horizon = math.max(record.horizon, first_horizon(now, wall, skew, record.floor, ttl))
       record.till = now + ttl
-      local past = history_read(slots)
-      local need, good, wanted, alone = 0, 0, 0, nil
-      if past then need, good, wanted, alone = history_acknowledgements(slots, past, acks, now) end
-      if alone then return { 'suspect', math.min(alone, 1000), '0' } end
-      if not need then return { 'few', good, wanted } end
+      -- A server that restarted has it from its disk, and may have been succeeded by a replica that has not.
+      local past = history_admit(slots, now, mode, ttl, skew, acks)
+      local refusal = not_now(past)
+      if refusal then return refusal end
       redis.call('HSET', slots, slot, record_text(record))
       redis.call('PEXPIRE', KEYS[1 + i], ttl)
-      return granted(slot, record, need)
+      return granted(slot, record, past.need)
     end
     if record == false then garbled = slot end
     held = held + 1
@@ -129,9 +137,8 @@ chosen = chosen or search(false)
 if not chosen then return { 'taken', held, ahead, garbled } end
 
 local past = history_admit(slots, now, mode, ttl, skew, acks)
-if past.standing == 'absent' then return { 'absent', past.token } end
-if past.standing == 'suspect' then return { 'suspect', past.wait, '0' } end
-if past.standing == 'few' then return { 'few', past.good, past.need } end
+local refusal = not_now(past)
+if refusal then return refusal end
 if past.standing == 'vouched' then
   chosen = spare or search(true)
   if not chosen then return { 'suspect', past.wait, '1' } end

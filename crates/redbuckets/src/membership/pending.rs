@@ -1,4 +1,5 @@
-//! Grants that take effect once replicas have acknowledged them.
+//! Grants that take effect once replicas have acknowledged them, and the server has said afterwards that no more than those
+//! are wanted: a replica that came meanwhile may have been counted in place of one that is promoted without the grant.
 //!
 //! The store counts them as this member's; the member works in none of them, claims none of them after the store may
 //! have forgotten something, and gives back without ado those that it is not to have after all.
@@ -14,7 +15,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     grants: BTreeMap<u32, Waiting>,
-    /// How many replicas must acknowledge them.
+    /// How many replicas must have acknowledged them, as last told.
     replicas: u32,
     /// How many acknowledged the request that is being answered.
     found: Option<u32>,
@@ -30,6 +31,8 @@ pub(super) struct Pending {
 struct Waiting {
     epoch: u64,
     fate: Fate,
+    /// How many have acknowledged it.
+    acknowledged: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,12 @@ impl Pending {
     /// Whether anything waits for replicas, or would if it had been granted.
     pub(super) fn is_any(&self) -> bool {
         self.reported || !self.grants.is_empty()
+    }
+
+    fn lacks_acknowledgements(&self) -> bool {
+        self.grants
+            .values()
+            .any(|waiting| waiting.acknowledged < self.replicas)
     }
 
     pub(super) fn has_unwanted(&self) -> bool {
@@ -112,7 +121,7 @@ impl Membership {
     pub(crate) fn acknowledgements(&self) -> Option<u32> {
         let pending = &self.pending;
         let asks = self.ending == Ending::No && !pending.growing && !pending.failed;
-        (asks && !pending.grants.is_empty()).then_some(pending.replicas)
+        (asks && pending.lacks_acknowledgements()).then_some(pending.replicas)
     }
 
     /// How many did. The answer to the request follows.
@@ -130,46 +139,56 @@ impl Membership {
         }
     }
 
-    /// Takes what was granted, at once or pending, and what was pending as far as it takes effect now. An answer proves
-    /// that the server knows of every grant before it: of those that are pending the replicas that acknowledged the
-    /// request have a copy. Whether those that are pending are to be acknowledged at once.
+    /// Takes what was granted, at once or pending, and what was pending as far as it takes effect now. Whether the next
+    /// request is to follow at once, because of those that are pending: to have them acknowledged, or to hear that they
+    /// were acknowledged by all that are wanted.
     pub(super) fn take_grants(&mut self, beat: &Beat) -> bool {
         let found = self.pending.found.take();
         self.pending.failed = false;
         self.got += beat.grants.len() as u64;
-        let replicas = beat.replicas;
-        // A replica that has come since the grant may be the next master as well as those before it.
-        let required = match (replicas, beat.shortage) {
-            (Some(0), _) => 0,
-            (Some(replicas), _) => replicas.max(self.pending.replicas),
+        self.pending.replicas = match (beat.replicas, beat.shortage) {
+            (Some(replicas), _) => replicas,
             (None, Some(shortage)) => shortage.wanted.max(self.pending.replicas),
             (None, None) => self.pending.replicas,
         };
-        let enough = required == 0 || found.is_some_and(|found| required <= found);
-        if enough {
-            for (bucket, waiting) in std::mem::take(&mut self.pending.grants) {
-                let epoch = waiting.epoch;
-                let grant = Grant { bucket, epoch };
+        let took_effect = beat.replicas.is_some_and(|wanted| self.take_up(wanted));
+        for &grant in &beat.grants {
+            self.take_grant(grant, beat.replicas);
+        }
+        let pending = &mut self.pending;
+        pending.growing = beat.more;
+        // The server executed this request after all that it has granted so far.
+        for waiting in pending.grants.values_mut() {
+            waiting.acknowledged = waiting.acknowledged.max(found.unwrap_or(0));
+        }
+        let wanted = pending.replicas;
+        let lacks = pending.lacks_acknowledgements();
+        match (beat.shortage, found) {
+            (Some(shortage), _) => self.report(shortage),
+            (None, Some(found)) if lacks => self.report(Shortage { found, wanted }),
+            _ if self.pending.grants.is_empty() || took_effect => self.pending.reported = false,
+            _ => {}
+        }
+        let is_new = !beat.grants.is_empty() && !self.pending.grants.is_empty();
+        is_new || found.is_some() && !lacks && !self.pending.grants.is_empty()
+    }
+
+    /// Takes up what `wanted` replicas had acknowledged before the server said that it wants so many; whether any.
+    fn take_up(&mut self, wanted: u32) -> bool {
+        let mut took_effect = false;
+        for (bucket, waiting) in std::mem::take(&mut self.pending.grants) {
+            let epoch = waiting.epoch;
+            let grant = Grant { bucket, epoch };
+            if waiting.acknowledged < wanted {
+                self.pending.grants.insert(bucket, waiting);
+            } else {
+                took_effect = true;
                 if !self.has(grant) {
                     self.take(grant);
                 }
             }
         }
-        for &grant in &beat.grants {
-            self.take_grant(grant, replicas);
-        }
-        self.pending.replicas = required;
-        self.pending.growing = beat.more;
-        match (beat.shortage, found) {
-            (Some(shortage), _) => self.report(shortage),
-            (None, Some(found)) if !enough => self.report(Shortage {
-                found,
-                wanted: required,
-            }),
-            _ if self.pending.grants.is_empty() || enough => self.pending.reported = false,
-            _ => {}
-        }
-        !beat.grants.is_empty() && !self.pending.grants.is_empty()
+        took_effect
     }
 
     fn take_grant(&mut self, grant: Grant, replicas: Option<u32>) {
@@ -183,6 +202,7 @@ impl Membership {
         let waiting = Waiting {
             epoch: grant.epoch,
             fate: Fate::Wanted,
+            acknowledged: 0,
         };
         self.pending.grants.insert(grant.bucket, waiting);
     }

@@ -23,8 +23,9 @@
 -- last part (hand.lua) moves buckets.
 --
 -- Guarantees: a bucket is granted only while the past is known, or replicas vouch for it, and nobody owns it, or handed
--- over within this call by its owner, and always with an epoch above every earlier one. It takes effect when as many
--- replicas as the reply says have acknowledged a later call that the store answered with 'ok'. A member is removed only
+-- over within this call by its owner, and always with an epoch above every earlier one. It takes effect with the first
+-- call whose need is not above the number of replicas that acknowledged an earlier one, made with or after the grant:
+-- whoever came meanwhile may have been counted in place of one that is promoted without it. A member is removed only
 -- once its lease and its grace are over by this server's clock, and not while renewals may have been lost. A release is
 -- verified against owner and epoch. A member above its quota loses no more buckets than that; a grant stays in the inbox
 -- until its receipt is acknowledged. Where there are too few replicas, leases are renewed and nothing moves.

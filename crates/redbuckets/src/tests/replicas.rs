@@ -64,7 +64,7 @@ fn nothing_takes_effect_before_replicas_have_it() {
     assert_eq!(group.members[0].membership.enter(0), None);
 
     group.embedded.set_replicas(2, false);
-    let events = pass(&mut group, 1);
+    let events = pass(&mut group, 2);
     assert_eq!(held(&group), [100]);
     assert_eq!(unacknowledged(&events), []);
 
@@ -73,6 +73,27 @@ fn nothing_takes_effect_before_replicas_have_it() {
     let events = pass(&mut group, 4);
     assert_eq!(held(&group), [50, 0], "what is held stays held");
     assert_eq!(unacknowledged(&events), [(0, 2)], "said anew");
+}
+
+/// One that has come meanwhile may have been counted in place of one that is promoted without the grant.
+#[test]
+fn nothing_takes_effect_where_a_replica_went_while_it_was_acknowledged() {
+    for (there, effect) in [(1, 100), (0, 0), (2, 0)] {
+        let mut group = group(Acknowledge::All, 1, false);
+        let wanted = |group: &Group| group.members[0].membership.acknowledgements();
+        let granted = (0..10).any(|_| {
+            group.beat(0);
+            wanted(&group).is_some()
+        });
+        assert!(granted);
+        group.beat(0);
+        assert_eq!(wanted(&group), None, "it is acknowledged");
+        group.embedded.set_replicas(there, true);
+        // Another one in its place.
+        group.embedded.set_replicas(there.max(1), true);
+        group.beat(0);
+        assert_eq!(held(&group), [effect], "{there}");
+    }
 }
 
 #[test]

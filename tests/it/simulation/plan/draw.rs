@@ -258,7 +258,7 @@ impl<'a> Drawing<'a> {
             Subject::MachineIds { slots } => Some(slots),
             Subject::Buckets(_) => None,
         };
-        let kinds = if self.scene.replicas == 0 { 33 } else { 44 };
+        let kinds = if self.scene.replicas == 0 { 33 } else { 48 };
         let pick = rng.u32(..);
         let outage = match (rng.u32(0..kinds), of_machine_ids) {
             (0..5, _) => Outage::Down(ms(rng.u64(100..=5_000))),
@@ -287,6 +287,15 @@ impl<'a> Drawing<'a> {
                 Outage::ReplicasBehind {
                     lasting: ms(rng.u64(100..=longest)),
                     failing_over: rng.bool().then(|| ms(rng.u64(100..=longest))),
+                }
+            }
+            (41..45, _) => {
+                let newcomer = self.next;
+                self.next += 1;
+                Outage::ReplicaReplaced {
+                    pick,
+                    failing_over: (rng.u8(0..4) != 0).then(|| ms(rng.u64(1..2_900))),
+                    newcomer,
                 }
             }
             _ => Outage::ReplicasCut(ms(rng.u64(100..=8_000))),

@@ -39,7 +39,10 @@ impl World {
                 stage.embedded.pause();
                 stage.repairs.push((until, Repair::Continue));
             }
-            Outage::Restart => stage.embedded.restart(),
+            Outage::Restart => {
+                stage.replicas.take_replaced();
+                stage.embedded.restart();
+            }
             Outage::FailOver { pick } => return self.fail_over(pick),
             Outage::FailOverBehind { pick, newcomer } => {
                 return self.fail_over_behind(who, pick, newcomer);
@@ -74,6 +77,21 @@ impl World {
                 stage.replicas.cut(now, &stage.embedded);
                 stage.repairs.push((until, Repair::Replicas));
             }
+            Outage::ReplicaReplaced {
+                pick,
+                failing_over,
+                newcomer,
+            } => {
+                if !stage.replicas.are_connected()
+                    || !stage.replicas.replace(now, pick, &stage.embedded)
+                {
+                    return None;
+                }
+                if let Some(later) = failing_over {
+                    let repair = Repair::FailOverToReplaced { newcomer };
+                    stage.repairs.push((now + later, repair));
+                }
+            }
             Outage::Evict { slot } => {
                 return self
                     .subject
@@ -99,8 +117,29 @@ impl World {
         let lost = is_lost(*taken, stage.record.newest().map(|(at, _)| at));
         stage.embedded.rollback(snapshot);
         stage.log_server(|| "has a replica take over".to_owned());
+        stage.replicas.take_replaced();
         self.subject.forgotten(stage);
         Some(lost)
+    }
+
+    /// The replica that was replaced takes over after all: less than a ttl later, or the old master would go on for longer
+    /// than is promised.
+    pub(super) fn fail_over_to_replaced(&mut self, newcomer: Number) {
+        let stage = &mut self.stage;
+        let newest = stage.record.newest().map(|(_, number)| number);
+        let Some((_, snapshot)) = stage.replicas.take_replaced() else {
+            return;
+        };
+        if stage.is_calm() || !self.subject.may_fail_over(stage) {
+            return;
+        }
+        stage.embedded.rollback(&snapshot);
+        stage.replicas.forget();
+        stage.log_server(|| "has the replica take over that was replaced".to_owned());
+        self.subject.forgotten(stage);
+        if let Some(number) = newest {
+            self.follow_up(number, newcomer);
+        }
     }
 
     /// The worst moment for a failover: somebody was just granted something and cannot tell the new server, and somebody
@@ -114,6 +153,11 @@ impl World {
         let newest = self.stage.record.newest().map(|(_, number)| number);
         let number = who.or(newest)?;
         let lost = self.fail_over(pick)?;
+        self.follow_up(number, newcomer);
+        Some(lost)
+    }
+
+    fn follow_up(&mut self, number: Number, newcomer: Number) {
         let stage = &mut self.stage;
         if let Some(shell) = stage.shells.get(&number) {
             shell.store.faults().cut();
@@ -123,7 +167,6 @@ impl World {
         }
         self.subject.start(stage, newcomer, None);
         self.stage.log(newcomer, || "starts".to_owned());
-        Some(lost)
     }
 
     /// An empty restart or a flush. What is promised then rests on one living holder that is heard, so one is spared.

@@ -139,6 +139,10 @@ impl Engine {
         self.replication.held_back = held_back;
     }
 
+    pub(super) fn replace_replica(&mut self) {
+        self.db().server.replace_replica();
+    }
+
     pub(super) const fn confirmations(&self) -> u64 {
         self.replication.confirmations
     }

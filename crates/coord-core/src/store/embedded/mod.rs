@@ -138,6 +138,18 @@ impl Embedded {
         engine.fail_over();
     }
 
+    /// One replica leaves, which had received nothing since `snapshot` but what it confirmed, and another one that has
+    /// everything takes its place. What the former has, which confirms nothing any more.
+    #[must_use]
+    pub fn replace_replica(&self, snapshot: &Snapshot) -> Snapshot {
+        let mut engine = self.shared.engine();
+        engine.replace_replica();
+        Snapshot {
+            entries: engine.promoted(&snapshot.entries, snapshot.confirmations),
+            confirmations: u64::MAX,
+        }
+    }
+
     /// How many replicas are connected, and whether they are held back: they receive and confirm nothing until they are
     /// not. Defaults to none.
     pub fn set_replicas(&self, replicas: u32, held_back: bool) {

@@ -60,6 +60,11 @@ impl Server {
         self.replicas = replicas;
     }
 
+    /// As many as before are there, and one of them is new.
+    pub(super) const fn replace_replica(&mut self) {
+        self.joins += 1;
+    }
+
     pub(super) fn run_id(&self) -> &str {
         &self.run_id
     }

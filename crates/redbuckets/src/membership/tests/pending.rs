@@ -52,10 +52,12 @@ fn a_shortage_is_reported_once_until_it_is_over() {
     assert_eq!(confirmed(&mut story, None, calm()), [], "nobody was asked");
     assert_eq!(confirmed(&mut story, Some(0), calm()), [], "it was said");
     // It ends, and in the same answer the next grants begin to wait.
-    assert_eq!(confirmed(&mut story, Some(1), pending(2..4)), []);
+    assert_eq!(confirmed(&mut story, Some(1), calm()), []);
+    assert_eq!(confirmed(&mut story, None, pending(2..4)), []);
     assert_eq!(story.member.held().count(), 2);
     assert_eq!(confirmed(&mut story, Some(0), calm()), [(0, 1)], "anew");
     assert_eq!(confirmed(&mut story, Some(1), calm()), []);
+    assert_eq!(confirmed(&mut story, None, calm()), []);
     assert_eq!(confirmed(&mut story, None, pending(4..5)), []);
     assert_eq!(confirmed(&mut story, Some(0), calm()), [(0, 1)], "again");
 }
@@ -92,7 +94,47 @@ fn replicas_that_are_there_are_not_reported() {
     let mut story = Story::new(limits(Assignment::Sticky));
     confirmed(&mut story, None, pending(0..2));
     assert_eq!(confirmed(&mut story, Some(1), pending(0..0)), []);
+    assert_eq!(confirmed(&mut story, None, pending(0..0)), []);
     assert_eq!(story.member.held().count(), 2);
+}
+
+/// The number that WAIT tells may be that of others than were wanted, so the server is asked once more.
+#[test]
+fn what_is_acknowledged_takes_effect_when_no_more_are_wanted_afterwards() {
+    let mut story = Story::new(limits(Assignment::Sticky));
+    confirmed(&mut story, None, pending(0..2));
+    confirmed(&mut story, Some(1), pending(2..4));
+    assert_eq!(story.member.held().count(), 0, "not by the number alone");
+    assert_eq!(story.member.acknowledgements(), None, "all have it");
+    let wanted = |replicas| Beat {
+        replicas,
+        ..pending(0..0)
+    };
+    confirmed(&mut story, None, wanted(None));
+    assert_eq!(story.member.held().count(), 0, "one is missing");
+    confirmed(&mut story, None, wanted(Some(2)));
+    assert_eq!(story.member.held().count(), 0, "one has come");
+    assert_eq!(story.member.acknowledgements(), Some(2));
+    confirmed(&mut story, Some(2), wanted(Some(2)));
+    confirmed(&mut story, None, wanted(Some(2)));
+    assert_eq!(story.member.held().count(), 4);
+}
+
+#[test]
+fn who_was_acknowledged_asks_once_more_at_once() {
+    let mut story = Story::new(limits(Assignment::Sticky));
+    let mut wait = |found: Option<u32>, beat| {
+        story.member.request(story.now);
+        if let Some(found) = found {
+            story.member.note_acknowledgements(found);
+        }
+        story.member.handle_beat(story.now, BeatReply::Beaten(beat))
+    };
+    let at_once = Heard::Acknowledged(Duration::ZERO);
+    assert_eq!(wait(None, pending(0..2)), at_once, "to be acknowledged");
+    assert_ne!(wait(Some(0), pending(0..0)), at_once, "too few");
+    assert_eq!(wait(Some(1), pending(0..0)), at_once, "to take effect");
+    assert_ne!(wait(None, pending(0..0)), at_once);
 }
 
 /// Where the answer to a release says that less is too much, the rest stays.

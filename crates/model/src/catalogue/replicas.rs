@@ -11,6 +11,8 @@ pub(super) fn entries(bounds: Bounds) -> Vec<Entry> {
         entries.extend(more_repairs());
     }
     entries.extend(mutants());
+    entries.extend(restarts(bounds));
+    entries.push(at_least(bounds));
     entries.extend(there_and_back(bounds));
     entries
 }
@@ -20,6 +22,7 @@ const fn faults(promotions: u8, cuts: u8, moves: u8) -> Faults {
         promotions,
         cuts,
         moves,
+        restarts: 0,
     }
 }
 
@@ -49,6 +52,48 @@ fn apart(setting: Setting) -> Setting {
 }
 
 fn same(_: &mut Rules) {}
+
+/// A process is restarted from its own disk; who asks for what it has is answered by the server that knows it, or by any.
+fn restarted(bounds: Bounds, change: impl Fn(&mut Rules)) -> Setting {
+    let faults = Faults {
+        restarts: 1,
+        ..bounds.pick(faults(1, 0, 1), faults(1, 0, 2))
+    };
+    apart(repaired(bounds.pick(4, 5), faults, change))
+}
+
+/// One server follows the master at first; another one comes after the restart.
+fn restarts(bounds: Bounds) -> Vec<Entry> {
+    let name = "the master restarts, and answers whoever asks for what it has";
+    let older = |rules: &mut Rules| (rules.compared, rules.older) = (true, false);
+    vec![
+        Entry::replicas(
+            Kind::Limit,
+            name,
+            Some(ONCE),
+            restarted(Bounds::Small, same),
+        ),
+        repair(
+            "the same, only the server that wrote the record answers",
+            restarted(bounds, |rules| rules.compared = true),
+        ),
+        mutant(
+            "a process that is younger than the last look is vouched for",
+            restarted(Bounds::Small, older),
+        ),
+    ]
+}
+
+fn at_least(bounds: Bounds) -> Entry {
+    repair(
+        "a replica that is promoted a while after it was missed, where two must acknowledge",
+        Setting {
+            missed: true,
+            least: 2,
+            ..repaired(bounds.pick(4, 5), faults(1, 1, bounds.pick(1, 2)), same)
+        },
+    )
+}
 
 fn protocol(bounds: Bounds) -> Vec<Entry> {
     let entry = |name, setting| Entry::replicas(Kind::Protocol, name, None, setting);

@@ -54,6 +54,12 @@ pub(crate) enum Action {
         noticed: bool,
     },
     Notice(usize),
+    /// The disk has what the server has.
+    Save(usize),
+    Restart {
+        server: usize,
+        from_disk: bool,
+    },
 }
 
 /// All that may follow `world`.
@@ -70,7 +76,8 @@ pub(crate) fn enumerate(world: &World, setting: &Setting, actions: &mut Vec<Acti
     }
     for server in 0..SERVERS {
         // One replica like the other: the first of them goes first.
-        if server != 2 || world.servers[1] != world.servers[2] {
+        let saved = matches!(world.disk, Some((1 | 2, ..)));
+        if server != 2 || saved || world.servers[1] != world.servers[2] {
             of_server(world, setting, server, actions);
         }
     }
@@ -137,6 +144,20 @@ fn of_server(world: &World, setting: &Setting, at: usize, actions: &mut Vec<Acti
             });
         }
     }
+    if 0 < world.left.restarts {
+        let saved = world.disk.map(|(server, ..)| usize::from(server));
+        if saved.is_none() {
+            actions.push(Action::Save(at));
+        }
+        for from_disk in [false, true] {
+            if world.is_master(at) && (!from_disk || saved == Some(at)) {
+                actions.push(Action::Restart {
+                    server: at,
+                    from_disk,
+                });
+            }
+        }
+    }
     if 0 < world.left.moves && usize::from(world.office) != at {
         for master in (0..SERVERS).filter(|&master| master != at && world.is_asked(master)) {
             if usize::from(server.follows) != master || server.link == Link::None {
@@ -194,6 +215,15 @@ impl fmt::Display for Action {
             Self::Follow { server, master } => write!(f, "server {server} follows {master}"),
             Self::Cut { replica, noticed } => {
                 write!(f, "server {replica} is cut off{}", late(noticed))
+            }
+            Self::Save(server) => write!(f, "server {server} saves"),
+            Self::Restart { server, from_disk } => {
+                let of_then = if *from_disk {
+                    ", with what it saved"
+                } else {
+                    ""
+                };
+                write!(f, "server {server} restarts{of_then}")
             }
             Self::Notice(replica) => write!(f, "its master knows that server {replica} is gone"),
         }

@@ -23,6 +23,10 @@ pub(crate) struct Rules {
     pub(crate) all: bool,
     /// After a failover every replica that ever came must be there.
     pub(crate) zeroed: bool,
+    /// Proposed: who asks for what it has is answered only if the server is the one that wrote the record.
+    pub(crate) compared: bool,
+    /// Replicas vouch only for a process that is older than the last look.
+    pub(crate) older: bool,
     /// Who may acknowledge a grant.
     pub(crate) by: By,
 }
@@ -49,6 +53,8 @@ impl Default for Rules {
             recorded: true,
             all: true,
             zeroed: true,
+            compared: false,
+            older: true,
             by: By::Same,
         }
     }
@@ -83,17 +89,19 @@ pub(super) fn admit(world: &mut World, server: usize, waits: bool, setting: &Set
     })
 }
 
-/// `is_vouched`: no process of the model is younger than the last grant.
-fn is_vouched(world: &World, server: usize) -> bool {
+/// `is_vouched`.
+fn is_vouched(world: &World, server: usize, setting: &Setting) -> bool {
+    let started = world.servers[server].started;
     let past = &world.servers[server].data.past;
     past.acked == 1
         && (past.till <= world.now || past.vouched)
         && world.servers[server].second == past.run.1
+        && (!setting.rules.older || started == 0 || started < past.at)
 }
 
 /// `history_doubt`.
 fn doubt(world: &mut World, server: usize, setting: &Setting) {
-    let vouched = is_vouched(world, server);
+    let vouched = is_vouched(world, server, setting);
     let replicas = world.replicas(server);
     let zeroed = vouched && setting.rules.zeroed;
     let run = world.identity(server);
@@ -110,6 +118,7 @@ fn doubt(world: &mut World, server: usize, setting: &Setting) {
         alone: 0,
         most: if zeroed { 0 } else { replicas.there },
         joins: if zeroed { 0 } else { replicas.joins },
+        at: past.at,
     };
     if !vouched && !setting.missed {
         world.note_missed(server);
@@ -145,6 +154,7 @@ fn look(world: &mut World, server: usize, setting: &Setting) -> Replicas {
     }
     if setting.rules.recorded {
         (past.most, past.joins) = (replicas.there, replicas.joins);
+        past.at = if setting.faults.restarts == 0 { 0 } else { now };
     }
     if !setting.missed {
         world.note_missed(server);
@@ -165,6 +175,10 @@ pub(super) fn acknowledgements(
     } else {
         0
     };
+    let least = if waits { setting.least } else { 0 };
+    if good < least {
+        return None;
+    }
     let now = world.now;
     let past = &mut world.servers[server].data.past;
     let is_first_awaited = before != 0 && good == 0 && past.vouched;
@@ -179,5 +193,9 @@ pub(super) fn acknowledgements(
         _ if waits => 1,
         _ => 2,
     };
-    Some(if setting.rules.all { good } else { good.min(1) })
+    Some(if setting.rules.all {
+        good
+    } else {
+        good.min(1).max(least)
+    })
 }

@@ -21,6 +21,8 @@ pub(crate) struct Setting {
     pub(crate) mixed: bool,
     /// A master may notice late that a replica is gone.
     pub(crate) late: bool,
+    /// How many replicas must acknowledge a grant at least (`Acknowledge::AtLeast`).
+    pub(crate) least: u8,
     /// A replica may be promoted that was missed before, if nothing was granted without it.
     pub(crate) missed: bool,
 }
@@ -32,6 +34,8 @@ pub(crate) struct Faults {
     pub(crate) cuts: u8,
     /// Of a server to another master, or back to its own.
     pub(crate) moves: u8,
+    /// Of a process, from its own disk.
+    pub(crate) restarts: u8,
 }
 
 impl Default for Setting {
@@ -44,12 +48,14 @@ impl Default for Setting {
                 promotions: 1,
                 cuts: 0,
                 moves: 1,
+                restarts: 0,
             },
             rules: Rules::default(),
             apart: false,
             releases: false,
             mixed: false,
             late: false,
+            least: 0,
             missed: false,
         }
     }
@@ -61,6 +67,7 @@ impl fmt::Display for Setting {
             promotions,
             cuts,
             moves,
+            restarts,
         } = self.faults;
         write!(
             f,
@@ -68,6 +75,13 @@ impl fmt::Display for Setting {
             self.slots,
             self.grants,
             self.end - super::world::BEGIN,
-        )
+        )?;
+        if 0 < restarts {
+            write!(f, ", {restarts} restarts")?;
+        }
+        if 0 < self.least {
+            write!(f, ", {} acknowledgements at least", self.least)?;
+        }
+        Ok(())
     }
 }

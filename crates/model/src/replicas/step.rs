@@ -4,7 +4,7 @@ use super::{
     action::Action,
     history::{self, By, Standing},
     setting::Setting,
-    world::{Grant, Link, OVER, Phase, SERVERS, SPARE, Slot, World},
+    world::{Grant, Link, OVER, Phase, SERVERS, SPARE, Server, Slot, World},
 };
 
 pub(super) fn apply(before: &World, action: Action, setting: &Setting) -> Option<World> {
@@ -46,6 +46,11 @@ pub(super) fn apply(before: &World, action: Action, setting: &Setting) -> Option
             world.left.cuts -= 1;
             cut(&mut world, replica, noticed);
         }
+        Action::Save(server) => {
+            let Server { data, id, .. } = world.servers[server];
+            world.disk = Some((number(server), data, id));
+        }
+        Action::Restart { server, from_disk } => restart(&mut world, server, from_disk),
         Action::Notice(replica) => world.servers[replica].shown = None,
     }
     (world != *before).then_some(world)
@@ -109,14 +114,25 @@ pub(super) fn ask(
 
 /// The same holder asks for what it has: its first answer was lost.
 fn again(world: &mut World, grant: usize, server: usize, setting: &Setting) {
-    if let Some(need) = history::acknowledgements(world, server, true, setting) {
+    if let Some(need) = own(world, server, setting) {
         take_up(world, grant, server, need, setting);
+    }
+}
+
+/// How many replicas must acknowledge what somebody has.
+fn own(world: &mut World, server: usize, setting: &Setting) -> Option<u8> {
+    if !setting.rules.compared {
+        return history::acknowledgements(world, server, true, setting);
+    }
+    match history::admit(world, server, true, setting) {
+        Standing::Known { need, .. } => Some(need),
+        Standing::Suspect => None,
     }
 }
 
 /// The same, after replicas have acknowledged it: it takes effect if no more are wanted now. Else it waits again.
 fn look_again(world: &mut World, grant: usize, server: usize, setting: &Setting) {
-    let Some(need) = history::acknowledgements(world, server, true, setting) else {
+    let Some(need) = own(world, server, setting) else {
         return;
     };
     let counted = world.grants[grant].counted;
@@ -168,6 +184,31 @@ fn promote(world: &mut World, replica: usize, noticed: bool, setting: &Setting) 
     world.office = number(replica);
 }
 
+/// A new process, with what the disk has, or with all that the old one had.
+fn restart(world: &mut World, at: usize, from_disk: bool) {
+    world.left.restarts -= 1;
+    world.ids += 1;
+    leave(world, at);
+    let (started, id) = (world.now, world.ids);
+    let disk = world.disk.filter(|_| from_disk);
+    if world.left.restarts == 0 {
+        world.disk = None;
+    }
+    let is_master = world.is_master(at);
+    let server = &mut world.servers[at];
+    let (_, data, second) = disk.unwrap_or((0, server.data, server.id));
+    *server = Server {
+        data,
+        started,
+        id: if is_master { id } else { second },
+        second,
+        joins: 0,
+        link: Link::None,
+        good: false,
+        ..*server
+    };
+}
+
 fn cut(world: &mut World, replica: usize, noticed: bool) {
     let server = &mut world.servers[replica];
     if !noticed && server.link != Link::None {
@@ -177,22 +218,30 @@ fn cut(world: &mut World, replica: usize, noticed: bool) {
 }
 
 pub(super) fn follow(world: &mut World, server: usize, master: usize) {
+    leave(world, server);
     // Its own replicas are cut off: they follow a master only.
     for replica in 0..SERVERS {
         if usize::from(world.servers[replica].follows) == server {
-            world.servers[replica].link = Link::None;
             world.servers[replica].good = false;
-        }
-    }
-    for replica in &mut world.servers {
-        if replica.shown == Some(number(server)) {
-            replica.shown = None;
         }
     }
     world.servers[master].joins += 1;
     let server = &mut world.servers[server];
     server.follows = number(master);
     (server.link, server.good, server.until) = (Link::Syncing, false, 0);
+}
+
+/// A server has no replicas any more.
+fn leave(world: &mut World, server: usize) {
+    let left = number(server);
+    for replica in &mut world.servers {
+        if replica.follows == left {
+            replica.link = Link::None;
+        }
+        if replica.shown == Some(left) {
+            replica.shown = None;
+        }
+    }
 }
 
 fn ended() -> Grant {

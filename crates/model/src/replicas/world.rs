@@ -23,12 +23,16 @@ pub(crate) struct World {
     pub(crate) ids: u8,
     pub(crate) grants: [Grant; GRANTS],
     pub(crate) left: Faults,
+    /// What some server's disk has of what it had, and under which replication id.
+    pub(crate) disk: Option<(u8, Data, u8)>,
 }
 
 /// One process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Server {
     pub(crate) data: Data,
+    /// When it was started; 0 for long ago.
+    pub(crate) started: u8,
     /// `master_replid`, and `master_replid2`.
     pub(crate) id: u8,
     pub(crate) second: u8,
@@ -79,6 +83,8 @@ pub(crate) struct Past {
     pub(crate) alone: u8,
     pub(crate) most: u8,
     pub(crate) joins: u8,
+    /// When replicas were looked at last; 0 where nothing is restarted.
+    pub(crate) at: u8,
 }
 
 /// One acquisition. The fence of grant `i` is `i + 1`.
@@ -124,6 +130,7 @@ impl World {
             alone: 0,
             most: there,
             joins: there,
+            at: if setting.faults.restarts == 0 { 0 } else { 1 },
         };
         let data = Data {
             slots: [Slot::default(); SLOTS],
@@ -131,6 +138,7 @@ impl World {
         };
         let replica = Server {
             data,
+            started: 0,
             id: 1,
             second: 0,
             joins: 0,
@@ -151,9 +159,11 @@ impl World {
             good: false,
             ..replica
         };
+        let other = if setting.apart { away } else { replica };
         Self {
             now: BEGIN,
-            servers: [master, replica, if setting.apart { away } else { replica }],
+            servers: [master, replica, other],
+            disk: None,
             office: 0,
             ids: 1,
             grants: [Grant::default(); GRANTS],

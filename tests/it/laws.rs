@@ -103,6 +103,7 @@ static LAWS: &[Law] = laws![
     replicas::after_a_failover_every_replica_that_ever_came_has_to_be_there,
     replicas::a_renewal_looks_after_replicas_for_those_who_come_later,
     replicas::after_a_doubt_only_later_losses_count,
+    replicas::a_server_that_restarted_gives_nothing_again_at_once,
     replicas::a_renewal_does_not_look_before_the_past_was_judged,
     sharing::a_member_alone_is_granted_everything_once,
     sharing::shares_differ_by_one_and_a_newcomer_moves_the_minimum,

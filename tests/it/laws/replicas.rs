@@ -3,7 +3,7 @@
 use super::{
     bench::Bench,
     past::{failed_over, suspect},
-    slots::{Ask, SLOTS, TTL, by},
+    slots::{Ask, SLOTS, TTL, by, lock},
 };
 
 pub(super) fn a_server_without_its_replicas_waits_for_one_ttl(bench: Bench) {
@@ -113,6 +113,18 @@ pub(super) fn a_count_of_joins_that_was_set_back_is_a_loss(bench: Bench) {
     let bench = acknowledged(bench, 1);
     bench.set_history(SLOTS, 9, 5);
     assert_eq!(bench.acquire(&by("b"), &[1]), suspect(1_000, false));
+}
+
+/// It has the grant from its disk, and another replica than the one that may have succeeded it.
+pub(super) fn a_server_that_restarted_gives_nothing_again_at_once(bench: Bench) {
+    let bench = acknowledged(bench, 1);
+    bench.embedded.restart();
+    assert_eq!(bench.acquire(&by("a"), &[0]), suspect(TTL, false));
+    bench.advance(TTL - 1);
+    bench.send(&["SET", &lock(0), "a", "PX", "1000"]);
+    assert_eq!(bench.acquire(&by("a"), &[0]), suspect(1, false));
+    bench.advance(1);
+    assert_eq!(bench.grant(&by("a"), &[0]).need, 1);
 }
 
 pub(super) fn a_clock_set_back_prolongs_no_wait_for_a_replica(bench: Bench) {

@@ -52,10 +52,28 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a grant that is given again waits for no replica",
         (
             ACQUIRE,
-            "return granted(slot, record, need)",
+            "return granted(slot, record, past.need)",
             "return granted(slot, record, 0)",
         ),
         "a_grant_takes_effect_when_replicas_have_it",
+    ),
+    mutation(
+        "what is asked for again is given whoever the server is",
+        (
+            ACQUIRE,
+            "      local past = history_admit(slots, now, mode, ttl, skew, acks)",
+            "      local past = { need = history_acknowledgements(slots, history_read(slots), acks, now) }",
+        ),
+        "a_server_that_restarted_gives_nothing_again_at_once",
+    ),
+    mutation(
+        "what is asked for again is given in doubt",
+        (
+            ACQUIRE,
+            "      if refusal then return refusal end",
+            "      past.need = past.need or 0",
+        ),
+        "a_server_that_restarted_gives_nothing_again_at_once",
     ),
     mutation(
         "a lock of another type is free",

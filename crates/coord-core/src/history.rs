@@ -45,7 +45,7 @@ impl Mode {
 ///
 /// A master that fails takes with it what its replicas had not received. A grant that they acknowledged is not among
 /// that, so after a failover whatever the survivor shows as free is free, and nobody waits. Waiting happens on a
-/// connection of its own and costs a round trip and a replica's answer, once for each machine ID or change of buckets.
+/// connection of its own and costs two round trips and a replica's answer, once for each machine ID or change of buckets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Acknowledge {

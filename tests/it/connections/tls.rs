@@ -115,7 +115,7 @@ async fn a_server_may_bear_another_name_than_its_host() {
 
     let tls = trusting(&ca).server_name("redis.example");
     live(&server.tls_url(), &tls).await;
-    // Subscriptions find their way by pushes between replies.
+    // Subscriptions find their way, too.
     server.flush_all().expect("flushes");
     let group = |name| Redbuckets::builder(&server.tls_url(), name).tls(tls.clone());
     hints::wakes_at_once(&server, group("woken"), group("woken")).await;
@@ -225,7 +225,7 @@ fn what_contradicts_itself_is_refused_before_anything_is_sent() {
         ),
         (
             trusting(&ca).client_certificate(chain, "s3cret"),
-            "Unable to extract private key",
+            "no private key in the key given",
         ),
     ] {
         let text = refused("redisscluster://h", tls);

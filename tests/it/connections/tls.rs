@@ -214,7 +214,20 @@ fn what_contradicts_itself_is_refused_before_anything_is_sent() {
     let own = ca.client().expect("is issued");
     let chain = fs::read(&own.certificate).expect("it was written");
     let key = fs::read(&own.key).expect("it was written");
+    let too_long = [pem(&ca), vec![b'x'; Tls::MAX_PEM]].concat();
     for (tls, reason) in [
+        (
+            Tls::new().root_certificates(too_long.clone()),
+            "the text of the root certificates has 10",
+        ),
+        (
+            trusting(&ca).client_certificate(too_long.clone(), key.clone()),
+            "the limit is 1048576; give a PEM file with nothing else in it",
+        ),
+        (
+            trusting(&ca).client_certificate(chain.clone(), too_long),
+            "the text of the client key has 10",
+        ),
         (
             Tls::new().root_certificates("s3cret"),
             "no certificate in the root certificates given",

@@ -59,7 +59,7 @@ impl Sender {
     pub(super) fn tcp(flood: Flood) -> Self {
         let (listener, port) = listener();
         let sent = Arc::<AtomicU64>::default();
-        serve(listener, &sent, flood, |socket| Ok(socket));
+        serve(listener, &sent, flood, Ok);
         Self {
             url: format!("redis://127.0.0.1:{port}"),
             port,

@@ -217,6 +217,10 @@ fn what_contradicts_itself_is_refused_before_anything_is_sent() {
     let too_long = [pem(&ca), vec![b'x'; Tls::MAX_PEM]].concat();
     for (tls, reason) in [
         (
+            trusting(&ca).server_name("redis example"),
+            "no certificate can bear the name \"redis example\"",
+        ),
+        (
             Tls::new().root_certificates(too_long.clone()),
             "the text of the root certificates has 10",
         ),

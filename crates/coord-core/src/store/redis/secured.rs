@@ -28,6 +28,8 @@ impl Secured {
     pub(super) fn new(tls: Tls) -> Result<Self, StoreError> {
         let misconfigured = |problem| StoreError::Misconfigured { problem };
         check_lengths(&tls).map_err(misconfigured)?;
+        let name = tls.server_name.as_deref().map(name_of).transpose();
+        name.map_err(misconfigured)?;
         let secured = Self {
             tls,
             config: Arc::default(),
@@ -52,12 +54,10 @@ impl Secured {
         socket: TcpStream,
     ) -> io::Result<std::pin::Pin<Box<dyn AsyncStream + Send + Sync>>> {
         let name = self.tls.server_name.as_deref().unwrap_or(host);
-        let name = ServerName::try_from(name).map_err(|error| {
-            let text = format!("no certificate can bear the name {name}: {error}");
-            io::Error::new(io::ErrorKind::InvalidInput, text)
-        })?;
+        let name =
+            name_of(name).map_err(|text| io::Error::new(io::ErrorKind::InvalidInput, text))?;
         let connector = TlsConnector::from(self.config()?);
-        Ok(Box::pin(connector.connect(name.to_owned(), socket).await?))
+        Ok(Box::pin(connector.connect(name, socket).await?))
     }
 
     fn config(&self) -> io::Result<Arc<ClientConfig>> {
@@ -68,11 +68,16 @@ impl Secured {
         let mut roots = RootCertStore::empty();
         // A store of many years has some that are no longer valid.
         roots.add_parsable_certificates(found.certs);
-        if let (true, Some(error)) = (roots.is_empty(), found.errors.into_iter().next()) {
+        let is_empty = roots.is_empty();
+        if let (true, Some(error)) = (is_empty, found.errors.into_iter().next()) {
             return Err(io::Error::other(error));
         }
-        let config = self.with_roots(roots).map_err(io::Error::other)?;
-        Ok(Arc::clone(self.config.get_or_init(|| Arc::new(config))))
+        let config = Arc::new(self.with_roots(roots).map_err(io::Error::other)?);
+        if is_empty {
+            // Perhaps they are only being installed.
+            return Ok(config);
+        }
+        Ok(Arc::clone(self.config.get_or_init(|| config)))
     }
 
     fn private_roots(&self) -> Result<RootCertStore, String> {
@@ -116,6 +121,13 @@ fn certificates(pem: Option<&[u8]>, what: &str) -> Result<Vec<CertificateDer<'st
         ));
     }
     Ok(found)
+}
+
+fn name_of(name: &str) -> Result<ServerName<'static>, String> {
+    let found = ServerName::try_from(name.to_owned());
+    found.map_err(|_| {
+        format!("no certificate can bear the name {name:?}; give a host name or an address")
+    })
 }
 
 fn check_lengths(tls: &Tls) -> Result<(), String> {

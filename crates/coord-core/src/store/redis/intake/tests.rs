@@ -277,6 +277,10 @@ async fn nothing_more_is_taken_before_messages_are_read() {
     let gauge = Gauge::listening();
     let (mut intake, mut server) = pipe(&gauge);
     let message = b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n";
+    for _ in 0..10 {
+        let few = read(&mut intake, &mut server, message, 1).await;
+        assert_eq!(few.expect("goes on"), message.len(), "a few may wait");
+    }
     let sent = 100_000 * message.len();
     let first = read(&mut intake, &mut server, message, 100_000)
         .await

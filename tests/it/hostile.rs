@@ -3,6 +3,7 @@
 //! `crates/fuzz-targets`.
 
 mod endless;
+mod floods;
 mod groups;
 mod huge;
 mod names;

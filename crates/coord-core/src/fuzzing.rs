@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use crate::store::redis::fuzzing::{deployment, describe, replies};
+pub use crate::store::redis::fuzzing::{deployment, describe, frames, replies};
 
 /// Bytes, taken for whatever is wanted; zeros once they are used up.
 #[derive(Debug, Clone)]

@@ -15,18 +15,22 @@ pub struct Tls {
 }
 
 impl Tls {
+    /// The longest text of certificates or of a key, in bytes (1 MiB).
+    pub const MAX_PEM: usize = 1 << 20;
+
     /// The defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Trusts the certificates in `pem` (one or more, PEM) instead of the system's roots: a private CA.
+    /// Trusts the certificates in `pem` (one or more, PEM, at most [`MAX_PEM`](Self::MAX_PEM) bytes) instead of the system's
+    /// roots: a private CA.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots = Some(pem.into());
         self
     }
 
-    /// Shows a client certificate: its chain and its private key, both PEM.
+    /// Shows a client certificate: its chain and its private key, both PEM, at most [`MAX_PEM`](Self::MAX_PEM) bytes each.
     pub fn client_certificate(
         mut self,
         chain: impl Into<Vec<u8>>,

@@ -4,6 +4,7 @@
 //! and mutations of it, with any toolchain. docs/testing/fuzzing.md says what each target promises.
 
 mod deployment;
+mod frames;
 mod ids;
 mod peer;
 mod replies;
@@ -16,6 +17,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target; the name is that of its folder under `fuzz/corpus`.
 pub const TARGETS: &[Target] = &[
     ("deployment", deployment::run),
+    ("frames", frames::run),
     ("ids", ids::run),
     ("member", redbuckets::fuzzing::member),
     ("peer", peer::run),

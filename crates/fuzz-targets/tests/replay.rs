@@ -96,6 +96,11 @@ fn what_servers_say_of_themselves_is_understood_or_passed_over() {
 }
 
 #[test]
+fn messages_end_where_they_end_for_the_client_and_cost_what_they_hold() {
+    check("frames");
+}
+
+#[test]
 fn ids_have_one_spelling_and_go_together_again() {
     check("ids");
 }

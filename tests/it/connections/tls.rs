@@ -115,7 +115,7 @@ async fn a_server_may_bear_another_name_than_its_host() {
 
     let tls = trusting(&ca).server_name("redis.example");
     live(&server.tls_url(), &tls).await;
-    // Subscriptions find their way by pushes between replies.
+    // Subscriptions find their way, too.
     server.flush_all().expect("flushes");
     let group = |name| Redbuckets::builder(&server.tls_url(), name).tls(tls.clone());
     hints::wakes_at_once(&server, group("woken"), group("woken")).await;
@@ -214,7 +214,24 @@ fn what_contradicts_itself_is_refused_before_anything_is_sent() {
     let own = ca.client().expect("is issued");
     let chain = fs::read(&own.certificate).expect("it was written");
     let key = fs::read(&own.key).expect("it was written");
+    let too_long = [pem(&ca), vec![b'x'; Tls::MAX_PEM]].concat();
     for (tls, reason) in [
+        (
+            trusting(&ca).server_name("redis example"),
+            "no certificate can bear the name \"redis example\"",
+        ),
+        (
+            Tls::new().root_certificates(too_long.clone()),
+            "the text of the root certificates has 10",
+        ),
+        (
+            trusting(&ca).client_certificate(too_long.clone(), key.clone()),
+            "the limit is 1048576; give a PEM file with nothing else in it",
+        ),
+        (
+            trusting(&ca).client_certificate(chain.clone(), too_long),
+            "the text of the client key has 10",
+        ),
         (
             Tls::new().root_certificates("s3cret"),
             "no certificate in the root certificates given",
@@ -225,7 +242,7 @@ fn what_contradicts_itself_is_refused_before_anything_is_sent() {
         ),
         (
             trusting(&ca).client_certificate(chain, "s3cret"),
-            "Unable to extract private key",
+            "no private key in the key given",
         ),
     ] {
         let text = refused("redisscluster://h", tls);

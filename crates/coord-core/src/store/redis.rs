@@ -15,14 +15,18 @@ mod confirm;
 mod custom;
 mod describe;
 mod dial;
+mod dialer;
 mod exchange;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod intake;
 mod kept;
 mod lanes;
 mod node;
 mod permission;
 mod reply;
+#[cfg_attr(not(feature = "tls"), path = "redis/unsecured.rs")]
+mod secured;
 #[cfg(feature = "sentinel")]
 mod sentinel;
 mod subscription;
@@ -36,6 +40,7 @@ pub use self::custom::Connection;
 use self::{
     dial::{Dial, Place},
     node::{Node, Patience},
+    secured::Secured,
 };
 use super::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription};
 use crate::{
@@ -58,7 +63,7 @@ pub fn open(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Arc<dyn Store>, St
         });
     }
     let tls = endpoint.is_tls().then(|| tls.cloned().unwrap_or_default());
-    tls.as_ref().map_or(Ok(()), dial::check)?;
+    let tls = tls.map(Secured::new).transpose()?;
     let dial = |credentials: &crate::endpoint::Credentials, database| Dial {
         credentials: credentials.clone(),
         database,

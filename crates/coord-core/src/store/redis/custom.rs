@@ -46,6 +46,9 @@ use crate::store::{Store, StoreError};
 /// was made elsewhere is driven by the runtime that made it: while that is blocked, renewals stall, and leases end when
 /// it stays blocked for their ttl.
 ///
+/// What a server sends by a connection that was made here, from a URL, is held only up to a limit. A connection that is
+/// brought, and those of a client or a pool, take whatever comes.
+///
 /// Without [`subscriptions`](Self::subscriptions) everything works by heartbeats alone: hints come a heartbeat later, and
 /// processes of the Go originals are not heard when a namespace without a record is used for the first time.
 #[derive(Clone)]

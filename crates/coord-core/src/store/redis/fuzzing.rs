@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::Value;
 
+pub use super::intake::fuzzing::frames;
 use super::{describe, reply};
 use crate::store::{Reply, ServerInfo, StoreError};
 

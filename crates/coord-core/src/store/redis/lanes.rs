@@ -13,12 +13,15 @@ use std::{
     time::Duration,
 };
 
-use deadpool_redis::{Manager, Pool, PoolError, Runtime, TimeoutType, Timeouts};
-use redis::{
-    AsyncConnectionConfig, ConnectionInfo, RedisConnectionInfo, aio::MultiplexedConnection,
+use deadpool::{
+    Runtime,
+    managed::{Object, Pool, PoolError, TimeoutType, Timeouts},
 };
+use redis::{RedisError, aio::MultiplexedConnection};
 
 use super::{
+    dialer::{Dialer, Wired},
+    intake::Use,
     kept::{self, Kept, Opening},
     reply,
 };
@@ -29,13 +32,19 @@ type Cause = Arc<dyn StdError + Send + Sync>;
 /// A connection in use. The pool's guard is inside, so dropping the last clone gives it back.
 #[derive(Clone)]
 pub(super) struct Lane {
-    guard: Arc<Mutex<Option<deadpool_redis::Connection>>>,
-    connection: MultiplexedConnection,
+    guard: Arc<Mutex<Option<Object<Dialer>>>>,
+    wired: Wired,
 }
 
 impl Lane {
-    pub(super) fn connection(&self) -> MultiplexedConnection {
-        self.connection.clone()
+    /// The connection, and what has to be kept for as long as answers are awaited.
+    pub(super) fn begin(&self) -> (MultiplexedConnection, Use) {
+        (self.wired.connection.clone(), self.wired.gauge.begin())
+    }
+
+    /// `error` with why the connection was given up, which the client tells only some of those who waited.
+    pub(super) fn explain(&self, error: StoreError) -> StoreError {
+        self.wired.gauge.explain(error)
     }
 
     /// Those who still use it may go on; nobody else gets it.
@@ -43,15 +52,13 @@ impl Lane {
         // Replaced as a whole, so a panic elsewhere leaves it valid.
         let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(guard) = guard.take() {
-            drop(deadpool_redis::Connection::take(guard));
+            drop(Object::take(guard));
         }
     }
 }
 
 pub(super) struct Lanes {
-    pool: Pool,
-    /// What a server is told of us.
-    sent: RedisConnectionInfo,
+    pool: Pool<Dialer>,
     connect: Duration,
     kept: Vec<Kept<Lane>>,
     next: AtomicUsize,
@@ -59,15 +66,8 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(
-        info: ConnectionInfo,
-        config: AsyncConnectionConfig,
-        size: usize,
-        connect: Duration,
-    ) -> Result<Self, Cause> {
-        let sent = info.redis_settings().clone();
-        let manager = Manager::new_with_config(info, config).map_err(reply::source)?;
-        let pool = Pool::builder(manager)
+    pub(super) fn new(dialer: Dialer, size: usize, connect: Duration) -> Result<Self, Cause> {
+        let pool = Pool::builder(dialer)
             .max_size(size)
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts {
@@ -79,7 +79,6 @@ impl Lanes {
             .map_err(|error| Arc::new(error) as Cause)?;
         Ok(Self {
             pool,
-            sent,
             connect,
             kept: (0..size).map(|_| Kept::default()).collect(),
             next: AtomicUsize::new(0),
@@ -104,19 +103,18 @@ impl Lanes {
 
     fn open(&self, operation: &'static str, address: &str) -> Opening<Lane> {
         let (pool, connect, shown) = (self.pool.clone(), self.connect, address.to_owned());
-        let sent = self.sent.clone();
         kept::begin(operation, address, async move {
             let outcome = tokio::time::timeout(connect, pool.get()).await;
             let guard = match outcome {
                 Ok(Ok(guard)) => guard,
-                Ok(Err(error)) => return Err(pool_error(operation, &shown, &sent, error)),
+                Ok(Err(error)) => return Err(pool_error(operation, &shown, &pool, error)),
                 Err(_elapsed) => {
                     let error = PoolError::Timeout(TimeoutType::Create);
-                    return Err(pool_error(operation, &shown, &sent, error));
+                    return Err(pool_error(operation, &shown, &pool, error));
                 }
             };
             Ok(Lane {
-                connection: MultiplexedConnection::clone(&guard),
+                wired: Wired::clone(&guard),
                 guard: Arc::new(Mutex::new(Some(guard))),
             })
         })
@@ -151,11 +149,14 @@ impl Lanes {
 fn pool_error(
     operation: &'static str,
     address: &str,
-    sent: &RedisConnectionInfo,
-    error: PoolError,
+    pool: &Pool<Dialer>,
+    error: PoolError<RedisError>,
 ) -> StoreError {
     match error {
-        PoolError::Backend(error) => reply::connect_error(operation, address, Some(sent), error),
+        PoolError::Backend(error) => {
+            let sent = pool.manager().settings();
+            reply::connect_error(operation, address, Some(sent), error)
+        }
         other => StoreError::Connect {
             operation,
             address: address.to_owned(),

@@ -7,13 +7,13 @@
 
 use std::{error::Error as StdError, fmt, future::Future, sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, ConnectionInfo};
 use tokio::time::Instant;
 
 use super::{
     confirm,
     describe::{self, Question},
     dial::{self, Dial, Place},
+    dialer::Dialer,
     exchange::{self, Outcome, exchange},
     lanes::{Lane, Lanes},
     reply, subscription,
@@ -80,12 +80,9 @@ impl Drop for Used<'_> {
 
 pub(super) struct Node {
     address: String,
-    config: AsyncConnectionConfig,
     /// Where it is, whatever errors call it.
     place: String,
-    /// Whether subscriptions need `config` too.
-    has_server_name: bool,
-    client: redis::Client,
+    dialer: Dialer,
     lanes: Lanes,
     /// A connection that nothing else uses: WAIT blocks it, and covers what was written before on it.
     waiting_lane: Lanes,
@@ -94,7 +91,7 @@ pub(super) struct Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client's own Debug shows the password.
+        // A client's own Debug shows the password.
         write!(f, "Node({})", self.address)
     }
 }
@@ -105,12 +102,9 @@ impl Node {
 
     /// Connects when first used. `address` is what errors say.
     pub(super) fn new(address: String, place: Place, dial: Dial) -> Result<Self, StoreError> {
-        let info = dial
-            .info(&place)
-            .map_err(|error| unconfigured(&address, reply::source(error)))?;
-        let config = dial.config(&place);
-        let has_server_name = dial.server_name().is_some();
-        Self::with(address, place.to_string(), info, config, has_server_name)
+        let shown = place.to_string();
+        let dialer = Dialer::new(address.clone(), place, dial);
+        Self::with(address, shown, dialer)
     }
 
     /// The server that a user's client leads to.
@@ -118,30 +112,21 @@ impl Node {
         let info = client.get_connection_info().clone();
         let info = dial::without_delay(info);
         let shown = dial::shown(&info);
-        Self::with(shown.clone(), shown, info, dial::base_config(), false)
+        let client = redis::Client::open(info)
+            .map_err(|error| unconfigured(&shown, reply::source(error)))?;
+        Self::with(shown.clone(), shown, Dialer::Brought(Box::new(client)))
     }
 
-    fn with(
-        address: String,
-        place: String,
-        info: ConnectionInfo,
-        config: AsyncConnectionConfig,
-        has_server_name: bool,
-    ) -> Result<Self, StoreError> {
-        let failed = |source| unconfigured(&address, source);
-        let client =
-            redis::Client::open(info.clone()).map_err(|error| failed(reply::source(error)))?;
+    fn with(address: String, place: String, dialer: Dialer) -> Result<Self, StoreError> {
         let lanes = |size| {
-            let (info, config) = (info.clone(), config.clone());
-            Lanes::new(info, config, size, Dial::CONNECT_TIMEOUT).map_err(failed)
+            Lanes::new(dialer.clone(), size, Dial::CONNECT_TIMEOUT)
+                .map_err(|source| unconfigured(&address, source))
         };
         let (lanes, waiting_lane) = (lanes(Self::CONNECTIONS)?, lanes(1)?);
         Ok(Self {
             address,
-            config,
             place,
-            has_server_name,
-            client,
+            dialer,
             lanes,
             waiting_lane,
             waiting: tokio::sync::Mutex::new(()),
@@ -169,7 +154,7 @@ impl Node {
             Ok(lane) => lane,
             Err(error) => return vec![Err(error); commands.len()],
         };
-        let mut connection = lane.connection();
+        let (mut connection, _use) = lane.begin();
         let work = exchange(&mut connection, &self.address, commands, asking);
         match self.bounded(operation, patience.left(deadline), work).await {
             Ok(outcomes) => {
@@ -179,6 +164,7 @@ impl Node {
                 outcomes
             }
             Err(error) => {
+                let error = lane.explain(error);
                 tracing::debug!(address = %self.address, %error, "connections dropped");
                 // Whatever silenced this connection has silenced the others too.
                 self.lanes.discard(&lane);
@@ -208,8 +194,10 @@ impl Node {
             lanes,
             lane: Some(lane.clone()),
         };
-        let (connection, left) = (lane.connection(), patience.left(deadline));
-        let confirmed = confirm::confirm(&connection, &self.address, write, replicas, left).await?;
+        let (connection, _use) = lane.begin();
+        let left = patience.left(deadline);
+        let confirmed = confirm::confirm(&connection, &self.address, write, replicas, left);
+        let confirmed = confirmed.await.map_err(|error| lane.explain(error))?;
         used.lane = None;
         Ok(confirmed)
     }
@@ -219,8 +207,7 @@ impl Node {
         channel: &str,
         within: Duration,
     ) -> Result<Subscription, StoreError> {
-        let config = self.has_server_name.then(|| self.config.clone());
-        let subscribing = subscription::subscribe(&self.client, config, &self.address, channel);
+        let subscribing = subscription::subscribe(&self.dialer, &self.address, channel);
         // A connection of its own is made first, which takes a slow network several round trips.
         self.bounded("subscribe", Dial::CONNECT_TIMEOUT + within, subscribing)
             .await
@@ -240,9 +227,10 @@ impl Node {
             .lanes
             .get("describe", &self.address, Dial::CONNECT_TIMEOUT)
             .await?;
-        let connection = lane.connection();
+        let (connection, _use) = lane.begin();
         let describing = describe::describe(&connection, &self.address, questions);
         let described = self.bounded("describe", within, describing).await;
+        let described = described.map_err(|error| lane.explain(error));
         if described.as_ref().is_err_and(StoreError::is_transient) {
             self.lanes.discard(&lane);
         }
@@ -265,12 +253,13 @@ impl Node {
             .lanes
             .get(operation, &self.address, patience.connect())
             .await?;
-        let mut connection = lane.connection();
+        let (mut connection, _use) = lane.begin();
         let work = async {
             let value = command.query_async::<redis::Value>(&mut connection).await;
             value.map_err(|error| reply::classify(operation, &self.address, error))
         };
         let answer = self.bounded(operation, patience.left(deadline), work).await;
+        let answer = answer.map_err(|error| lane.explain(error));
         if answer.as_ref().is_err_and(StoreError::is_transient) {
             self.lanes.discard(&lane);
         }

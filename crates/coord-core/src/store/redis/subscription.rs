@@ -3,70 +3,75 @@
 use std::{future::poll_fn, pin::pin, time::Duration};
 
 use futures_core::Stream;
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, aio::PubSub};
+use redis::aio::{PubSub, PubSubSink, PubSubStream};
 use tokio::sync::mpsc;
 #[cfg(feature = "sentinel")]
 use tokio::sync::watch;
 
-use super::{permission, reply};
+use super::{dialer::Dialer, intake::Gauge, permission, reply};
 use crate::store::{StoreError, Subscription};
 
 /// How often a quiet subscription is asked whether it still lives, and how long it has to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Subscribes through `client`. `config` is for connections that need one (a certificate's name that is not the
-/// host's): the client takes it for RESP3 alone, where messages are pushed between the replies.
 pub(super) async fn subscribe(
-    client: &redis::Client,
-    config: Option<AsyncConnectionConfig>,
+    dialer: &Dialer,
     address: &str,
     channel: &str,
 ) -> Result<Subscription, StoreError> {
-    match config {
-        None => subscribe_alone(client, address, channel).await,
-        Some(config) => subscribe_pushed(client, config, address, channel).await,
-    }
-}
-
-async fn subscribe_alone(
-    client: &redis::Client,
-    address: &str,
-    channel: &str,
-) -> Result<Subscription, StoreError> {
-    let mut connection = client
-        .get_async_pubsub()
-        .await
-        .map_err(|error| reply::connect_error("subscribe", address, Some(sent(client)), error))?;
-    connection
-        .subscribe(channel)
-        .await
-        .map_err(|error| refused(address, channel, error))?;
+    let listening = dialer.listen().await;
+    let (mut connection, gauge) = listening.map_err(|error| {
+        reply::connect_error("subscribe", address, Some(dialer.settings()), error)
+    })?;
+    connection.subscribe(channel).await.map_err(|error| {
+        let error = reply::classify("subscribe", address, error);
+        permission::explain_subscription(channel, gauge.explain(error))
+    })?;
     let (messages, receiver) = mpsc::channel(Subscription::CAPACITY);
-    tokio::spawn(forward(connection, messages));
+    tokio::spawn(forward(connection, gauge, messages));
     Ok(Subscription::new(receiver))
 }
 
 /// Passes messages on until nobody listens any more, or the server does not answer: the connection goes with this task.
-async fn forward(connection: PubSub, messages: mpsc::Sender<Vec<u8>>) {
-    let (mut sink, stream) = connection.split();
+async fn forward(connection: PubSub, gauge: Gauge, messages: mpsc::Sender<Vec<u8>>) {
+    let (sink, stream) = connection.split();
+    tokio::select! {
+        () = messages.closed() => {}
+        () = pass_all_on(stream, &gauge, &messages) => {}
+        () = await_silence(sink) => {}
+    }
+}
+
+/// Passes messages on until none come any more.
+async fn pass_all_on(stream: PubSubStream, gauge: &Gauge, messages: &mpsc::Sender<Vec<u8>>) {
     let mut stream = pin!(stream);
+    loop {
+        let next = poll_fn(|context| {
+            let polled = stream.as_mut().poll_next(context);
+            if polled.is_pending() {
+                gauge.read_all();
+            }
+            polled
+        });
+        // Unconstrained, so that whatever is pending is empty, and not only out of turn: the client holds as many messages as
+        // come, and the gauge lets it have a few before all were read.
+        let Some(message) = tokio::task::unconstrained(next).await else {
+            return;
+        };
+        if !pass_on(messages, message.get_payload_bytes()) {
+            return;
+        }
+    }
+}
+
+/// Waits until the server answers no more: one that was stopped, or a network that was cut, ends no connection.
+async fn await_silence(mut sink: PubSubSink) {
     let mut pings = tokio::time::interval(PING_INTERVAL);
     loop {
-        let message = tokio::select! {
-            biased;
-            message = poll_fn(|context| stream.as_mut().poll_next(context)) => message,
-            () = messages.closed() => return,
-            // A server that was stopped, or a network that was cut, ends no connection.
-            _ = pings.tick() => {
-                match tokio::time::timeout(PING_TIMEOUT, sink.ping::<redis::Value>()).await {
-                    Ok(Ok(_)) => continue,
-                    Ok(Err(_)) | Err(_) => return,
-                }
-            }
-        };
-        let Some(message) = message else { return };
-        if !pass_on(&messages, message.get_payload_bytes()) {
+        pings.tick().await;
+        let ping = sink.ping::<redis::Value>();
+        if !matches!(tokio::time::timeout(PING_TIMEOUT, ping).await, Ok(Ok(_))) {
             return;
         }
     }
@@ -78,64 +83,6 @@ fn pass_on(messages: &mpsc::Sender<Vec<u8>>, message: &[u8]) -> bool {
     let beginning = &message[..message.len().min(Subscription::MAX_MESSAGE)];
     let passed = messages.try_send(beginning.to_vec());
     !matches!(passed, Err(mpsc::error::TrySendError::Closed(_)))
-}
-
-async fn subscribe_pushed(
-    client: &redis::Client,
-    config: AsyncConnectionConfig,
-    address: &str,
-    channel: &str,
-) -> Result<Subscription, StoreError> {
-    let (messages, receiver) = mpsc::channel(Subscription::CAPACITY);
-    let sender = messages.clone();
-    let config = config.set_push_sender(move |push: PushInfo| {
-        if push.kind == PushKind::Message
-            && let Some(redis::Value::BulkString(payload)) = push.data.into_iter().nth(1)
-        {
-            pass_on(&sender, &payload);
-        }
-        Ok::<_, std::convert::Infallible>(())
-    });
-    let info = client.get_connection_info().clone();
-    let settings = info
-        .redis_settings()
-        .clone()
-        .set_protocol(redis::ProtocolVersion::RESP3);
-    let mut connection = redis::Client::open(info.set_redis_settings(settings))
-        .map_err(|error| reply::connect_error("subscribe", address, Some(sent(client)), error))?
-        .get_multiplexed_async_connection_with_config(&config)
-        .await
-        .map_err(|error| reply::connect_error("subscribe", address, Some(sent(client)), error))?;
-    connection
-        .subscribe(channel)
-        .await
-        .map_err(|error| refused(address, channel, error))?;
-    tokio::spawn(async move {
-        // The sender inside the connection lives as long as this task keeps it.
-        let mut pings = tokio::time::interval(PING_INTERVAL);
-        loop {
-            tokio::select! {
-                () = messages.closed() => return,
-                _ = pings.tick() => {
-                    let ping = redis::cmd("PING");
-                    let answer = ping.query_async::<redis::Value>(&mut connection);
-                    if !matches!(tokio::time::timeout(PING_TIMEOUT, answer).await, Ok(Ok(_))) {
-                        return;
-                    }
-                }
-            }
-        }
-    });
-    Ok(Subscription::new(receiver))
-}
-
-fn sent(client: &redis::Client) -> &redis::RedisConnectionInfo {
-    client.get_connection_info().redis_settings()
-}
-
-fn refused(address: &str, channel: &str, error: redis::RedisError) -> StoreError {
-    let error = reply::classify("subscribe", address, error);
-    permission::explain_subscription(channel, error)
 }
 
 /// `subscription`, for as long as `over` does not change.

@@ -130,9 +130,11 @@ fn a_grant_that_never_reached_the_replica_did_not_take_effect() {
     let (next, other) = (replica(), replica());
     let address = Proxy::in_front_of(&master).unwrap();
     let plan = plan(&address.url());
-    let stage = Stage::set(plan.clone());
-    // A replica vouches for what is younger than itself, as far as its uptime in whole seconds tells.
+    // A replica vouches for what is younger than itself, as far as its uptime in whole seconds tells. When that was is
+    // noted with the first grant, and not again within the next seconds.
     pass(Duration::from_secs(2));
+    let stage = Stage::set(plan.clone());
+    next.wait_caught_up(&master, PATIENCE).unwrap();
     link.hold(Direction::ToClient).unwrap();
     let newcomers = four_of(&plan).start(FLEET, "newcomer").unwrap();
     pass(Duration::from_secs(3));

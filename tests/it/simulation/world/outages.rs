@@ -53,6 +53,8 @@ impl World {
                 stage.server_error_ms = error_ms;
                 stage.clock.step_wall(by_ms * 1_000);
                 if let Ok(by_ms) = u64::try_from(by_ms) {
+                    // It cuts short the wait for whoever was lost before (seed 741624).
+                    stage.replicas.take_replaced();
                     let by = Duration::from_millis(by_ms);
                     let is_noticed = self.subject.notices_leap(by);
                     let grace = if is_noticed { TTL / 3 } else { Duration::ZERO };

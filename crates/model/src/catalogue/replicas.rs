@@ -5,7 +5,6 @@ use crate::replicas::{By, FREE, Faults, ONCE, Rules, Setting};
 
 pub(super) fn entries(bounds: Bounds) -> Vec<Entry> {
     let mut entries = protocol(bounds);
-    entries.extend(restarts(bounds));
     entries.extend(clients(bounds));
     entries.push(limit());
     entries.extend(mutants());
@@ -40,13 +39,13 @@ fn apart(end: u8, faults: Faults) -> Setting {
     }
 }
 
-/// Besides, one process is restarted.
-fn restarted(end: u8, moves: u8) -> Setting {
+/// Besides, one process is restarted, from its own disk.
+fn restarted() -> Setting {
     let faults = Faults {
         restarts: 1,
-        ..faults(1, 0, moves)
+        ..faults(1, 0, 1)
     };
-    apart(end, faults)
+    apart(4, faults)
 }
 
 fn holds(name: &'static str, setting: Setting) -> Entry {
@@ -90,30 +89,8 @@ fn protocol(bounds: Bounds) -> Vec<Entry> {
                 bounds.pick(faults(2, 0, 1), faults(2, 1, 2)),
             )),
         ),
+        holds("a process restarts", restarted()),
     ]
-}
-
-/// A process restarts from its own disk.
-fn restarts(bounds: Bounds) -> Vec<Entry> {
-    let restarts = || restarted(4, bounds.pick(1, 2));
-    let mut entries = vec![holds("a process restarts", restarts())];
-    if bounds == Bounds::Large {
-        entries.push(holds(
-            "a process restarts, clients that do not wait for replicas",
-            Setting {
-                mixed: true,
-                ..restarted(4, 1)
-            },
-        ));
-        entries.push(holds(
-            "a process restarts, questions of redbuckets, noticed late",
-            Setting {
-                beats: true,
-                ..late(restarted(4, 1))
-            },
-        ));
-    }
-    entries
 }
 
 /// Other clients, and more of them.
@@ -125,23 +102,22 @@ fn clients(bounds: Bounds) -> Vec<Entry> {
             "questions of redbuckets, noticed late",
             Setting {
                 beats: true,
-                ..late(bounds.pick(cut(), as_it_is(5, faults(1, 1, 2))))
+                ..late(cut())
             },
         ),
         holds(
             "clients that do not wait for replicas, noticed late",
             Setting {
                 mixed: true,
-                ..late(bounds.pick(cut(), as_it_is(5, faults(1, 1, 1))))
+                ..late(cut())
             },
         ),
         holds(
             "grants given back, clients that do not wait for replicas, noticed late",
             Setting {
-                grants: bounds.pick(2, 3),
                 mixed: true,
                 releases: true,
-                ..late(as_it_is(bounds.pick(4, 5), faults(1, 0, bounds.pick(1, 2))))
+                ..late(as_it_is(4, faults(1, 0, 1)))
             },
         ),
         holds(
@@ -163,7 +139,7 @@ fn clients(bounds: Bounds) -> Vec<Entry> {
             "two slots",
             Setting {
                 slots: 2,
-                ..just_come()
+                ..apart(4, faults(1, 0, 1))
             },
         ),
         holds(
@@ -171,7 +147,7 @@ fn clients(bounds: Bounds) -> Vec<Entry> {
             Setting {
                 missed: true,
                 least: 2,
-                ..bounds.pick(cut(), late(as_it_is(5, faults(1, 1, 2))))
+                ..cut()
             },
         ),
     ]
@@ -233,12 +209,12 @@ fn mutants() -> Vec<Entry> {
         ),
         mutant(
             "what is asked for again is granted without comparing the server",
-            restarted(4, 1),
+            restarted(),
             |rules| rules.compared = false,
         ),
         mutant(
             "a process that is younger than the last look is vouched for",
-            restarted(4, 1),
+            restarted(),
             |rules| rules.older = false,
         ),
     ]

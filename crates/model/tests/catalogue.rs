@@ -67,6 +67,6 @@ fn a_master_without_one_of_its_rules_grants_twice() {
 }
 
 #[test]
-fn who_acknowledges_matters() {
-    check("replicas", &[Kind::Limit, Kind::Repair]);
+fn a_master_is_out_a_ttl_after_the_loss_not_after_the_promotion() {
+    check("replicas", &[Kind::Limit]);
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     setting::Setting,
-    world::{Link, Phase, SERVERS, Server, World},
+    world::{Grant, Link, Phase, SERVERS, Server, World},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,11 @@ pub(crate) enum Action {
     },
     /// Whose answer was lost asks again.
     Again {
+        grant: usize,
+        server: usize,
+    },
+    /// Who was granted it by one server renews it at another, and waits for the replicas of that one.
+    Renew {
         grant: usize,
         server: usize,
     },
@@ -69,10 +74,20 @@ pub(crate) fn enumerate(world: &World, setting: &Setting, actions: &mut Vec<Acti
         of_clients(world, setting, server, actions);
     }
     for grant in 0..setting.grants {
-        if world.grants[grant].phase == Phase::Waiting {
-            let counts = acknowledgements(world, grant);
-            actions.extend(counts.map(|count| Action::Acknowledged { grant, count }));
-        }
+        let Grant {
+            phase,
+            need,
+            counted,
+            ..
+        } = world.grants[grant];
+        let enough = match phase {
+            Phase::Waiting if !setting.beats => need,
+            Phase::Waiting | Phase::Counted if setting.beats => counted + 1,
+            _ => continue,
+        };
+        let counts =
+            acknowledgements(world, grant, setting.rules.ttl).filter(|&count| enough <= count);
+        actions.extend(counts.map(|count| Action::Acknowledged { grant, count }));
     }
     for server in 0..SERVERS {
         // One replica like the other: the first of them goes first.
@@ -109,7 +124,13 @@ fn of_clients(world: &World, setting: &Setting, server: usize, actions: &mut Vec
             continue;
         }
         match is.phase {
-            Phase::Waiting => actions.push(Action::Again { grant, server }),
+            Phase::Waiting => {
+                actions.push(Action::Again { grant, server });
+                let slot = world.servers[server].data.slots[usize::from(is.slot)];
+                if slot.till < is.at + setting.rules.ttl {
+                    actions.push(Action::Renew { grant, server });
+                }
+            }
             Phase::Counted => actions.push(Action::LookAgain { grant, server }),
             _ => {}
         }
@@ -150,7 +171,7 @@ fn of_server(world: &World, setting: &Setting, at: usize, actions: &mut Vec<Acti
             actions.push(Action::Save(at));
         }
         for from_disk in [false, true] {
-            if world.is_master(at) && (!from_disk || saved == Some(at)) {
+            if !from_disk || saved == Some(at) {
                 actions.push(Action::Restart {
                     server: at,
                     from_disk,
@@ -167,18 +188,19 @@ fn of_server(world: &World, setting: &Setting, at: usize, actions: &mut Vec<Acti
     }
 }
 
-/// How many replicas WAIT counts at some server that knows of the grant and is asked, where they are enough.
-fn acknowledgements(world: &World, grant: usize) -> impl Iterator<Item = u8> {
-    let asked =
-        move |&server: &usize| world.is_asked(server) && world.shows(&world.servers[server], grant);
+/// How many replicas WAIT counts at some server that knows of the grant and is asked.
+fn acknowledgements(world: &World, grant: usize, ttl: u8) -> impl Iterator<Item = u8> {
+    let asked = move |&server: &usize| {
+        world.is_asked(server) && world.has(&world.servers[server], grant, ttl)
+    };
     let count = move |server| {
         let has_it =
-            |replica: &&Server| replica.link == Link::InStep && world.shows(replica, grant);
-        u8::try_from(world.linked(server).filter(has_it).count()).expect("two replicas")
+            |replica: &&Server| replica.link == Link::InStep && world.has(replica, grant, ttl);
+        let here = world.linked(server).filter(has_it).count();
+        let gone = world.shown(server).filter(|gone| gone.has[grant]).count();
+        u8::try_from(here + gone).expect("two replicas, each shown twice at most")
     };
-    let need = world.grants[grant].need;
-    let counts = (0..SERVERS).filter(asked).map(count);
-    counts.filter(move |&count| need <= count)
+    (0..SERVERS).filter(asked).map(count)
 }
 
 impl fmt::Display for Action {
@@ -197,6 +219,9 @@ impl fmt::Display for Action {
             }
             Self::Again { grant, server } => {
                 write!(f, "{} asks server {server} again", name(grant))
+            }
+            Self::Renew { grant, server } => {
+                write!(f, "{} renews at server {server}", name(grant))
             }
             Self::Watch(server) => write!(f, "server {server} looks after its replicas"),
             Self::Acknowledged { grant, count } => {

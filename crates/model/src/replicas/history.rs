@@ -5,7 +5,7 @@ use super::{
     world::{Past, Replicas, World},
 };
 
-/// Lengths of time in ticks, and the setting.rules. `Rules::default()` is the protocol as the scripts have it.
+/// Lengths of time in ticks, and the rules. `Rules::default()` is the protocol as the scripts have it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) ttl: u8,
@@ -23,10 +23,12 @@ pub(crate) struct Rules {
     pub(crate) all: bool,
     /// After a failover every replica that ever came must be there.
     pub(crate) zeroed: bool,
-    /// Proposed: who asks for what it has is answered only if the server is the one that wrote the record.
+    /// Who asks for what it has is answered only if the server is the one that wrote the record.
     pub(crate) compared: bool,
     /// Replicas vouch only for a process that is older than the last look.
     pub(crate) older: bool,
+    /// A lease counts from when it was asked for, not from when that was asked once more.
+    pub(crate) from_first: bool,
     /// Who may acknowledge a grant.
     pub(crate) by: By,
 }
@@ -36,9 +38,9 @@ pub(crate) struct Rules {
 pub(crate) enum By {
     /// By as many as were good when it was made, whoever they are: WAIT tells a number.
     Number,
-    /// By as many, and afterwards the server misses nobody.
+    /// By as many, and the server, asked once more, misses nobody.
     Unmissed,
-    /// Besides, no more are good by then than were counted. So it is those that were good, every one.
+    /// Besides, it wants no more than were counted.
     Same,
 }
 
@@ -53,8 +55,9 @@ impl Default for Rules {
             recorded: true,
             all: true,
             zeroed: true,
-            compared: false,
+            compared: true,
             older: true,
+            from_first: true,
             by: By::Same,
         }
     }

@@ -21,6 +21,9 @@ pub(crate) struct Setting {
     pub(crate) mixed: bool,
     /// A master may notice late that a replica is gone.
     pub(crate) late: bool,
+    /// How many acknowledged stays known, and is compared with what is wanted at each question (redbuckets); else those who
+    /// are too few are asked anew (raus).
+    pub(crate) beats: bool,
     /// How many replicas must acknowledge a grant at least (`Acknowledge::AtLeast`).
     pub(crate) least: u8,
     /// A replica may be promoted that was missed before, if nothing was granted without it.
@@ -55,6 +58,7 @@ impl Default for Setting {
             releases: false,
             mixed: false,
             late: false,
+            beats: false,
             least: 0,
             missed: false,
         }

@@ -4,7 +4,7 @@ use super::{
     action::Action,
     history::{self, By, Standing},
     setting::Setting,
-    world::{Grant, Link, OVER, Phase, SERVERS, SPARE, Server, Slot, World},
+    world::{Grant, Link, OVER, Phase, SERVERS, SPARE, Server, Shown, Slot, World},
 };
 
 pub(super) fn apply(before: &World, action: Action, setting: &Setting) -> Option<World> {
@@ -19,6 +19,12 @@ pub(super) fn apply(before: &World, action: Action, setting: &Setting) -> Option
             ask(&mut world, server, slot, waits, setting);
         }
         Action::Again { grant, server } => again(&mut world, grant, server, setting),
+        Action::Renew { grant, server } => {
+            unacknowledged(&mut world, grant);
+            let slot = usize::from(world.grants[grant].slot);
+            world.servers[server].data.slots[slot].till = world.now + setting.rules.ttl;
+            history::watch(&mut world, server, setting);
+        }
         Action::Watch(server) => history::watch(&mut world, server, setting),
         Action::Acknowledged { grant, count } => {
             let grant = &mut world.grants[grant];
@@ -44,7 +50,7 @@ pub(super) fn apply(before: &World, action: Action, setting: &Setting) -> Option
         }
         Action::Cut { replica, noticed } => {
             world.left.cuts -= 1;
-            cut(&mut world, replica, noticed);
+            cut(&mut world, replica, noticed, setting.rules.ttl);
         }
         Action::Save(server) => {
             let Server { data, id, .. } = world.servers[server];
@@ -112,10 +118,15 @@ pub(super) fn ask(
     true
 }
 
-/// The same holder asks for what it has: its first answer was lost.
+/// The same holder asks for what it has: its first answer was lost. Renewals are left out, so a beat prolongs nothing.
 fn again(world: &mut World, grant: usize, server: usize, setting: &Setting) {
-    if let Some(need) = own(world, server, setting) {
-        take_up(world, grant, server, need, setting);
+    let Some(need) = own(world, server, setting) else {
+        return;
+    };
+    let at = world.grants[grant].at;
+    take_up(world, grant, server, need, setting);
+    if setting.beats {
+        world.grants[grant].at = at;
     }
 }
 
@@ -130,15 +141,22 @@ fn own(world: &mut World, server: usize, setting: &Setting) -> Option<u8> {
     }
 }
 
-/// The same, after replicas have acknowledged it: it takes effect if no more are wanted now. Else it waits again.
+/// The same, after replicas have acknowledged it: it takes effect if no more are wanted now. Else it waits again, in raus
+/// for all of them, in redbuckets for one more.
 fn look_again(world: &mut World, grant: usize, server: usize, setting: &Setting) {
     let Some(need) = own(world, server, setting) else {
         return;
     };
-    let counted = world.grants[grant].counted;
+    let Grant { counted, at, .. } = world.grants[grant];
     take_up(world, grant, server, need, setting);
+    let is = &mut world.grants[grant];
     if setting.rules.by == By::Unmissed || need <= counted {
-        world.grants[grant].phase = Phase::Held;
+        is.phase = Phase::Held;
+        if setting.rules.from_first {
+            is.at = at;
+        }
+    } else if setting.beats {
+        (is.phase, is.at, is.counted) = (Phase::Counted, at, counted);
     }
 }
 
@@ -155,10 +173,20 @@ fn take_up(world: &mut World, grant: usize, server: usize, need: u8, setting: &S
         need,
         counted: 0,
     };
+    unacknowledged(world, grant);
     world.servers[server].data.slots[usize::from(slot)] = Slot {
         fence: number(grant + 1),
         till: world.now + setting.rules.ttl,
     };
+}
+
+/// Nobody who is gone has acknowledged what is written now.
+fn unacknowledged(world: &mut World, grant: usize) {
+    for replica in &mut world.servers {
+        if let Some(shown) = &mut replica.shown {
+            shown.has[grant] = false;
+        }
+    }
 }
 
 pub(super) fn copy(world: &mut World, replica: usize) {
@@ -175,7 +203,7 @@ fn promote(world: &mut World, replica: usize, noticed: bool, setting: &Setting) 
     if world.servers[old].data.past.acked != 0 {
         world.servers[old].until = world.now + setting.rules.ttl;
     }
-    cut(world, replica, noticed);
+    cut(world, replica, noticed, setting.rules.ttl);
     world.ids += 1;
     let id = world.ids;
     let server = &mut world.servers[replica];
@@ -196,11 +224,12 @@ fn restart(world: &mut World, at: usize, from_disk: bool) {
     }
     let is_master = world.is_master(at);
     let server = &mut world.servers[at];
-    let (_, data, second) = disk.unwrap_or((0, server.data, server.id));
+    let (_, data, saved) = disk.unwrap_or((0, server.data, server.id));
+    let (id, second) = if is_master { (id, saved) } else { (saved, 0) };
     *server = Server {
         data,
         started,
-        id: if is_master { id } else { second },
+        id,
         second,
         joins: 0,
         link: Link::None,
@@ -209,12 +238,17 @@ fn restart(world: &mut World, at: usize, from_disk: bool) {
     };
 }
 
-fn cut(world: &mut World, replica: usize, noticed: bool) {
-    let server = &mut world.servers[replica];
+fn cut(world: &mut World, replica: usize, noticed: bool, ttl: u8) {
+    let server = world.servers[replica];
     if !noticed && server.link != Link::None {
-        server.shown = Some(server.follows);
+        let good = server.link == Link::InStep;
+        world.servers[replica].shown = Some(Shown {
+            master: server.follows,
+            good,
+            has: std::array::from_fn(|grant| good && world.has(&server, grant, ttl)),
+        });
     }
-    server.link = Link::None;
+    world.servers[replica].link = Link::None;
 }
 
 pub(super) fn follow(world: &mut World, server: usize, master: usize) {
@@ -238,7 +272,7 @@ fn leave(world: &mut World, server: usize) {
         if replica.follows == left {
             replica.link = Link::None;
         }
-        if replica.shown == Some(left) {
+        if replica.shown.is_some_and(|shown| shown.master == left) {
             replica.shown = None;
         }
     }

@@ -41,8 +41,8 @@ pub(crate) struct Server {
     /// Whom it follows; itself where it is a master.
     pub(crate) follows: u8,
     pub(crate) link: Link,
-    /// A master that does not know yet that this one is gone.
-    pub(crate) shown: Option<u8>,
+    /// At a master that does not know yet that this one is gone.
+    pub(crate) shown: Option<Shown>,
     /// It has had all that its master had, and was not missed since: it may be promoted.
     pub(crate) good: bool,
     /// A master out of office is asked for nothing from then on.
@@ -56,6 +56,15 @@ pub(crate) enum Link {
     /// Being brought up to date: there, but not good.
     Syncing,
     InStep,
+}
+
+/// A replica that is gone, as its master still has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Shown {
+    pub(crate) master: u8,
+    pub(crate) good: bool,
+    /// The grants that it may have acknowledged.
+    pub(crate) has: [bool; GRANTS],
 }
 
 /// What is replicated.
@@ -189,6 +198,12 @@ impl World {
         self.servers.iter().filter(of)
     }
 
+    /// Those that are gone, which it does not know.
+    pub(crate) fn shown(&self, server: usize) -> impl Iterator<Item = Shown> {
+        let shown = self.servers.iter().filter_map(|replica| replica.shown);
+        shown.filter(move |shown| usize::from(shown.master) == server)
+    }
+
     pub(crate) fn replicas(&self, server: usize) -> Replicas {
         let mut replicas = Replicas {
             good: 0,
@@ -199,11 +214,9 @@ impl World {
             replicas.there += 1;
             replicas.good += u8::from(replica.link == Link::InStep);
         }
-        for replica in &self.servers {
-            if replica.shown.map(usize::from) == Some(server) {
-                replicas.there += 1;
-                replicas.good += 1;
-            }
+        for shown in self.shown(server) {
+            replicas.there += 1;
+            replicas.good += u8::from(shown.good);
         }
         replicas
     }
@@ -212,8 +225,8 @@ impl World {
     pub(crate) fn note_missed(&mut self, server: usize) {
         for replica in &mut self.servers {
             let is_its_own = usize::from(replica.follows) == server;
-            let is_shown = replica.shown.map(usize::from) == Some(server);
-            if is_its_own && replica.link == Link::None && !is_shown {
+            let is_shown = |shown: Shown| usize::from(shown.master) == server;
+            if is_its_own && replica.link == Link::None && !replica.shown.is_some_and(is_shown) {
                 replica.good = false;
             }
         }
@@ -228,6 +241,14 @@ impl World {
     pub(crate) fn shows(&self, server: &Server, grant: usize) -> bool {
         let slot = server.data.slots[usize::from(self.grants[grant].slot)];
         usize::from(slot.fence) == grant + 1 && self.now < slot.till
+    }
+
+    /// Whether a server has the grant as it was asked for last, or renewed.
+    pub(crate) fn has(&self, server: &Server, grant: usize, ttl: u8) -> bool {
+        let is = &self.grants[grant];
+        let is_asked_for = matches!(is.phase, Phase::Waiting | Phase::Counted);
+        let till = server.data.slots[usize::from(is.slot)].till;
+        is_asked_for && self.shows(server, grant) && is.at + ttl <= till
     }
 
     pub(crate) fn held(&self) -> impl Iterator<Item = &Grant> {

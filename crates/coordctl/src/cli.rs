@@ -92,10 +92,11 @@ pub(crate) enum IdCommand {
     /// Lease a machine ID and run a program with it in its environment.
     ///
     /// The program gets its machine ID as MACHINE_ID, the fencing token as MACHINE_ID_FENCE and the namespace as
-    /// MACHINE_ID_NAMESPACE. Signals are passed on to it, and the machine ID is given back when it ends. Where the lease cannot
-    /// be renewed, the program is told to end (SIGTERM) one grace before the local deadline and killed just before it, with all
-    /// processes of its group: it is gone before the server gives the machine ID to another. Where the server says that the
-    /// lease is another's, that begins at once. It is killed, too, when coordctl is.
+    /// MACHINE_ID_NAMESPACE. Signals are passed on to it. When it ends, what it leaves behind in its process group is ended too,
+    /// and the machine ID is given back. Where the lease cannot be renewed, the program is told to end (SIGTERM) one grace
+    /// before the local deadline and killed just before it, with all processes of its group: it is gone before the server gives
+    /// the machine ID to another. Where the server says that the lease is another's, that begins at once. It is killed, too,
+    /// when coordctl is.
     Exec(ExecOptions),
     /// List the machine IDs of a namespace.
     List(ListOptions),

@@ -1,5 +1,7 @@
 //! What the two watches have in common: a screen that is drawn anew, or a line of JSON, again and again.
 
+pub(crate) mod columns;
+
 use std::{future::Future, io::IsTerminal, process::ExitCode, time::Duration};
 
 use coord_core::clock::{Clock, Instant, SystemClock};
@@ -124,8 +126,9 @@ pub(crate) fn draw(frame: &mut Frame<'_>, screen: &mut impl Screen, trouble: Opt
     let line = match trouble {
         Some(trouble) => Line::styled(output::plain(trouble), Style::new().fg(Color::Red)),
         None => {
-            let keys = screen.keys().iter().chain(&[("q", "quit")]);
-            let spans = keys.flat_map(|&(key, what)| {
+            // First, so that it is there on a narrow screen.
+            let keys = [("q", "quit")];
+            let spans = keys.iter().chain(screen.keys()).flat_map(|&(key, what)| {
                 let key = Span::styled(
                     format!(" {key} "),
                     Style::new().add_modifier(Modifier::REVERSED),

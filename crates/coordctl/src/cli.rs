@@ -141,7 +141,7 @@ pub(crate) struct LeaseOptions {
     /// How long a namespace without a record is listened to before its first use.
     #[arg(long, default_value = "3s", value_parser = values::duration, value_name = "TIME")]
     pub(crate) discovery: Duration,
-    /// How long to wait for a free machine ID and for the server.
+    /// How long to wait for a free machine ID and for the server. Without it, or with 0s, a full range is refused at once.
     #[arg(long, value_parser = values::duration, value_name = "TIME")]
     pub(crate) wait: Option<Duration>,
     /// What operators see; a process with the same label gets the same machine ID again where it is free. Defaults to
@@ -345,7 +345,7 @@ pub(crate) struct ReportOptions {
     pub(crate) prefix: String,
     #[command(flatten)]
     pub(crate) range: RangeOptions,
-    /// For how long to observe.
+    /// For how long to observe; Ctrl-C ends it earlier, and the page is written all the same.
     #[arg(long = "for", default_value = "30s", value_parser = values::duration, value_name = "TIME")]
     pub(crate) lasting: Duration,
     /// How often to look.

@@ -156,7 +156,7 @@ fn a_program_suspended_by_its_terminal_can_still_be_interrupted() {
     let log = folder.path().join("log");
     let tool = Program::coordctl().expect("it builds").path().to_owned();
     let command = format!(
-        r#"{} id exec --discovery 0s -- sh -c 'echo ready; while :; do sleep 0.02; done' 2>&1"#,
+        r#"{} id exec --discovery 0s -- sh -c 'echo ready; exec sleep 600' 2>&1"#,
         tool.display()
     );
     let mut child = Command::new("script")

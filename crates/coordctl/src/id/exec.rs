@@ -29,11 +29,11 @@ mod status_file;
 mod terminal;
 mod watermark;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
 use coord_core::clock::{Clock, SystemClock};
 use nix::sys::signal::Signal;
-use raus::{Event, MachineId, Raus};
+use raus::{Event, MachineId};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -72,7 +72,7 @@ pub(crate) async fn run(global: &Global, options: &ExecOptions) -> Result<ExitCo
         journal: Journal::new(global.json),
     };
     let machine_id = tokio::select! {
-        machine_id = acquire(&raus, options.lease.wait) => machine_id?,
+        machine_id = connect::acquire(&raus, &options.lease) => machine_id?,
         number = signals.stop() => return Err(Failure::Signal(number)),
     };
     let outcome = lead(
@@ -105,13 +105,6 @@ pub(crate) async fn run(global: &Global, options: &ExecOptions) -> Result<ExitCo
 struct Reports {
     journal: Journal,
     status_file: Option<StatusFile>,
-}
-
-async fn acquire(raus: &Raus, wait: Option<Duration>) -> Result<MachineId, Failure> {
-    Ok(match wait {
-        Some(wait) => raus.acquire_within(wait).await?,
-        None => raus.acquire().await?,
-    })
 }
 
 /// Starts the program and follows it to its end.

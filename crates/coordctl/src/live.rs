@@ -83,7 +83,10 @@ async fn turn(
     ends_at: Option<Instant>,
     screen: &mut impl Screen,
 ) -> Result<(), Failure> {
+    // Whoever is ended by them leaves a terminal behind that shows nothing that is typed.
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut due = SystemClock.now() + interval;
     let mut trouble: Option<String> = None;
     loop {
@@ -113,6 +116,8 @@ async fn turn(
             tokio::select! {
                 () = tokio::time::sleep(KEY_PAUSE) => {}
                 _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hangup.recv() => return Ok(()),
             }
         }
     }

@@ -8,6 +8,7 @@ mod exporter;
 mod ids;
 mod lost;
 mod offline;
+mod processes;
 mod report;
 mod revoke;
 mod status;

@@ -102,6 +102,16 @@ impl Metric {
         }
     }
 
+    /// Shows a counter or a histogram that has nothing to show yet: a rise is seen only from something. Gauges are left alone.
+    pub fn begin(&self, labels: Labels<'_>) {
+        match self.kind {
+            MetricKind::Counter => self.add(0, labels),
+            #[cfg(feature = "metrics")]
+            MetricKind::Histogram => drop(metrics::histogram!(self.name, owned(labels))),
+            _ => {}
+        }
+    }
+
     /// Counts so many.
     pub fn add(&self, count: u64, labels: Labels<'_>) {
         #[cfg(feature = "metrics")]

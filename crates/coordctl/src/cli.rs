@@ -92,10 +92,11 @@ pub(crate) enum IdCommand {
     /// Lease a machine ID and run a program with it in its environment.
     ///
     /// The program gets its machine ID as MACHINE_ID, the fencing token as MACHINE_ID_FENCE and the namespace as
-    /// MACHINE_ID_NAMESPACE. Signals are passed on to it, and the machine ID is given back when it ends. Where the lease cannot
-    /// be renewed, the program is told to end (SIGTERM) one grace before the local deadline and killed just before it, with all
-    /// processes of its group: it is gone before the server gives the machine ID to another. Where the server says that the
-    /// lease is another's, that begins at once. It is killed, too, when coordctl is.
+    /// MACHINE_ID_NAMESPACE. Signals are passed on to it. When it ends, what it leaves behind in its process group is ended too,
+    /// and the machine ID is given back. Where the lease cannot be renewed, the program is told to end (SIGTERM) one grace
+    /// before the local deadline and killed just before it, with all processes of its group: it is gone before the server gives
+    /// the machine ID to another. Where the server says that the lease is another's, that begins at once. It is killed, too,
+    /// when coordctl is.
     Exec(ExecOptions),
     /// List the machine IDs of a namespace.
     List(ListOptions),
@@ -140,7 +141,7 @@ pub(crate) struct LeaseOptions {
     /// How long a namespace without a record is listened to before its first use.
     #[arg(long, default_value = "3s", value_parser = values::duration, value_name = "TIME")]
     pub(crate) discovery: Duration,
-    /// How long to wait for a free machine ID and for the server.
+    /// How long to wait for a free machine ID and for the server. Without it, or with 0s, a full range is refused at once.
     #[arg(long, value_parser = values::duration, value_name = "TIME")]
     pub(crate) wait: Option<Duration>,
     /// What operators see; a process with the same label gets the same machine ID again where it is free. Defaults to
@@ -344,7 +345,7 @@ pub(crate) struct ReportOptions {
     pub(crate) prefix: String,
     #[command(flatten)]
     pub(crate) range: RangeOptions,
-    /// For how long to observe.
+    /// For how long to observe; Ctrl-C ends it earlier, and the page is written all the same.
     #[arg(long = "for", default_value = "30s", value_parser = values::duration, value_name = "TIME")]
     pub(crate) lasting: Duration,
     /// How often to look.

@@ -1,8 +1,8 @@
 //! From options to the server.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
-use raus::{Builder, Raus};
+use raus::{AcquireError, Builder, MachineId, Raus};
 use redbuckets::Redbuckets;
 
 use crate::{
@@ -47,6 +47,17 @@ pub(crate) fn lessor(
         .label(label))
 }
 
+/// Leases; no time to wait is the same as none given, not a search that is over before it begins.
+pub(crate) async fn acquire(
+    raus: &Raus,
+    options: &LeaseOptions,
+) -> Result<MachineId, AcquireError> {
+    match options.wait.filter(|wait| !wait.is_zero()) {
+        Some(wait) => raus.acquire_within(wait).await,
+        None => raus.acquire().await,
+    }
+}
+
 /// A group to look at.
 pub(crate) fn group(global: &Global, options: &GroupOptions) -> Result<Redbuckets, Failure> {
     Ok(Redbuckets::builder(url(global)?, &options.group)
@@ -62,7 +73,7 @@ fn host() -> String {
 }
 
 /// Containers that are told to stop have ten seconds in all.
-const RELEASE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,7 @@
 //! What the two watches have in common: a screen that is drawn anew, or a line of JSON, again and again.
 
+pub(crate) mod columns;
+
 use std::{future::Future, io::IsTerminal, process::ExitCode, time::Duration};
 
 use coord_core::clock::{Clock, Instant, SystemClock};
@@ -81,7 +83,10 @@ async fn turn(
     ends_at: Option<Instant>,
     screen: &mut impl Screen,
 ) -> Result<(), Failure> {
+    // Whoever is ended by them leaves a terminal behind that shows nothing that is typed.
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut due = SystemClock.now() + interval;
     let mut trouble: Option<String> = None;
     loop {
@@ -111,6 +116,8 @@ async fn turn(
             tokio::select! {
                 () = tokio::time::sleep(KEY_PAUSE) => {}
                 _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hangup.recv() => return Ok(()),
             }
         }
     }
@@ -124,8 +131,9 @@ pub(crate) fn draw(frame: &mut Frame<'_>, screen: &mut impl Screen, trouble: Opt
     let line = match trouble {
         Some(trouble) => Line::styled(output::plain(trouble), Style::new().fg(Color::Red)),
         None => {
-            let keys = screen.keys().iter().chain(&[("q", "quit")]);
-            let spans = keys.flat_map(|&(key, what)| {
+            // First, so that it is there on a narrow screen.
+            let keys = [("q", "quit")];
+            let spans = keys.iter().chain(screen.keys()).flat_map(|&(key, what)| {
                 let key = Span::styled(
                     format!(" {key} "),
                     Style::new().add_modifier(Modifier::REVERSED),

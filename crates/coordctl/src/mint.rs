@@ -24,10 +24,7 @@ pub(crate) async fn run(global: &Global, options: &MintOptions) -> Result<ExitCo
         .map_err(|error| Failure::Usage(error.to_string()))?;
     check_time(&layout)?;
     let raus = connect::lessor(global, &range, &options.lease)?.build()?;
-    let machine_id = match options.lease.wait {
-        Some(wait) => raus.acquire_within(wait).await?,
-        None => raus.acquire().await?,
-    };
+    let machine_id = connect::acquire(&raus, &options.lease).await?;
     let (id, fence) = (machine_id.id(), machine_id.fence());
     let generator = Generator::builder().layout(layout).leased(machine_id);
     let generator = generator.map_err(|error| Failure::Usage(causes(&error)))?;

@@ -8,6 +8,7 @@ use std::{fs::OpenOptions, path::Path, process::ExitCode, time::Duration};
 
 use coord_core::clock::{Clock, SystemClock};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::changes::{Change, Snapshot};
 use crate::{
@@ -33,6 +34,12 @@ struct Observed {
 }
 
 pub(crate) async fn run(global: &Global, options: &ReportOptions) -> Result<ExitCode, Failure> {
+    if global.json && options.output.is_none() {
+        return Err(Failure::Usage(
+            "--json tells about the page, so the page needs another place: give --output FILE"
+                .to_owned(),
+        ));
+    }
     let source = Source::new(global, options)?;
     if let Some(path) = &options.output {
         check_writable(path)?;
@@ -115,12 +122,14 @@ impl Source {
     }
 }
 
-/// Looks again and again; a server that fails meanwhile ends the observation, not the report.
+/// Looks again and again, until the time is over or somebody has seen enough; a server that fails meanwhile is part of the report.
 async fn observe(
     source: &Source,
     lasting: Duration,
     interval: Duration,
 ) -> Result<Observed, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let began = SystemClock.now();
     let mut observed = Observed {
         title: source.title.clone(),
@@ -133,7 +142,11 @@ async fn observe(
     };
     while SystemClock.now() < began + lasting {
         let left = (began + lasting).saturating_since(SystemClock.now());
-        tokio::time::sleep(interval.min(left)).await;
+        tokio::select! {
+            () = tokio::time::sleep(interval.min(left)) => {}
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
         let looked = async {
             let sample = doctor::ping(source.ids.inspector()).await?;
             Ok::<_, Failure>((sample, source.look().await?))

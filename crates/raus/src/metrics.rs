@@ -10,7 +10,7 @@ use std::{
 
 use coord_core::{
     clock::Clock,
-    metrics::{self, Level, Metric, MetricKind, Stopwatch},
+    metrics::{self, Level, Metric, Stopwatch},
 };
 
 use crate::{
@@ -131,14 +131,12 @@ pub fn describe_metrics() {
     metrics::describe(METRICS);
 }
 
-/// Counters of a namespace begin at zero, or their first rise would not be seen.
+/// What is counted or measured of a namespace begins at zero, or its first rise would not be seen.
 pub(crate) fn begin(namespace: &str) {
     describe_metrics();
     let namespace = ("namespace", namespace);
-    for counter in METRICS {
-        if counter.kind == MetricKind::Counter && counter.labels == NAMESPACE {
-            counter.add(0, &[namespace]);
-        }
+    for metric in METRICS.iter().filter(|it| it.labels == NAMESPACE) {
+        metric.begin(&[namespace]);
     }
     zero(&LOST, namespace, "cause", CAUSES);
     zero(&ACQUISITIONS, namespace, "outcome", spans::OUTCOMES);
@@ -148,7 +146,7 @@ pub(crate) fn begin(namespace: &str) {
 
 fn zero(counter: &Metric, namespace: (&'static str, &str), label: &'static str, values: &[&str]) {
     for value in values {
-        counter.add(0, &[namespace, (label, value)]);
+        counter.begin(&[namespace, (label, value)]);
     }
 }
 

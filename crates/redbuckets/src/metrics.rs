@@ -9,7 +9,7 @@ use std::{
 
 use coord_core::{
     clock::Clock,
-    metrics::{self, Level, Metric, MetricKind, Stopwatch, Timings},
+    metrics::{self, Level, Metric, Stopwatch, Timings},
 };
 
 use crate::{
@@ -171,14 +171,12 @@ pub fn describe_metrics() {
     metrics::describe(METRICS);
 }
 
-/// Counters of a group begin at zero, or their first rise would not be seen.
+/// What is counted or measured of a group begins at zero, or its first rise would not be seen.
 pub(crate) fn begin(group: &str) {
     describe_metrics();
     let group = ("group", group);
-    for counter in METRICS {
-        if counter.kind == MetricKind::Counter && counter.labels == GROUP {
-            counter.add(0, &[group]);
-        }
+    for metric in METRICS.iter().filter(|it| it.labels == GROUP) {
+        metric.begin(&[group]);
     }
     let all = [
         (&JOINS, "outcome", spans::JOIN_OUTCOMES),
@@ -187,7 +185,7 @@ pub(crate) fn begin(group: &str) {
     ];
     for (counter, label, values) in all {
         for value in values {
-            counter.add(0, &[group, (label, value)]);
+            counter.begin(&[group, (label, value)]);
         }
     }
 }

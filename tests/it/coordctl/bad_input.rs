@@ -94,6 +94,7 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["decode", "--layout", "0/0/0", "1"], "timestamp"),
     (&["doctor", "--pings", "0"], "0 is not in 1..=10000"),
     (&["report", "--interval", "0s"], "out of bounds"),
+    (&["report", "--json"], "give --output FILE"),
     (&["report", "-g", "a b"], "contains ' '"),
     (
         &["exporter", "--listen", "here"],

@@ -139,6 +139,9 @@ fn two_programs_have_two_machine_ids() {
         outcome.stderr.contains("all slots of 0..=1 are held"),
         "{outcome:?}"
     );
+    // No time to wait is no search without time.
+    let elsewhere = ["--range", "2", "--wait", "0s"];
+    assert_eq!(finish(&mut exec(&server, &elsewhere, TALK)).code, Some(42));
     // A fourth one waits for the first to end.
     let mut patient = exec(&server, &["--range", "0-1", "--wait", "50s"], TALK);
     programs[0].process().terminate().expect("it runs");

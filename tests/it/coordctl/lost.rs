@@ -85,6 +85,39 @@ fn what_the_program_has_started_goes_with_it() {
 }
 
 #[test]
+fn what_the_program_has_started_has_the_whole_grace_even_if_the_program_ends_at_once() {
+    let server = server();
+    let script =
+        "(trap 'sleep 0.5; echo bye; exit' TERM; echo ready; while :; do sleep 0.02; done) & wait";
+    let options = ["--ttl", "12s", "--heartbeat", "200ms"];
+    let mut running = exec(&server, &options, script);
+    running
+        .wait_for_line(LIMIT, |line| line == "ready")
+        .expect("it starts");
+    server.kill().expect("it runs");
+    let outcome = finish(&mut running);
+    assert_eq!(outcome.code, Some(5), "{outcome:?}");
+    assert!(outcome.stdout.ends_with("bye\n"), "{outcome:?}");
+}
+
+#[test]
+fn a_kill_comes_without_a_word_to_the_program_and_its_group() {
+    let server = server();
+    let options = [&SHORT[..], &["--on-lost", "kill"]].concat();
+    let script =
+        "trap 'echo told' TERM; (trap 'echo told' TERM; while :; do echo tick; sleep 0.02; done) & 
+        while :; do sleep 0.02; done";
+    let mut running = exec(&server, &options, script);
+    running.wait_for_lines(3, LIMIT).expect("it starts");
+    server.kill().expect("it runs");
+    // Ends only when nobody holds the output any more.
+    let outcome = finish(&mut running);
+    assert_eq!(outcome.code, Some(5), "{outcome:?}");
+    assert!(!outcome.stdout.contains("told"), "{outcome:?}");
+    assert!(outcome.stderr.contains("SIGKILL"), "{outcome:?}");
+}
+
+#[test]
 fn a_lock_that_is_anothers_is_respected_at_once() {
     let server = server();
     let long = ["--ttl", "60s", "--heartbeat", "200ms", "--range", "6"];

@@ -99,6 +99,36 @@ fn completions_and_manual_pages_name_every_command() {
     assert!(dir.path().join("coordctl-id-exec.1").is_file());
 }
 
+/// What a command prints on a terminal, which `script` makes.
+fn on_terminal(command: &str, environment: &[(&str, &str)]) -> String {
+    let tool = Program::coordctl().expect("it builds").path().to_owned();
+    let output = std::process::Command::new("script")
+        .args(["--quiet", "--return", "--command"])
+        .args([&format!("{} {command}", tool.display()), "/dev/null"])
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm")
+        .envs(environment.iter().copied())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("script, of util-linux, starts");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_those_who_want_them() {
+    assert!(on_terminal("decode 1", &[]).contains("\u{1b}["));
+    assert!(on_terminal("frobnicate", &[]).contains("\u{1b}["));
+    for plain in [
+        on_terminal("decode 1", &[("NO_COLOR", "1")]),
+        on_terminal("decode 1", &[("TERM", "dumb")]),
+        on_terminal("decode 1 --json", &[]),
+        run(&["decode", "1"]).stdout,
+        run(&["frobnicate"]).stderr,
+    ] {
+        assert!(!plain.is_empty() && !plain.contains('\u{1b}'), "{plain:?}");
+    }
+}
+
 #[test]
 fn help_tells_the_exit_codes_and_no_secret() {
     let outcome = run_at("redis://:s3cr3t@127.0.0.1:1", &["--help"]);

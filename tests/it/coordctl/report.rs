@@ -71,6 +71,20 @@ async fn a_namespace_is_one_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_has_seen_enough_gets_the_page_at_once() {
+    let server = server();
+    let _held = hold(&server, 7..=7, "payments").await;
+    let arguments = ["report", "--for", "1h", "--interval", "100ms"];
+    let mut running = tool(&server, &arguments).spawn().expect("it starts");
+    has_looked(&server, "pttl").await;
+    running.process().interrupt().expect("it runs");
+    let outcome = super::finish(&mut running);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    check_page(&outcome.stdout);
+    assert!(outcome.stdout.contains("payments"), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_one_page_with_its_moves() {
     let server = server();
     let join = |id: &str| {

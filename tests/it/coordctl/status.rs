@@ -88,11 +88,14 @@ fn a_revoked_machine_id_is_not_reported_although_its_program_goes_on() {
         "--on-lost",
         "ignore",
     ];
-    let running = hold(&server, &file, &options);
+    let mut running = hold(&server, &file, &options);
     wait_for_code(&file, 0);
     assert_eq!(run(&server, &["id", "revoke", "3", "--yes"]).code, Some(0));
     wait_for_code(&file, 4);
     assert!(running.process().ended().is_none(), "{}", running.stderr());
+    // Whoever looks after itself outlives coordctl, too, and would be left running.
+    running.process().terminate().expect("it runs");
+    assert_eq!(finish(&mut running).code, Some(0));
 }
 
 #[test]

@@ -30,7 +30,12 @@ fn the_example_ends_with_0_where_all_is_well_and_with_1_where_ids_collide() {
     assert!(said.contains("no two equal"), "{said}");
     let (code, said) = e2e(&server, "--two-namespaces");
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("duplicates among"), "{said}");
+    // Whose IDs never fall into one millisecond has had its machine ID twice all the same.
+    let verdicts = ["duplicates among", "held twice"];
+    assert!(
+        verdicts.iter().any(|verdict| said.contains(verdict)),
+        "{said}"
+    );
     let (code, said) = e2e(&server, "--three-namespaces");
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("usage"), "{said}");

@@ -228,11 +228,15 @@ async fn commands_probes_and_hooks_do_what_they_are_there_for() {
             "--",
             "sh",
             "-c",
-            "trap 'exit 42' TERM; while :; do sleep 0.05; done",
+            "trap 'exit 42' TERM; echo ready; while :; do sleep 0.05; done",
         ];
         let mut running = start(&list(container, "args"), status, &server, &program);
         let ready = wait::until(LIMIT, || (ask() == Some(0)).then_some(()));
         assert!(ready.is_some(), "{path}: {}", running.stderr());
+        // The lease is there before the program listens to signals.
+        running
+            .wait_for_line(LIMIT, |line| line == "ready")
+            .expect("it starts");
         if find(container, "lifecycle").is_some() {
             let hook = list(container, "lifecycle.preStop.exec.command");
             let mut hook = start(&hook[1..], status, &server, &[]);

@@ -26,6 +26,7 @@ async fn a_lease_that_is_lost_and_leased_again_is_counted_at_every_step() {
         .reacquire(true)
         .build()
         .expect("valid");
+    assert_exported(r#"raus_acquire_seconds_count{namespace="counted"}"#, 0.0);
     let machine_id = raus.acquire().await.expect("free");
     let mut events = machine_id.events();
     assert_exported(r#"raus_leases_held{namespace="counted"}"#, 1.0);

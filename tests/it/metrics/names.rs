@@ -10,7 +10,7 @@ use crate::tidy;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) kind: String,
-    labels: String,
+    pub(crate) labels: String,
     description: String,
 }
 

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use coord_tests::promtool;
 use serde_json::Value;
 
-use super::names::documented;
+use super::names::{Row, documented};
 use crate::tidy;
 
 const DASHBOARD: &str = "ops/grafana/raus-redbuckets.json";
 const ALERTS: &str = "ops/prometheus/alerts.yml";
 
-/// Every documented metric, with its kind.
-fn metrics() -> BTreeMap<String, String> {
+/// Every documented metric.
+fn metrics() -> BTreeMap<String, Row> {
     let sections = [
         "Machine IDs",
         "Minting",
@@ -20,8 +20,37 @@ fn metrics() -> BTreeMap<String, String> {
         "The store",
         "From outside",
     ];
-    let rows = sections.into_iter().flat_map(documented);
-    rows.map(|(name, row)| (name, row.kind)).collect()
+    sections.into_iter().flat_map(documented).collect()
+}
+
+/// What a target is told by, beside the labels of the metric; `le` is a histogram's own.
+const EVERYWHERE: [&str; 4] = ["instance", "job", "le", "__name__"];
+
+/// The labels that an expression of PromQL selects or groups by.
+fn labels_in(expression: &str) -> BTreeSet<String> {
+    let selected = between(expression, "{", "}")
+        .into_iter()
+        .flat_map(|selector| {
+            let matchers = selector.split(',').filter(|part| part.contains('='));
+            matchers.filter_map(|part| part.split(['=', '!']).next())
+        });
+    let grouped = ["by (", "on ("].map(|opening| between(expression, opening, ")"));
+    let grouped = grouped
+        .into_iter()
+        .flatten()
+        .flat_map(|names| names.split(','));
+    selected
+        .chain(grouped)
+        .map(|name| name.trim().to_owned())
+        .collect()
+}
+
+/// What lies between these two, each time.
+fn between<'a>(text: &'a str, opening: &str, closing: &str) -> Vec<&'a str> {
+    let parts = text.split(opening).skip(1);
+    parts
+        .filter_map(|part| part.split(closing).next())
+        .collect()
 }
 
 /// The metrics that an expression of PromQL names: whatever looks like one of ours.
@@ -36,22 +65,35 @@ fn named(expression: &str) -> BTreeSet<String> {
 }
 
 #[track_caller]
-fn assert_known(expression: &str, metrics: &BTreeMap<String, String>) {
+fn assert_known(expression: &str, metrics: &BTreeMap<String, Row>) {
     let names = named(expression);
     assert!(!names.is_empty(), "{expression:?} names no metric of ours");
+    let mut labels: BTreeSet<&str> = EVERYWHERE.into();
     for name in names {
         let parts = ["_bucket", "_sum", "_count"];
         let whole = parts.iter().find_map(|part| name.strip_suffix(part));
         let of_histogram = whole.and_then(|whole| metrics.get(whole));
-        let is_known = match of_histogram {
-            Some(kind) => kind == "histogram",
-            None => metrics.get(&name).is_some_and(|kind| kind != "histogram"),
-        };
+        let row = of_histogram.or_else(|| metrics.get(&name));
+        let is_known = row.is_some_and(|row| (row.kind == "histogram") == of_histogram.is_some());
         assert!(
             is_known,
             "{expression:?} names {name}, which docs/METRICS.md does not list"
         );
+        labels.extend(row.into_iter().flat_map(|row| row.labels.split(", ")));
     }
+    for label in labels_in(expression) {
+        assert!(
+            labels.contains(label.as_str()),
+            "{expression:?} asks for a label {label}, which none of its metrics has"
+        );
+    }
+}
+
+#[test]
+fn labels_of_an_expression_are_found() {
+    let expression = r#"sum by (le, a) (rate(x{b=~"$b",c!="d"}[5m])) / on (e) y"#;
+    let expected = ["a", "b", "c", "e", "le"].map(str::to_owned);
+    assert_eq!(labels_in(expression), expected.into());
 }
 
 fn array<'a>(value: &'a Value, name: &str) -> &'a [Value] {
@@ -119,9 +161,51 @@ fn the_dashboard_is_one_that_grafana_takes_and_asks_for_metrics_that_there_are()
             .collect();
         assert_eq!(letters.len(), targets.len(), "{title}");
         for target in targets {
-            assert_known(target["expr"].as_str().expect("an expression"), &metrics);
+            let expression = target["expr"].as_str().expect("an expression");
+            assert_known(expression, &metrics);
+            let grouped = labels_in(expression);
+            let legend = target["legendFormat"].as_str().expect("a legend");
+            for label in between(legend, "{{", "}}") {
+                assert!(grouped.contains(label), "{title}: the legend lacks {label}");
+            }
         }
     }
+}
+
+#[test]
+fn prometheus_understands_what_the_dashboard_asks() {
+    let Some(promtool) = promtool::find() else {
+        eprintln!("PROMTOOL NOT AVAILABLE: the dashboard's expressions were not parsed");
+        return;
+    };
+    let dashboard: Value = serde_json::from_str(&tidy::read(DASHBOARD)).expect("JSON");
+    let targets = array(&dashboard, "panels")
+        .iter()
+        .filter_map(|panel| panel["targets"].as_array());
+    // promtool parses expressions in rules. What Grafana fills in is filled in.
+    let rules = targets.flatten().enumerate().map(|(at, target)| {
+        let expression = target["expr"].as_str().expect("an expression");
+        let expression = expression.replace("$__rate_interval", "1m");
+        format!(
+            "      - {{ record: 'e{at}', expr: {} }}\n",
+            Value::from(expression)
+        )
+    });
+    let rules = format!(
+        "groups:\n  - name: dashboard\n    rules:\n{}",
+        rules.collect::<String>()
+    );
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("rules.yml");
+    std::fs::write(&path, &rules).expect("it is written");
+    let arguments = ["check", "rules", path.to_str().expect("UTF-8")];
+    promtool::run(&promtool, "ops", &arguments).unwrap_or_else(|error| panic!("{error:#}"));
+    let broken = rules.replacen("sum(", "sum((", 1);
+    std::fs::write(&path, broken).expect("it is written");
+    assert!(
+        promtool::run(&promtool, "ops", &arguments).is_err(),
+        "it checks nothing"
+    );
 }
 
 #[test]

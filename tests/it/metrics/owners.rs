@@ -23,6 +23,8 @@ async fn joining_draining_and_leaving_are_counted() {
     exported();
     let server = started();
     let first = member(&server, "counted", "first").build().expect("valid");
+    // From nothing, so that the first drains of a process are seen as a rise.
+    assert_exported(r#"redbuckets_drain_seconds_count{group="counted"}"#, 0.0);
     let first = first.join().await.expect("it joins");
     // Nobody has to wait for a heartbeat to see that there is a member.
     assert_exported(r#"redbuckets_instances{group="counted"}"#, 1.0);

@@ -8,7 +8,7 @@ use ratatui::{
     layout::{Constraint, Layout, Rect},
     style::{Color, Modifier, Style},
     text::{Line, Span},
-    widgets::{Row, Table, TableState},
+    widgets::{Table, TableState},
 };
 use serde_json::Value;
 
@@ -16,7 +16,10 @@ use super::group::{Group, HEADINGS, Reader, state};
 use crate::{
     cli::{Global, WatchGroupOptions},
     failure::Failure,
-    live::{self, Screen},
+    live::{
+        self, Screen,
+        columns::{self, Narrow},
+    },
     picture::{self, Grid},
 };
 
@@ -100,7 +103,7 @@ impl View {
         let [top, members, legend, map] = parts.areas(area);
         let headline = anstream::adapter::strip_str(&group.headline()).to_string();
         frame.render_widget(Line::styled(headline, Modifier::BOLD), top);
-        let (table, note) = (member_table(group), map_note(group, map));
+        let (table, note) = (member_table(group, members.width), map_note(group, map));
         frame.render_stateful_widget(table, members, &mut self.members);
         if !self.only_members {
             frame.render_widget(Line::styled(note, Modifier::DIM), legend);
@@ -109,30 +112,28 @@ impl View {
     }
 }
 
-fn member_table(group: &Group) -> Table<'static> {
+fn member_table(group: &Group, room: u16) -> Table<'static> {
     let rows = group.read.members.iter().map(|member| {
         let place = Group::place(member.number);
-        let mut cells = group.row(member).into_iter().map(|cell| cell.text);
-        let letter = Span::styled(cells.next().unwrap_or_default(), owner_style(Some(place)));
-        let cells = std::iter::once(Line::from(letter)).chain(cells.map(Line::from));
-        Row::new(cells).style(Style::new().fg(picture::terminal_color(state(member).1)))
+        let mut cells: Vec<Span<'static>> = group
+            .row(member)
+            .into_iter()
+            .map(|cell| cell.text.into())
+            .collect();
+        if let Some(letter) = cells.first_mut() {
+            letter.style = owner_style(Some(place));
+        }
+        let style = Style::new().fg(picture::terminal_color(state(member).1));
+        (cells, style)
     });
-    let widths = [
-        Constraint::Length(1),
-        Constraint::Min(16),
-        Constraint::Length(7),
-        Constraint::Length(7),
-        Constraint::Length(9),
-        Constraint::Length(6),
-        Constraint::Length(10),
-        Constraint::Max(24),
-        Constraint::Min(8),
-    ];
-    Table::new(rows, widths)
-        .header(Row::new(HEADINGS).style(Modifier::BOLD))
-        .row_highlight_style(Modifier::REVERSED)
-        .column_spacing(1)
+    columns::table(&HEADINGS, rows.collect(), NARROW, room)
 }
+
+/// When they joined goes first, then weight, moves and lease, what they should have, and how they are.
+const NARROW: Narrow = Narrow {
+    name: 1,
+    going: &[7, 5, 4, 6, 3, 8],
+};
 
 fn grid_of(group: &Group, area: Rect) -> Grid {
     let room = u32::from(area.width.saturating_sub(MARGIN)) * u32::from(area.height);
@@ -228,11 +229,16 @@ mod tests {
             shown[0].starts_with("group orders: 16 buckets, sticky, 1 member;"),
             "{shown:#?}"
         );
-        assert!(shown[2].starts_with("A alpha"), "{shown:#?}");
+        assert!(shown[2].starts_with("A  alpha"), "{shown:#?}");
         assert_eq!(shown[4], "       0 AAAAAAAAAAAAAAAA", "{shown:#?}");
         for (width, height) in [(1, 1), (12, 3), (40, 5), (300, 60)] {
             assert_eq!(rows(&mut buckets, width, height).len(), usize::from(height));
         }
+
+        let narrow = rows(&mut buckets, 24, 12);
+        assert_eq!(narrow[1], "   MEMBER  OWNED  STATE", "{narrow:#?}");
+        assert_eq!(narrow[2], "A  alpha   16     member", "{narrow:#?}");
+        assert!(narrow[11].starts_with(" q  quit"), "{narrow:#?}");
 
         let second = group("beta").join().await.expect("it joins");
         wait_for(&second, 8).await;

@@ -16,8 +16,9 @@
 //! earlier. When coordctl itself is killed, the kernel kills the program (Linux); its lease runs out by itself.
 //!
 //! The program runs in a process group of its own, which gets the terminal's foreground where coordctl had it: what a
-//! terminal sends (Ctrl-C) reaches the program alone and once. coordctl reaps every child that it is given, so it can be
-//! the first process of a container.
+//! terminal sends (Ctrl-C) reaches the program alone and once. While the program is stopped coordctl has it, and renews on.
+//! When the program ends, what it leaves behind in its group is told to end and killed after the grace, before the machine ID
+//! is given back. coordctl reaps every child that it is given, so it can be the first process of a container.
 
 mod child;
 mod journal;
@@ -28,16 +29,17 @@ mod status_file;
 mod terminal;
 mod watermark;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc};
 
 use coord_core::clock::{Clock, SystemClock};
-use raus::{Event, MachineId, Raus};
+use nix::sys::signal::Signal;
+use raus::{Event, MachineId};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) use self::program::become_program;
 use self::{
-    child::{Child, Ended},
+    child::{Change, Child, Ended},
     journal::Journal,
     plan::{Act, Guard, Plan},
     signals::Signals,
@@ -52,6 +54,11 @@ use crate::{
 };
 
 pub(crate) async fn run(global: &Global, options: &ExecOptions) -> Result<ExitCode, Failure> {
+    if options.program[0].is_empty() {
+        return Err(Failure::Usage(
+            "the program has no name; write it after --, such as -- ./service --port 80".to_owned(),
+        ));
+    }
     let plan =
         Plan::new(options.lease.ttl, options.on_lost, options.grace).map_err(Failure::Usage)?;
     let raus = connect::lessor(global, &options.range.range, &options.lease)?.build()?;
@@ -65,7 +72,7 @@ pub(crate) async fn run(global: &Global, options: &ExecOptions) -> Result<ExitCo
         journal: Journal::new(global.json),
     };
     let machine_id = tokio::select! {
-        machine_id = acquire(&raus, options.lease.wait) => machine_id?,
+        machine_id = connect::acquire(&raus, &options.lease) => machine_id?,
         number = signals.stop() => return Err(Failure::Signal(number)),
     };
     let outcome = lead(
@@ -100,13 +107,6 @@ struct Reports {
     status_file: Option<StatusFile>,
 }
 
-async fn acquire(raus: &Raus, wait: Option<Duration>) -> Result<MachineId, Failure> {
-    Ok(match wait {
-        Some(wait) => raus.acquire_within(wait).await?,
-        None => raus.acquire().await?,
-    })
-}
-
 /// Starts the program and follows it to its end.
 async fn lead(
     namespace: &str,
@@ -125,10 +125,12 @@ async fn lead(
     }
     // Before the child is there: its end must not be missed.
     let mut ends = signal(SignalKind::child())?;
-    let (child, status) = start(namespace, options, machine_id, &reports.journal)?;
+    let (mut child, status) = start(namespace, options, machine_id, &reports.journal)?;
     let mut guard = Guard::new(plan, machine_id.deadline());
     let mut events = machine_id.events();
     let mut has_events = true;
+    let mut passed_on = None;
+    let mut ended = None;
     let ended = loop {
         let held_until = machine_id.is_held().then(|| machine_id.deadline());
         match held_until {
@@ -136,8 +138,13 @@ async fn lead(
             None => guard.handle_lost(),
         }
         while let Some(act) = guard.poll(SystemClock.now()) {
-            act_on(&child, act, &reports.journal);
+            act_on(&child, act, ended.is_some(), &reports.journal);
         }
+        // After what is due: nothing may go on under a lease that is over.
+        if let Some(number) = passed_on.take() {
+            child.pass_on(number);
+        }
+        child.share_terminal();
         if let Some(file) = &mut reports.status_file {
             file.show(held_until.map(|held_until| Status {
                 held_until,
@@ -147,15 +154,25 @@ async fn lead(
         tokio::select! {
             biased;
             _ = ends.recv() => {}
-            number = signals.next() => child.signal(number),
+            number = signals.next() => passed_on = Some(number),
             event = events.next(), if has_events => match event {
                 Some(event) => reports.journal.tell(&event),
                 None => has_events = false,
             },
             () = tokio::time::sleep(guard.pause(SystemClock.now())) => {}
         }
-        if let Some(ended) = child.reap() {
-            break ended;
+        for change in child.reap() {
+            reports.journal.tell_of(child.pid(), change);
+            if let Change::Ended(how) = change {
+                ended = Some(how);
+            }
+        }
+        if let Some(ended) = ended {
+            let now = SystemClock.now();
+            if child.group_is_gone() || guard.is_over(now) {
+                break ended;
+            }
+            guard.handle_end(now);
         }
     };
     Ok(finish(&child, ended, &guard, &reports.journal))
@@ -194,28 +211,37 @@ fn start(
     Ok((child, status))
 }
 
-fn act_on(child: &Child, act: Act, journal: &Journal) {
+fn act_on(child: &Child, act: Act, has_ended: bool, journal: &Journal) {
     let (word, signal) = match act {
         Act::Tell(signal) => ("told", signal),
-        Act::Kill => ("killed", nix::sys::signal::Signal::SIGKILL),
+        Act::Kill => ("killed", Signal::SIGKILL),
     };
-    child.signal_group(signal);
+    child.tell_group(signal);
+    let pid = child.pid();
+    let text = if has_ended {
+        format!("process {pid} has ended and left others in its group: {signal} to them")
+    } else {
+        format!("the machine ID is being lost: {signal} to process {pid} and its group")
+    };
     journal.say(
         word,
-        json!({ "signal": signal.as_str(), "pid": child.pid() }),
-        &format!(
-            "the machine ID is being lost: {signal} to process {} and its group",
-            child.pid()
-        ),
+        json!({ "signal": signal.as_str(), "pid": pid }),
+        &text,
     );
 }
 
 fn finish(child: &Child, ended: Ended, guard: &Guard, journal: &Journal) -> ExitCode {
     let code = ended.code();
-    child.take_terminal_back();
-    if guard.is_ending() {
-        // What the program started must not outlive it, either.
-        child.signal_group(nix::sys::signal::Signal::SIGKILL);
+    child.share_terminal();
+    if child.is_outlived() {
+        journal.say(
+            "outlived",
+            json!({ "pid": child.pid() }),
+            "processes that have left the program's group go on without a machine ID; run the program in the foreground, not \
+             as a daemon",
+        );
+    }
+    if guard.ends_for_loss() {
         journal.say(
             "lost",
             json!({ "code": code }),
@@ -227,6 +253,22 @@ fn finish(child: &Child, ended: Ended, guard: &Guard, journal: &Journal) -> Exit
 }
 
 impl Journal {
+    /// What has become of the program; its end is for the exit code.
+    fn tell_of(&self, pid: i32, change: Change) {
+        let (word, text) = match change {
+            Change::Stopped(signal) => (
+                "stopped",
+                format!(
+                    "process {pid} was stopped ({signal}) and keeps its machine ID: `kill -CONT -- -{pid}` continues it, Ctrl-C \
+                     or SIGTERM ends it"
+                ),
+            ),
+            Change::Continued => ("continued", format!("process {pid} goes on")),
+            Change::Ended(_) => return,
+        };
+        self.say(word, json!({ "pid": pid }), &text);
+    }
+
     /// What happens to the machine ID while the program runs.
     fn tell(&self, event: &Event) {
         let (word, fields, text) = match event {

@@ -8,7 +8,7 @@ use ratatui::{
     layout::{Constraint, Layout, Rect},
     style::{Modifier, Style},
     text::Line,
-    widgets::{Row, Table, TableState},
+    widgets::TableState,
 };
 use serde_json::Value;
 
@@ -16,7 +16,10 @@ use super::list::{HEADINGS, Namespace, Reader, state_style};
 use crate::{
     cli::{Global, WatchIdsOptions},
     failure::Failure,
-    live::{self, Screen},
+    live::{
+        self, Screen,
+        columns::{self, Narrow},
+    },
     picture,
 };
 
@@ -95,29 +98,23 @@ impl View {
         let [top, middle, bottom] = parts.areas(area);
         frame.render_widget(Line::styled(headline, Modifier::BOLD), top);
         let rows = namespace.shown(self.all).map(|slot| {
-            let cells = namespace.row(slot).into_iter().map(|cell| cell.text);
-            Row::new(cells)
-                .style(Style::new().fg(picture::terminal_color(state_style(slot.state()))))
+            let cells = namespace.row(slot).into_iter().map(|cell| cell.text.into());
+            let style = Style::new().fg(picture::terminal_color(state_style(slot.state())));
+            (cells.collect(), style)
         });
-        let widths = [
-            Constraint::Length(7),
-            Constraint::Length(10),
-            Constraint::Min(16),
-            Constraint::Length(10),
-            Constraint::Length(8),
-            Constraint::Length(16),
-            Constraint::Max(36),
-        ];
-        let table = Table::new(rows, widths)
-            .header(Row::new(HEADINGS).style(Modifier::BOLD))
-            .row_highlight_style(Modifier::REVERSED)
-            .column_spacing(1);
+        let table = columns::table(&HEADINGS, rows.collect(), NARROW, middle.width);
         frame.render_stateful_widget(table, middle, &mut self.table);
         if let Some(note) = note {
             frame.render_widget(Line::styled(note, Modifier::DIM), bottom);
         }
     }
 }
+
+/// The holder goes first, then its fence and horizon, what is left of its lease, and its state.
+const NARROW: Narrow = Narrow {
+    name: 2,
+    going: &[6, 5, 4, 3, 1],
+};
 
 #[cfg(test)]
 mod tests {
@@ -163,6 +160,9 @@ mod tests {
             "{shown:#?}"
         );
         assert!(shown[7].contains("q  quit"), "{shown:#?}");
+        let narrow = rows(&mut ids, 25, 8);
+        assert!(narrow[1].ends_with("STATE  LABEL"), "{narrow:#?}");
+        assert!(narrow[2].ends_with("held   payments"), "{narrow:#?}");
         // A window of any size is drawn.
         for (width, height) in [(1, 1), (10, 2), (40, 5), (300, 60)] {
             assert_eq!(rows(&mut ids, width, height).len(), usize::from(height));

@@ -11,7 +11,7 @@ use crate::{
     buckets::group::{self, Group},
     doctor::Latency,
     id::list::{self, Namespace},
-    output::Cell,
+    output::{self, Cell},
     picture::Grid,
     time,
 };
@@ -21,9 +21,9 @@ pub(super) fn render(observed: &Observed, wall_ms: u64) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n\
-         <p>Observed for {}, {} looks, until {}.</p>\n",
+         <p>Observed for {}, {}, until {}.</p>\n",
         time::span(observed.lasted),
-        observed.looks,
+        output::count(observed.looks, "look"),
         time::utc(wall_ms)
     );
     match &observed.last {

@@ -5,7 +5,7 @@
 //! $ curl -X POST localhost:3000/orders
 //! ```
 //!
-//! A load balancer asks `/readyz`: 200 while IDs can be minted, 503 while the lease is lost. On SIGTERM it answers what
+//! A load balancer asks `/readyz`: 200 while IDs can be minted, 503 while the lease is lost. On SIGTERM or Ctrl-C it answers what
 //! it has begun, then gives the machine ID back, so that the next process need not wait for the ttl.
 
 use std::{net::SocketAddr, time::Duration};
@@ -61,10 +61,14 @@ async fn main() -> anyhow::Result<()> {
         .with_state(ids.clone());
     let listener = TcpListener::bind(options.listen).await?;
     println!("listening on {}", listener.local_addr()?);
-    let mut end = signal(SignalKind::terminate())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     axum::serve(listener, app)
         .with_graceful_shutdown(async move {
-            end.recv().await;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         })
         .await?;
     ids.release().await?;

@@ -16,7 +16,10 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use raus::Raus;
 use redbuckets::{Instance, Redbuckets};
 use snowflake::Generator;
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -25,11 +28,13 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(&listen).await?;
     let service = Service::start(&url, recorder()?).await?;
     println!("http://{}/metrics", listener.local_addr()?);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     axum::serve(listener, service.app())
-        .with_graceful_shutdown(async {
-            // Where the signal cannot be waited for, the service runs until it is killed.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
+        .with_graceful_shutdown(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
             }
         })
         .await?;

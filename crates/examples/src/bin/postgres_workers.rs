@@ -49,7 +49,7 @@ enum Task {
         #[arg(long, default_value_t = 1_000)]
         count: u32,
     },
-    /// Works until SIGTERM.
+    /// Works until SIGTERM or Ctrl-C.
     Work {
         /// What these jobs are recorded under.
         #[arg(long, default_value = "worker")]
@@ -127,10 +127,12 @@ async fn work(options: &Options, database: &Pool, name: &str, job: Duration) -> 
         // An error is told as an event, and the task begins anew after a pause.
         async move { work_on(&bucket, &database, &name, job).await }
     };
-    let mut end = signal(SignalKind::terminate())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
         () = instance.run_each(task) => {}
-        _ = end.recv() => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
     instance.leave().await?;
     println!("left");

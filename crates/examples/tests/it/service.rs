@@ -58,9 +58,13 @@ fn two_processes_never_give_the_same_id_and_a_machine_id_comes_back_on_sigterm()
     assert!(status.success(), "{}", first.run.stderr());
     assert!(first.run.last_line(|line| line == "released").is_some());
     // At once, although the ttl is 10 s: its place is free.
-    let third = Service::start(&redis)?;
+    let mut third = Service::start(&redis)?;
     let (_, body) = third.ask("POST /orders")?;
     assert!(bodies.insert(body));
+    // As Ctrl-C does.
+    third.run.process().interrupt()?;
+    assert!(third.run.wait(PATIENCE)?.success());
+    assert!(third.run.last_line(|line| line == "released").is_some());
     Ok(())
 }
 

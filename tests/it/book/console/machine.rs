@@ -151,6 +151,8 @@ case "$1 $2" in
     exec ln -s {coordctl} "$bin/coordctl" ;;
 "xtask demo")
     "$examples/demo" && exec "$examples/ownership" ;;
+"build --quiet")
+    [ "$3 $5" = "-p --example" ] && [ -f "$root/crates/$4/examples/$6.rs" ] && [ $# = 6 ] || fail "$@" ;;
 "run --quiet")
     [ "$3 $5" = "-p --example" ] && [ -f "$root/crates/$4/examples/$6.rs" ] && [ "$7" = "--" ] || fail "$@"
     program="$examples/$6"

@@ -65,8 +65,11 @@ pub(super) struct Guard {
     /// The last one that counted.
     deadline: Instant,
     is_lost: bool,
+    /// When the program itself did; others of its group may be at work.
+    ended_at: Option<Instant>,
     told_at: Option<Instant>,
-    is_done: bool,
+    done_at: Option<Instant>,
+    ends_for_loss: bool,
 }
 
 impl Guard {
@@ -75,8 +78,10 @@ impl Guard {
             plan,
             deadline,
             is_lost: false,
+            ended_at: None,
             told_at: None,
-            is_done: false,
+            done_at: None,
+            ends_for_loss: false,
         }
     }
 
@@ -90,6 +95,17 @@ impl Guard {
         self.is_lost = true;
     }
 
+    /// The program has ended by itself or as it was told. What is left of its group is to follow before the machine ID is free.
+    pub(super) const fn handle_end(&mut self, now: Instant) {
+        if self.ended_at.is_none() {
+            self.ended_at = Some(now);
+            if !self.ends_for_loss {
+                self.told_at = None;
+                self.done_at = None;
+            }
+        }
+    }
+
     /// What is to be done now; asked again until it is nothing.
     pub(super) fn poll(&mut self, now: Instant) -> Option<Act> {
         if self.due().is_none_or(|due| now < due) {
@@ -97,16 +113,16 @@ impl Guard {
         }
         let is_first = self.told_at.is_none();
         self.told_at.get_or_insert(now);
-        match self.plan.on_lost {
+        let action = self.action();
+        self.ends_for_loss |=
+            self.ended_at.is_none() && matches!(action, OnLost::Term | OnLost::Kill);
+        if action != OnLost::Term || !is_first {
+            self.done_at = Some(now);
+        }
+        match action {
             OnLost::Term if is_first => Some(Act::Tell(Signal::SIGTERM)),
-            OnLost::Signal(signal) => {
-                self.is_done = true;
-                Some(Act::Tell(signal))
-            }
-            OnLost::Term | OnLost::Kill => {
-                self.is_done = true;
-                Some(Act::Kill)
-            }
+            OnLost::Signal(signal) => Some(Act::Tell(signal)),
+            OnLost::Term | OnLost::Kill => Some(Act::Kill),
             OnLost::Ignore => None,
         }
     }
@@ -117,25 +133,46 @@ impl Guard {
         left.map_or(LONGEST_PAUSE, |left| left.min(LONGEST_PAUSE))
     }
 
-    /// Whether the program was made to end, or was to be.
-    pub(super) fn is_ending(&self) -> bool {
-        self.told_at.is_some() && matches!(self.plan.on_lost, OnLost::Term | OnLost::Kill)
+    /// Whether the program was made to end because of the lease, or was to be.
+    pub(super) const fn ends_for_loss(&self) -> bool {
+        self.ends_for_loss
+    }
+
+    /// Whether what is left of the group was killed and has had its time to be gone.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        let killed_at = self.done_at.filter(|_| self.ended_at.is_some());
+        killed_at.is_some_and(|at| at + LAST_BREATH <= now)
+    }
+
+    /// What was chosen is for the program. What it leaves behind ends in any case.
+    fn action(&self) -> OnLost {
+        match self.plan.on_lost {
+            OnLost::Signal(_) | OnLost::Ignore if self.ended_at.is_some() => OnLost::Term,
+            chosen => chosen,
+        }
     }
 
     fn due(&self) -> Option<Instant> {
         let latest = self.deadline - self.plan.margin;
-        match self.told_at {
-            _ if self.is_done || self.plan.on_lost == OnLost::Ignore => None,
-            None if self.is_lost => Some(Instant::from_boot(Duration::ZERO)),
-            None => Some(latest - self.plan.grace),
-            Some(told_at) if self.is_lost => Some(latest.min(told_at + self.plan.grace)),
-            Some(_) => Some(latest),
+        match (self.told_at, self.ended_at) {
+            _ if self.done_at.is_some() || self.action() == OnLost::Ignore => None,
+            (None, _) if self.is_lost => Some(Instant::from_boot(Duration::ZERO)),
+            (None, Some(ended_at)) => Some(latest.min(ended_at + MOMENT)),
+            (None, None) => Some(latest - self.plan.grace),
+            (Some(told_at), ended_at) if self.is_lost || ended_at.is_some() => {
+                Some(latest.min(told_at + self.plan.grace))
+            }
+            (Some(_), _) => Some(latest),
         }
     }
 }
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// What ends together with the program is not left behind.
+const MOMENT: Duration = Duration::from_millis(100);
+/// How long the kernel may take with what was killed before it is no longer waited for.
+const LAST_BREATH: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -163,7 +200,7 @@ mod tests {
         assert_eq!(guard.poll(at(57_397)), None);
         assert_eq!(guard.poll(at(57_398)), Some(Act::Kill));
         assert_eq!(guard.poll(at(99_999)), None);
-        assert!(guard.is_ending());
+        assert!(guard.ends_for_loss());
     }
 
     #[test]
@@ -173,7 +210,7 @@ mod tests {
         assert_eq!(guard.poll(at(57_397)), None);
         guard.handle_deadline(at(1));
         assert_eq!(guard.poll(at(57_397)), None, "a deadline never moves back");
-        assert!(!guard.is_ending());
+        assert!(!guard.ends_for_loss());
     }
 
     #[test]
@@ -211,10 +248,51 @@ mod tests {
         let mut told = guard(OnLost::Signal(Signal::SIGUSR1));
         assert_eq!(told.poll(at(47_398)), Some(Act::Tell(Signal::SIGUSR1)));
         assert_eq!(told.poll(at(99_999)), None);
-        assert!(!told.is_ending());
+        assert!(!told.ends_for_loss());
         let mut ignored = guard(OnLost::Ignore);
         ignored.handle_lost();
         assert_eq!(ignored.poll(at(99_999)), None);
+    }
+
+    #[test]
+    fn what_a_program_leaves_behind_ends_whatever_was_chosen() {
+        for on_lost in [
+            OnLost::Term,
+            OnLost::Signal(Signal::SIGUSR1),
+            OnLost::Ignore,
+        ] {
+            let mut guard = guard(on_lost);
+            guard.handle_end(at(900));
+            assert_eq!(guard.poll(at(999)), None);
+            assert_eq!(guard.poll(at(1_000)), Some(Act::Tell(Signal::SIGTERM)));
+            guard.handle_end(at(2_000));
+            assert_eq!(guard.poll(at(10_999)), None, "{on_lost:?} has its grace");
+            assert_eq!(guard.poll(at(11_000)), Some(Act::Kill));
+            assert!(!guard.is_over(at(11_999)) && guard.is_over(at(12_000)));
+            assert!(!guard.ends_for_loss(), "the program ended by itself");
+        }
+        let mut kill = guard(OnLost::Kill);
+        kill.handle_end(at(900));
+        assert_eq!(kill.poll(at(1_000)), Some(Act::Kill));
+    }
+
+    #[test]
+    fn what_is_left_of_a_group_that_was_told_has_the_rest_of_the_grace() {
+        let mut guard = guard(OnLost::Term);
+        assert!(guard.poll(at(47_398)).is_some());
+        guard.handle_end(at(48_000));
+        assert_eq!(guard.poll(at(57_397)), None, "it is not told twice");
+        assert_eq!(guard.poll(at(57_398)), Some(Act::Kill));
+        assert!(guard.ends_for_loss());
+    }
+
+    #[test]
+    fn what_is_left_behind_does_not_outlive_the_lease() {
+        let mut guard = guard(OnLost::Ignore);
+        guard.handle_end(at(49_000));
+        assert!(guard.poll(at(50_000)).is_some());
+        assert_eq!(guard.poll(at(57_397)), None);
+        assert_eq!(guard.poll(at(57_398)), Some(Act::Kill));
     }
 
     #[test]

@@ -7,22 +7,38 @@ use nix::{
     unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp},
 };
 
-/// The terminal whose foreground is ours to give.
+/// The terminal whose foreground this process's group and the program's pass to each other.
 #[derive(Debug)]
 pub(super) struct Terminal {
     own_group: Pid,
 }
 
 impl Terminal {
-    /// `None` where there is no terminal, or another group has it.
-    pub(super) fn in_foreground() -> Option<Self> {
-        let own_group = getpgrp();
-        let has_it = stdin().is_terminal() && tcgetpgrp(stdin()).ok() == Some(own_group);
-        has_it.then_some(Self { own_group })
+    /// `None` where the standard input is no terminal that has a foreground.
+    pub(super) fn find() -> Option<Self> {
+        let is_ours = stdin().is_terminal() && tcgetpgrp(stdin()).is_ok();
+        is_ours.then(|| Self {
+            own_group: getpgrp(),
+        })
     }
 
-    pub(super) fn take_back(&self) {
-        give_to(self.own_group);
+    /// Whether this process's group is in the foreground, where a shell put it.
+    pub(super) fn is_ours(&self) -> bool {
+        tcgetpgrp(stdin()).ok() == Some(self.own_group)
+    }
+
+    /// Puts the program's group there, unless a shell wants this job in the background.
+    pub(super) fn lend(&self, program: Pid) {
+        if self.is_ours() {
+            give_to(program);
+        }
+    }
+
+    /// Puts this process's group there, unless the program's is there no more.
+    pub(super) fn take_back(&self, program: Pid) {
+        if tcgetpgrp(stdin()).ok() == Some(program) {
+            give_to(self.own_group);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use coord_tests::{
 };
 use raus::{AcquireError, MachineId, Placement, Raus};
 
-use super::PATIENCE;
+use super::{PATIENCE, on_versions};
 
 const TTL: Duration = Duration::from_secs(3);
 
@@ -122,17 +122,6 @@ async fn a_replica_that_was_cut_off_and_is_back(version: Version) {
     trio.follow(1, 0);
     trio.servers[0].wait_replicas(2, PATIENCE).expect("is back");
     trio.clash(0, 1).await;
-}
-
-macro_rules! on_versions {
-    ($($name:ident: $version:ident $case:ident;)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                $case(Version::$version).await;
-            }
-        )*
-    };
 }
 
 on_versions! {

@@ -20,7 +20,7 @@ use raus::{AcquireError, MachineId, Placement, Raus};
 use redbuckets::{Instance, Redbuckets};
 use tokio::runtime::Handle;
 
-use super::PATIENCE;
+use super::{PATIENCE, on_versions};
 use crate::tap::{Ear, Replies, Tap};
 
 const TTL: Duration = Duration::from_secs(6);
@@ -208,16 +208,23 @@ fn in_a_hurry(builder: raus::Builder) -> raus::Builder {
         .placement(Placement::Runtime(Handle::current()))
 }
 
-async fn one_takes_the_place_of_the_promoted_one(version: Version) {
+/// What the old master granted before `act` does not take effect within `limit`, so the new one may grant it.
+async fn only_the_new_master_grants(
+    version: Version,
+    when: When,
+    act: fn(&Scene),
+    limit: Duration,
+) {
     let scene = Scene::start(version).await;
     let first = scene.first().await;
-    let tapped = scene.tapped(When::Confirming, Scene::succeed);
-    let second = in_a_hurry(Raus::with_store(tapped, Raus::DEFAULT_NAMESPACE, 0..=1));
-    let second = second.build().expect("valid");
-    let granted = second.acquire_within(TTL / 2).await;
+    let tapped = scene.tapped(when, act);
+    let second = Raus::with_store(Arc::clone(&tapped) as _, Raus::DEFAULT_NAMESPACE, 0..=1);
+    let second = in_a_hurry(second).build().expect("valid");
+    let granted = second.acquire_within(limit).await;
+    assert!(tapped.ear.has_happened());
     assert!(
         matches!(granted, Err(AcquireError::HistorySuspect { .. })),
-        "acknowledged by somebody else: {granted:?}"
+        "granted by one that was succeeded: {granted:?}"
     );
     scene.follow(&scene.replica, 1);
     let third = scene.raus(&scene.replica).build().expect("valid");
@@ -225,23 +232,13 @@ async fn one_takes_the_place_of_the_promoted_one(version: Version) {
     assert_ne!(third.id(), first.id());
 }
 
+async fn one_takes_the_place_of_the_promoted_one(version: Version) {
+    only_the_new_master_grants(version, When::Confirming, Scene::succeed, TTL / 2).await;
+}
+
 /// It has the grant from its disk, and as many replicas as before.
 async fn the_master_restarts_and_one_comes(version: Version) {
-    let scene = Scene::start(version).await;
-    let first = scene.first().await;
-    let tapped = scene.tapped(When::Answering, Scene::restart);
-    let second = Raus::with_store(Arc::clone(&tapped) as _, Raus::DEFAULT_NAMESPACE, 0..=1);
-    let second = in_a_hurry(second).build().expect("valid");
-    let granted = second.acquire_within(TTL).await;
-    assert!(tapped.ear.has_happened());
-    assert!(
-        matches!(granted, Err(AcquireError::HistorySuspect { .. })),
-        "another process had granted it: {granted:?}"
-    );
-    scene.follow(&scene.replica, 1);
-    let third = scene.raus(&scene.replica).build().expect("valid");
-    let third = third.acquire_within(TTL / 2).await.expect("spare");
-    assert_ne!(third.id(), first.id());
+    only_the_new_master_grants(version, When::Answering, Scene::restart, TTL).await;
 }
 
 async fn one_comes_beside_the_other(version: Version) {
@@ -294,17 +291,6 @@ async fn buckets_are_handed_over_meanwhile(version: Version) {
     // Nobody succeeded this master as far as clients go, and a ttl later that is sure.
     own(&second, 4).await;
     assert_eq!(first.owned().len(), 4);
-}
-
-macro_rules! on_versions {
-    ($($name:ident: $version:ident $case:ident;)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                $case(Version::$version).await;
-            }
-        )*
-    };
 }
 
 on_versions! {

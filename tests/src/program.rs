@@ -20,6 +20,9 @@ use tempfile::TempDir;
 
 use crate::{clock::FakeClock, examples, ids, process::Process, wait};
 
+/// How whoever runs the tests says that he wants colours, or none. No program under test hears of it.
+const COLOUR_WISHES: [&str; 4] = ["CI", "CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR"];
+
 /// A program to start, with its arguments.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -137,6 +140,9 @@ impl Program {
     pub fn spawn(self) -> Result<Running> {
         let dir = tempfile::tempdir().context("creating a program's directory")?;
         let mut command = Process::command(&self.path);
+        for wish in COLOUR_WISHES {
+            command.env_remove(wish);
+        }
         command
             .args(&self.arguments)
             .envs(self.environment)

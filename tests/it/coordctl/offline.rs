@@ -105,7 +105,7 @@ fn on_terminal(command: &str, environment: &[(&str, &str)]) -> String {
     let output = std::process::Command::new("script")
         .args(["--quiet", "--return", "--command"])
         .args([&format!("{} {command}", tool.display()), "/dev/null"])
-        .env_remove("NO_COLOR")
+        .env_clear()
         .env("TERM", "xterm")
         .envs(environment.iter().copied())
         .stdin(std::process::Stdio::null())
@@ -118,6 +118,9 @@ fn on_terminal(command: &str, environment: &[(&str, &str)]) -> String {
 fn colours_are_for_terminals_and_for_those_who_want_them() {
     assert!(on_terminal("decode 1", &[]).contains("\u{1b}["));
     assert!(on_terminal("frobnicate", &[]).contains("\u{1b}["));
+    // Logs of CI are terminals of a kind: there even a dumb one shows colours.
+    let in_ci = [("TERM", "dumb"), ("CI", "true")];
+    assert!(on_terminal("decode 1", &in_ci).contains("\u{1b}["));
     for plain in [
         on_terminal("decode 1", &[("NO_COLOR", "1")]),
         on_terminal("decode 1", &[("TERM", "dumb")]),

@@ -43,6 +43,8 @@ use self::{
     secured::Secured,
 };
 use super::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription};
+#[cfg(feature = "sentinel")]
+use crate::clock::SystemClock;
 use crate::{
     endpoint::{Endpoint, Kind},
     tls::Tls,
@@ -102,6 +104,7 @@ pub fn open(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Arc<dyn Store>, St
             kind,
             dial(&kind.credentials, kind.database),
             dial(&kind.sentinel_credentials, 0),
+            Arc::new(SystemClock),
         )?)),
         _ => Err(StoreError::Misconfigured {
             problem: format!(

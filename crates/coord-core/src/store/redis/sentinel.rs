@@ -3,7 +3,8 @@
 //! Sentinels are asked all at once, so that one that hangs holds nobody up, and the answer with the highest
 //! configuration epoch counts. They are asked anew after whatever suggests that the master is not the right one, when
 //! one of them announces a switch, and once a second: a master that was succeeded without noticing goes on to
-//! acknowledge writes, all of which will be lost.
+//! acknowledge writes, all of which will be lost. A process that was stopped has heard of no switch, so what they said is
+//! acted on only as long as it is fresh.
 
 mod ask;
 mod master;
@@ -30,6 +31,7 @@ use super::{
     reply, subscription,
 };
 use crate::{
+    clock::{self, Clock},
     endpoint::SentinelKind,
     store::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription, Unchecked},
 };
@@ -46,6 +48,7 @@ struct Inner {
     /// Where the sentinels listen, for errors.
     addresses: Vec<String>,
     dial: Dial,
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
     /// One question to all sentinels at a time; those who wait for it share the outcome.
     looking: tokio::sync::Mutex<()>,
@@ -63,10 +66,28 @@ struct State {
 struct Current {
     master: Master,
     node: Arc<Node>,
-    /// Whether the sentinels have to be asked before it is used again.
+    /// Whether the sentinels have to be asked before it is used again, because it failed.
     doubted: bool,
+    /// From when on they have to be asked although it did not.
+    stale_from: clock::Instant,
     /// Since when it has done nothing for us.
     failing_since: Option<Instant>,
+}
+
+/// What sentinels said when they were asked for the master.
+struct Answer {
+    master: Master,
+    /// When they were asked.
+    asked: clock::Instant,
+    whose: Whose,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// That of one sentinel, which may be cut off from the others.
+    One,
+    /// The best of those that came when all were asked; whether they came from most of them.
+    All { most: bool },
 }
 
 impl fmt::Debug for SentinelStore {
@@ -82,6 +103,7 @@ impl SentinelStore {
         kind: &SentinelKind,
         dial: Dial,
         sentinel_dial: Dial,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
         let sentinels = kind.sentinels.iter().map(|address| {
             let shown = format!("{name} (sentinel {address})");
@@ -94,6 +116,7 @@ impl SentinelStore {
                 sentinels: sentinels.collect::<Result<_, _>>()?,
                 name,
                 dial,
+                clock,
                 state: Mutex::default(),
                 looking: tokio::sync::Mutex::new(()),
                 switched: watch_channel::Sender::new(()),
@@ -109,7 +132,9 @@ impl SentinelStore {
             return Ok(node);
         }
         let looked = tokio::time::timeout_at(deadline, self.inner.look()).await;
-        looked.unwrap_or_else(|_| Err(self.inner.nobody("answered in time", None)))
+        let looked = looked.unwrap_or_else(|_| Err(self.inner.nobody("answered in time", None)));
+        // A master that works is not given up because all sentinels are gone.
+        looked.or_else(|error| self.inner.unfailing().ok_or(error))
     }
 
     async fn execute(&self, commands: &[Command], within: Duration) -> Vec<Outcome> {
@@ -130,17 +155,46 @@ impl Inner {
     /// For how long a master has to fail before sentinels are believed that know nothing of its promotion: they were
     /// set up anew and count from the beginning.
     const FORGOTTEN: Duration = Duration::from_secs(5);
+    /// For how long it is acted on what the sentinels said. It only gets as old where they do not answer, or this process
+    /// stood still. Shorter than a master that misses its replicas waits, which is a ttl.
+    const FRESH: Duration = Duration::from_secs(2);
+    /// For how long they are not asked again because of that where none of them answered.
+    const SILENT: Duration = Duration::from_secs(1);
     /// Codes that say nothing against the master that answered so.
     const HARMLESS: [&str; 4] = ["NOSCRIPT", "BUSY", "MISCONF", "LOADING"];
 
     fn undoubted(&self) -> Option<Arc<Node>> {
+        let now = self.clock.now();
+        self.current_if(|current| !current.doubted && now < current.stale_from)
+    }
+
+    fn unfailing(&self) -> Option<Arc<Node>> {
+        self.current_if(|current| !current.doubted)
+    }
+
+    fn current_if(&self, is_fit: impl FnOnce(&Current) -> bool) -> Option<Arc<Node>> {
         let state = self.state();
-        let current = state.current.as_ref().filter(|current| !current.doubted)?;
+        let current = state.current.as_ref().filter(|current| is_fit(current))?;
         Some(Arc::clone(&current.node))
     }
 
-    /// Makes `master` the one to talk to, unless a later one is known. `agreed` says that most sentinels were asked.
-    fn take(&self, master: Master, agreed: bool) -> Result<Arc<Node>, StoreError> {
+    /// No sentinel has answered.
+    fn note_silence(&self) {
+        let until = self.clock.now() + Self::SILENT;
+        if let Some(current) = &mut self.state().current {
+            current.stale_from = current.stale_from.max(until);
+        }
+    }
+
+    /// Makes the master that was named the one to talk to, unless a later one is known.
+    fn take(&self, answer: Answer) -> Result<Arc<Node>, StoreError> {
+        let Answer {
+            master,
+            asked,
+            whose,
+        } = answer;
+        let agreed = whose == Whose::All { most: true };
+        let stale_from = asked + Self::FRESH;
         let mut state = self.state();
         if let Some(current) = &mut state.current {
             let is_older = master.epoch < current.master.epoch;
@@ -153,6 +207,10 @@ impl Inner {
                     current.master.epoch = master.epoch;
                 }
                 current.doubted = false;
+                // Once that is overdue, one that may know no better does not count.
+                if whose != Whose::One || is_same && asked < current.stale_from {
+                    current.stale_from = current.stale_from.max(stale_from);
+                }
                 return Ok(Arc::clone(&current.node));
             }
         }
@@ -167,6 +225,7 @@ impl Inner {
             master,
             node: Arc::clone(&node),
             doubted: false,
+            stale_from,
             failing_since: None,
         });
         Ok(node)

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
-    Inner, Node,
+    Answer, Inner, Node, Whose,
     master::{self, Master},
 };
 use crate::store::StoreError;
@@ -27,10 +27,15 @@ impl Inner {
         {
             return Ok(node);
         }
+        let asked = self.clock.now();
         let found = self.ask_all().await;
         self.state().looks += 1;
-        let (master, agreed) = found?;
-        self.take(master, agreed)
+        let (master, most) = found.inspect_err(|_| self.note_silence())?;
+        self.take(Answer {
+            master,
+            asked,
+            whose: Whose::All { most },
+        })
     }
 
     /// The master with the highest epoch that is named, and whether most sentinels have answered.

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use super::{Inner, Node, ask::ask};
+use super::{Answer, Inner, Node, Whose, ask::ask};
 use crate::store::redis::dial::Dial;
 
 /// The tasks that look for switches; they end when this is dropped.
@@ -52,9 +52,15 @@ async fn check_for_ever(inner: Arc<Inner>) {
 
 /// Asks `sentinel`, and says whether it answered.
 async fn check(inner: &Inner, sentinel: Arc<Node>) -> bool {
+    let asked = inner.clock.now();
     match ask(sentinel, inner.master_name.clone()).await {
         Ok(master) => {
-            if let Err(error) = inner.take(master, false) {
+            let answer = Answer {
+                master,
+                asked,
+                whose: Whose::One,
+            };
+            if let Err(error) = inner.take(answer) {
                 tracing::debug!(%error, "the new master cannot be used");
             }
             true

@@ -92,6 +92,7 @@ static LAWS: &[Law] = laws![
     past::a_successor_that_may_have_started_after_the_last_grant_proves_nothing,
     replicas::a_server_without_its_replicas_waits_for_one_ttl,
     replicas::a_server_without_one_of_its_replicas_waits_for_one_ttl,
+    replicas::a_replica_heard_of_at_the_turn_of_a_second_is_there,
     replicas::a_replica_in_place_of_another_ends_no_wait,
     replicas::a_replica_that_came_and_went_between_grants_was_there,
     replicas::a_replica_that_came_and_stayed_costs_nothing,

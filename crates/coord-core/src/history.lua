@@ -62,10 +62,11 @@ end
 
 -- How many replicas are in step and were heard of within 10 s (the default of min-replicas-max-lag), how many are there,
 -- with those that are being brought up to date, and how often one has come since this process started; where nobody waits
--- for any and none is there, that does not matter and is 0.
+-- for any and none is there, that does not matter and is 0. The lag is -1 where one was heard of in the first ms of this
+-- second: the server notes that by a finer clock than the one it compares it with.
 local function replicas(acked)
   local good, there = 0, 0
-  for state, lag in string.gmatch(info_of('replication'), 'slave%d+:[^\r\n]*state=([%w_]+)[^\r\n]*lag=(%d+)') do
+  for state, lag in string.gmatch(info_of('replication'), 'slave%d+:[^\r\n]*state=([%w_]+)[^\r\n]*lag=(%-?%d+)') do
     if state ~= 'online' then
       there = there + 1
     elseif tonumber(lag) <= 10 then

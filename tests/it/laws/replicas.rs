@@ -45,6 +45,13 @@ pub(super) fn a_server_without_one_of_its_replicas_waits_for_one_ttl(bench: Benc
     );
 }
 
+/// Its lag is -1 for some ms.
+pub(super) fn a_replica_heard_of_at_the_turn_of_a_second_is_there(bench: Bench) {
+    let bench = acknowledged(bench, 1);
+    bench.advance(1_000 - bench.now() % 1_000);
+    assert_eq!(bench.grant(&by("b"), &[1]).need, 1);
+}
+
 /// A namespace whose last grant `replicas` acknowledged.
 fn acknowledged(bench: Bench, replicas: u32) -> Bench {
     bench.embedded.set_replicas(replicas, false);

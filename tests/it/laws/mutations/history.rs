@@ -328,6 +328,11 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "the_time_of_the_last_grant_is_kept",
     ),
     mutation(
+        "a replica that was heard of just now is missed",
+        (HISTORY, "lag=(%-?%d+)", "lag=(%d+)"),
+        "a_replica_heard_of_at_the_turn_of_a_second_is_there",
+    ),
+    mutation(
         "who cannot wait for replicas is granted where others wait",
         (
             HISTORY,

@@ -142,20 +142,12 @@ impl Sentinels {
         });
         changed.with_context(|| {
             let port = former.port();
-            let words = self.last_words();
-            format!("the sentinels have no other master than port {port} after {within:?}; {words}")
+            let logs: Vec<String> = self.sentinels.iter().map(RedisServer::log_end).collect();
+            let logs = logs.join("\n\n");
+            format!(
+                "the sentinels have no other master than port {port} after {within:?}; their logs end:\n{logs}"
+            )
         })
-    }
-
-    /// The end of every sentinel's log.
-    fn last_words(&self) -> String {
-        let ends = self.sentinels.iter().map(|sentinel| {
-            let log = sentinel.log();
-            let lines: Vec<&str> = log.lines().collect();
-            lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
-        });
-        let ends: Vec<String> = ends.collect();
-        format!("their logs end:\n{}", ends.join("\n\n"))
     }
 
     /// Stops `replica` and closes its link: it misses every write until [`RedisServer::cont`], and yet may be promoted
@@ -282,7 +274,6 @@ fn master_of(sentinel: &RedisServer) -> Result<Fields> {
     sentinel.query(&["SENTINEL", "MASTER", Sentinels::NAME])
 }
 
-const LAST_WORDS: usize = 20;
 const START_LIMIT: Duration = Duration::from_secs(30);
 const FAILOVER_LIMIT: Duration = Duration::from_secs(30);
 const LOSS_LIMIT: Duration = Duration::from_secs(60);

@@ -283,7 +283,8 @@ impl RedisServer {
         }
     }
 
-    fn log_end(&self) -> String {
+    /// The end of [`RedisServer::log`], for errors.
+    pub(crate) fn log_end(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_END_LINES)..].join("\n")

@@ -8,6 +8,7 @@ mod twins;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use coord_core::history;
 use coord_tests::server::RedisServer;
 use redbuckets::{Builder, Event, Events, Instance, Placement, Redbuckets};
 
@@ -22,6 +23,8 @@ fn instance_of(server: &RedisServer, buckets: u32) -> Builder {
         .ttl(TTL)
         .period(PERIOD)
         .settle(SETTLE)
+        .discovery(history::shortest_discovery(PERIOD))
+        .failover_bound(Duration::ZERO)
         .placement(Placement::Runtime(tokio::runtime::Handle::current()))
 }
 

@@ -94,9 +94,6 @@ static CASES: &[Case] = cases![
     past::a_deleted_record_is_put_back_and_newcomers_wait_one_ttl,
     past::a_deleted_namespace_is_put_right_by_its_holders,
     past::another_server_grants_nothing_for_one_ttl_but_renews,
-    past::a_vouched_past_grants_what_was_given_back_at_once,
-    past::a_server_that_lost_its_replicas_grants_nothing_for_one_ttl,
-    past::a_grant_notes_whether_replicas_acknowledge,
     past::more_replicas_than_there_are_cannot_acknowledge,
     // Buckets.
     sharing::one_instance_alone_owns_everything,

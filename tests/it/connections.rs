@@ -3,6 +3,7 @@
 mod acl;
 mod brought;
 mod cluster;
+mod confirming;
 mod forms;
 mod healing;
 mod hints;
@@ -25,7 +26,7 @@ async fn live_as_machine(builder: ::raus::Builder) {
     let raus = builder
         .ttl(TTL)
         .heartbeat(HEARTBEAT)
-        .discovery(Duration::from_millis(300))
+        .discovery(Duration::from_millis(700))
         .build()
         .expect("valid");
     let first = acquire(&raus).await.expect("free");

@@ -7,6 +7,7 @@ mod exec;
 mod exporter;
 mod ids;
 mod lost;
+mod namespaces;
 mod offline;
 mod processes;
 mod report;

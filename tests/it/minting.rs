@@ -31,7 +31,7 @@ fn mint(name: &str, url: &str, range: &str, rate: &str) -> Program {
             "--heartbeat-ms",
             "250",
             "--discovery-ms",
-            "700",
+            "1000",
         ])
 }
 

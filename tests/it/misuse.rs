@@ -36,8 +36,8 @@ const EXAMPLES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "lease",
-        &["--redis", "{redis}", "--discovery-ms", "100000"],
-        "discovery of 100s",
+        &["--redis", "{redis}", "--discovery-ms", "4000000"],
+        "discovery of 4000s",
     ),
     (
         "lease",

@@ -1,11 +1,13 @@
 //! Machine IDs on real servers.
 
 mod acquisition;
+mod attacked;
 mod bad_input;
 mod forgetting;
 mod go_peer;
 mod keeping;
 mod late_release;
+mod refused;
 mod replicas;
 mod twins;
 

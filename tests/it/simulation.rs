@@ -4,6 +4,7 @@
 //!
 //! `SIM_SEEDS`, `SIM_MINUTES` and `SIM_START` say what runs; `SIM_SEED`, with `SIM_KEEP`, runs one and prints it.
 
+mod amnesty;
 mod buckets;
 mod coverage;
 mod deliberate;
@@ -12,6 +13,7 @@ mod mutants;
 mod plan;
 mod record;
 mod replicas;
+mod route;
 mod search;
 mod shrink;
 mod stage;

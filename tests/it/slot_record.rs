@@ -9,13 +9,14 @@ pub(crate) struct Record {
     pub(crate) horizon: u64,
     pub(crate) floor: u64,
     pub(crate) till: u64,
+    pub(crate) chain: String,
     pub(crate) label: String,
 }
 
 impl Record {
     /// `None` where the text is no record.
     pub(crate) fn parsed(text: &str) -> Option<Self> {
-        let mut fields = text.splitn(5, ' ');
+        let mut fields = text.splitn(6, ' ');
         let mut number = || fields.next()?.parse().ok();
         let (fence, horizon, floor, till) = (number()?, number()?, number()?, number()?);
         Some(Self {
@@ -23,6 +24,7 @@ impl Record {
             horizon,
             floor,
             till,
+            chain: fields.next()?.to_owned(),
             label: fields.next()?.to_owned(),
         })
     }
@@ -35,8 +37,9 @@ impl fmt::Display for Record {
             horizon,
             floor,
             till,
+            chain,
             label,
         } = self;
-        write!(f, "{fence} {horizon} {floor} {till} {label}")
+        write!(f, "{fence} {horizon} {floor} {till} {chain} {label}")
     }
 }

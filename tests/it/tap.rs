@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use coord_core::store::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription};
+use coord_core::store::{
+    BoxFuture, Command, Confirmed, Reply, ServerInfo, Store, StoreError, Subscription,
+};
 
 /// What the store said to each command of a pipeline.
 pub(crate) type Replies = Vec<Result<Reply, StoreError>>;
@@ -27,13 +29,13 @@ pub(crate) trait Ear: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// A command whose effect replicas are to acknowledge is about to be sent, once the future is done.
+    /// Commands whose effect replicas are to acknowledge are about to be sent, once the future is done.
     fn confirming(&self) -> Option<BoxFuture<'_, ()>> {
         None
     }
 
-    /// So it was answered.
-    fn confirmed(&self, _outcome: &Result<(Reply, u32), StoreError>) {}
+    /// So they were answered.
+    fn confirmed(&self, _outcome: &Result<Confirmed, StoreError>) {}
 
     /// The client wants to listen to a channel.
     fn subscribing(&self) {}
@@ -74,17 +76,17 @@ impl<E: Ear> Store for Tap<E> {
 
     fn confirm<'a>(
         &'a self,
-        write: &'a Command,
+        writes: &'a [Command],
         replicas: u32,
         within: Duration,
-    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
+    ) -> BoxFuture<'a, Result<Confirmed, StoreError>> {
         Box::pin(async move {
             if let Some(held_back) = self.ear.confirming() {
                 held_back.await;
             }
-            let replaced = self.ear.replace(write);
-            let write = replaced.as_ref().unwrap_or(write);
-            let outcome = self.store.confirm(write, replicas, within).await;
+            let replaced = self.replaced(writes);
+            let writes = replaced.as_deref().unwrap_or(writes);
+            let outcome = self.store.confirm(writes, replicas, within).await;
             self.ear.confirmed(&outcome);
             outcome
         })

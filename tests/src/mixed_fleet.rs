@@ -42,8 +42,10 @@ pub struct Plan {
     pub discovery: Duration,
     /// How long an acquisition may take.
     pub patience: Duration,
-    /// Whether replicas acknowledge grants.
-    pub is_acknowledged: bool,
+    /// For how long a replaced master may go on answering.
+    pub failover_bound: Duration,
+    /// How many replicas must have grants and renewals.
+    pub acknowledge: u32,
 }
 
 impl Plan {
@@ -62,9 +64,10 @@ impl Plan {
             buckets: 1_024,
             ttl: Duration::from_secs(8),
             heartbeat: Duration::from_millis(500),
-            discovery: Duration::from_millis(1_200),
+            discovery: Duration::from_millis(1_500),
             patience: Duration::from_secs(30),
-            is_acknowledged: true,
+            failover_bound: Duration::from_secs(3),
+            acknowledge: 0,
         }
     }
 
@@ -75,7 +78,7 @@ impl Plan {
             "holders": self.holders, "workers": self.workers, "highest": self.highest, "buckets": self.buckets,
             "ttl_ms": ms(self.ttl), "heartbeat_ms": ms(self.heartbeat), "discovery_ms": ms(self.discovery),
             "patience_ms": ms(self.patience), "tick_ms": TICK_MS,
-            "acknowledge": if self.is_acknowledged { "all" } else { "never" },
+            "failover_bound_ms": ms(self.failover_bound), "acknowledge": self.acknowledge,
         })
     }
 

@@ -160,5 +160,8 @@ fn causes(error: &dyn std::error::Error) -> String {
 const TICK: Duration = Duration::from_millis(25);
 const HEARTBEAT: Duration = Duration::from_millis(500);
 const DISCOVERY: Duration = Duration::from_millis(1_500);
+/// A replaced master answers nobody for longer: clients ask where the master is before they send anything to one of which
+/// they heard nothing for 2 s.
+const FAILOVER_BOUND: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);

@@ -40,7 +40,7 @@ pub const TARGET: &str = "coord_core::advice";
 /// | `short-ttl` | warn | leases end before a failover does | the ttl |
 /// | `few-sentinels` | warn | fewer than three sentinels, or one of them alone starts a failover | their number and quorum |
 /// | `clock-skew` | warn | the local wall clock is more than 1 s, or half the tolerated skew, from the server's | the difference |
-/// | `no-persistence` | info | a restart forgets all leases, and grants wait for one ttl afterwards | `off` |
+/// | `no-persistence` | info | a restart forgets all leases, and only living holders put them back | `off` |
 /// | `unchecked` | info | the server did not say | its reason |
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -212,7 +212,7 @@ impl Advice {
             }
             Self::ClockSkew { .. } => "synchronise the clocks (NTP)".to_owned(),
             Self::NoPersistence => {
-                "set appendonly yes, unless a wait of one ttl after each restart is acceptable".to_owned()
+                "set appendonly yes: only living holders put back what a restart forgets".to_owned()
             }
             Self::Unchecked(_) => {
                 "allow +info, +time and +config|get to this user, or check it by hand".to_owned()

@@ -3,6 +3,7 @@
 //! [`Heartbeat`] is the handle; behind it runs one task, which alone changes lease state. A lease leaves it through
 //! [`LeaseHandle`]: a deadline that is read without locks, and a `watch` of the state.
 
+mod batch;
 mod driver;
 #[cfg(test)]
 mod tests;
@@ -36,19 +37,35 @@ pub trait Renew: Send + 'static {
     /// nothing.
     fn commands(&mut self) -> Vec<Command>;
 
-    /// How many replicas are to acknowledge the first of the commands that were just made, before its reply is passed on;
-    /// `None` where nobody waits for them. Such a command goes on a connection of its own
-    /// ([`Store::confirm`]), and nothing else waits for it.
-    fn acknowledgements(&self) -> Option<u32> {
-        None
+    /// How many replicas must acknowledge a renewal before it counts; 0 if the lease waits for none. Asked before
+    /// [`commands`](Self::commands), of a lease that has no heartbeat under way.
+    ///
+    /// All renewals that wait for the same number go together, on a connection of their own ([`Store::confirm`]);
+    /// nothing else waits for them.
+    fn acknowledge(&self) -> u32 {
+        0
     }
 
-    /// So many did, fewer than asked for where the time was over. Called before
-    /// [`handle_replies`](Self::handle_replies), unless the command failed.
-    fn handle_acknowledgements(&mut self, _count: u32) {}
-
-    /// The replies to them, in order. A late reply, after the deadline, is not passed on.
+    /// The replies to them, in order. A late reply, after the deadline, is not passed on. If the renewal succeeded, as
+    /// many replicas as [`acknowledge`](Self::acknowledge) wants have it.
     fn handle_replies(&mut self, replies: &[Result<Reply, StoreError>]) -> Verdict;
+
+    /// As [`handle_replies`](Self::handle_replies), but fewer replicas have the renewal than
+    /// [`acknowledge`](Self::acknowledge) wants; `shortfall` is [`StoreError::Unacknowledged`]. The first reply is what
+    /// the server answered, and no error.
+    ///
+    /// An answer that prolongs the lease does not count: nothing may be derived from it. An answer that says that the
+    /// lease is lost counts. So only [`Verdict::Lost`] has an effect; every other verdict means [`Verdict::Failed`].
+    ///
+    /// Defaults to [`Verdict::Failed`], which is safe: a lost lease ends at its deadline.
+    fn handle_unacknowledged(
+        &mut self,
+        replies: &[Result<Reply, StoreError>],
+        shortfall: StoreError,
+    ) -> Verdict {
+        let _ = (replies, shortfall);
+        Verdict::Failed
+    }
 
     /// Two thirds of the ttl have passed without an acknowledgement; `deadline` is when the lease ends.
     fn handle_at_risk(&mut self, deadline: Instant);

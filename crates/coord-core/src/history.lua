@@ -1,30 +1,35 @@
--- Shared by every script that grants. A store can only grant safely if it can vouch for its own past. There is one record
--- per namespace or group, "<identity> <until> <ttl> <floor> <acked> <vouched> <alone> <at> <most> <joins>":
---   identity  which server wrote last, "<run_id>:<replication id>": one that was succeeded and comes back has its old run_id
---   until     until when new grants must wait, server ms
---   ttl       the longest that was ever granted, ms
---   floor     the timestamp below which forgotten holders may have minted, ms
---   acked     whether replicas acknowledge every grant before it takes effect: 1 they do; 2 they still do, but somebody
---             wants to go on without; 0 they do not
---   vouched   whether the wait is only for what the record shows as held, 0 or 1
---   alone     when a replica was last found to be missing, server ms; 0 once that is a ttl ago
---   at        about when replicas were last looked at under acked, server ms
---   most      how many replicas were there then
---   joins     how often one had come to this server's process by then
+-- Shared by every script that grants or renews. A store can grant safely only if it can vouch for its own past. Each
+-- namespace or group has one record of it:
 --
--- Why acked can be trusted after a failover: what replicas have is always a prefix of what the master wrote. Where that
--- prefix holds the mark 1, it holds everything before it, and everything that took effect after it was acknowledged.
--- Who wants to go on without acknowledgements replaces the mark by 2, and has that, with his grant, acknowledged like
--- any other. It never becomes 0 while a replica is connected, because whether one has the 2 is known to nobody for sure.
--- The prefix is that of a replica which was promoted: the server's second replication id is the recorded one, and its
--- process is older than the last grant. A server that restarts from its own disk has what the disk had, whatever
--- replicas acknowledged.
+--   "<version> <identity> <until> <floor> <seen> <since> <ttl> <bound> <skew> <ttl> <bound> <skew>"
 --
--- Why that is not enough: where a replica is promoted while its master goes on for a moment, the others acknowledge to the
--- master what the promoted one never hears of. So a server that misses a replica may have been succeeded by it, and grants
--- nothing for one ttl. It misses one also where it has not seen it: each replica that came since it last looked has
--- to be there, because a number of replicas that is the same again may be that of others. One that came and went and came
--- back looks like two of which one is gone, and costs the wait as well.
+--   version   of everything that lies in the namespace or group; a client refuses one that is newer than its own
+--   identity  the server that wrote last, "<run_id>:<replication id>", or '?' if INFO is forbidden
+--   until     server ms until which nothing new is granted (quarantine); 0 if that is over
+--   floor     timestamp, ms, below which forgotten holders may have minted
+--   seen      server ms at which a grant or a renewal last looked at this record
+--   since     server ms at which the current window began
+--   ttl, bound, skew   the longest of each that a client used, ms: in the current window, then in the one before it
+--
+-- Known: the same server, and no holder misses anything. Grants at once.
+-- Quarantine: another server writes, or a renewal misses what was acknowledged. Nothing new is granted for the longest ttl,
+-- which outlives every forgotten lease, plus the longest failover bound: for so long a master that was replaced may go on
+-- renewing leases that this server never hears of. Holders renew, and put back what was lost.
+-- Absent: no record. A client listens for living holders before it takes that for the first use.
+-- Quiet: nobody was seen for the longest ttl, nor was there a quarantine. The record may be an old copy, so a client listens as well.
+--
+-- A window is as long as the longest ttl in use. A ttl that is in use is renewed several times in each window, and a
+-- holder that fell silent is gone before the next window ends. So two windows know every ttl that matters, and one that
+-- nobody uses any more is forgotten.
+
+local HISTORY_VERSION = 1
+-- How often renewals compare the server's identity, ms.
+local LOOK_EVERY = 1000
+-- How many of the longest ttls a window lasts. A protocol in which some renewals do not count the client's terms sets it
+-- higher: a ttl is remembered for a window after it was counted last, and a lease runs a ttl from its last renewal.
+local WINDOW = 1
+-- The largest number that is written exactly and has a next one, and the longest terms, ms. What exceeds them is not ours.
+local LARGEST, LONGEST = 9007199254740990, 3600000
 
 local function server_now()
   local time = redis.call('TIME')
@@ -35,7 +40,32 @@ local function digits(number)
   return string.format('%.0f', number)
 end
 
--- What INFO says, asked once for each section in a script; '' where it is forbidden.
+-- What a client says of itself: "<ttl> <bound> <skew> <ttl> <bound> <skew> <flags>", its own terms, then the longest ones of
+-- the namespace as last told to it, by which a store that forgot them learns them again; all ms. Flags: 'e' an absent
+-- record always means loss, 'u' a server that does not tell its identity is used all the same, '-' neither.
+local function terms_parse(text)
+  local ttl, bound, skew, known_ttl, known_bound, known_skew, flags =
+    string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+)$')
+  return {
+    ttl = tonumber(ttl), bound = tonumber(bound), skew = tonumber(skew),
+    known = { ttl = tonumber(known_ttl), bound = tonumber(known_bound), skew = tonumber(known_skew) },
+    expects = string.find(flags, 'e', 1, true) ~= nil, unverified = string.find(flags, 'u', 1, true) ~= nil,
+  }
+end
+
+local function longer(one, other)
+  return {
+    ttl = math.max(one.ttl, other.ttl), bound = math.max(one.bound, other.bound), skew = math.max(one.skew, other.skew),
+  }
+end
+
+local function terms_text(terms)
+  return digits(terms.ttl) .. ' ' .. digits(terms.bound) .. ' ' .. digits(terms.skew)
+end
+
+-- The server ------------------------------------------------------------------------------------------------------
+
+-- What one section of INFO says, asked once in a script; '' if it is forbidden.
 local infos = {}
 local function info_of(section)
   if not infos[section] then
@@ -45,217 +75,200 @@ local function info_of(section)
   return infos[section]
 end
 
--- The identity of this server, or '?' where INFO is forbidden or tells nothing: then nothing can be compared.
+-- The identity of this server, '?' if INFO is forbidden or does not tell it.
 local function run_id()
   local run = string.match(info_of('server'), 'run_id:(%w+)')
   local replication = string.match(info_of('replication'), 'master_replid:(%w+)')
   return run and replication and run .. ':' .. replication or '?'
 end
 
--- Whether this server took over from the one that wrote `past`, as its replica, and not from a disk. It started up to a second
--- after what its uptime says, which is in whole seconds.
-local function is_successor(past, now)
-  local uptime = tonumber(string.match(info_of('server'), 'uptime_in_seconds:(%d+)') or nil)
-  local second = string.match(info_of('replication'), 'master_replid2:(%w+)')
-  return uptime and second and second == string.match(past.run, ':(%w+)$') and now - uptime * 1000 + 1000 < past.at
+-- Whether the server `run` has been a master with all its data since it was `before`. A process that begins or ends a
+-- backlog (a first replica, a backup, an hour without replicas) takes a new replication id and has no second one. One
+-- that was a replica meanwhile has a second one: that of the master it followed.
+local function is_same_server(before, run)
+  if before == run or before == '?' or run == '?' then return true end
+  if string.match(before, '^%w+') ~= string.match(run, '^%w+') then return false end
+  return string.match(info_of('replication'), 'master_replid2:0+[\r\n]') ~= nil
 end
 
--- How many replicas are in step and were heard of within 10 s (the default of min-replicas-max-lag), how many are there,
--- with those that are being brought up to date, and how often one has come since this process started; where nobody waits
--- for any and none is there, that does not matter and is 0. The lag is -1 where one was heard of in the first ms of this
--- second: the server notes that by a finer clock than the one it compares it with.
-local function replicas(acked)
-  local good, there = 0, 0
-  for state, lag in string.gmatch(info_of('replication'), 'slave%d+:[^\r\n]*state=([%w_]+)[^\r\n]*lag=(%-?%d+)') do
-    if state ~= 'online' then
-      there = there + 1
-    elseif tonumber(lag) <= 10 then
-      good, there = good + 1, there + 1
-    end
-  end
-  if acked == 0 and there == 0 then return 0, 0, 0 end
-  local stats = info_of('stats')
-  local full, partial = string.match(stats, 'sync_full:(%d+)'), string.match(stats, 'sync_partial_ok:(%d+)')
-  return good, there, (tonumber(full or nil) or 0) + (tonumber(partial or nil) or 0)
-end
+-- The record ------------------------------------------------------------------------------------------------------
 
--- The largest number that is written exactly and has a next one, and the longest ttl, ms. What exceeds them is not ours.
-local LARGEST, LONGEST_TTL = 9007199254740990, 3600000
-
--- What the text says; nil where it is none of ours.
+-- What the text says; nil if it is none of ours, and then its version if that is newer than this script's.
 local function history_parse(text)
-  local run, till, ttl, floor, acked, vouched, alone, at, most, joins =
-    string.match(text, '^(%S+) (%d+) (%d+) (%d+) ([012]) ([01]) (%d+) (%d+) (%d+) (%d+)$')
+  local version = tonumber(string.match(text, '^(%d+) ') or nil)
+  if version and HISTORY_VERSION < version then return nil, version end
+  if version ~= HISTORY_VERSION then return nil end
+  local run, till, floor, seen, since, ttl, bound, skew, old_ttl, old_bound, old_skew = string.match(
+    text, '^%d+ (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
   if not run then return nil end
   local past = {
-    run = run, till = tonumber(till), ttl = tonumber(ttl), floor = tonumber(floor),
-    acked = tonumber(acked), vouched = vouched == '1', alone = tonumber(alone), at = tonumber(at), most = tonumber(most),
-    joins = tonumber(joins),
+    run = run, till = tonumber(till), floor = tonumber(floor), seen = tonumber(seen), since = tonumber(since),
+    used = { ttl = tonumber(ttl), bound = tonumber(bound), skew = tonumber(skew) },
+    before = { ttl = tonumber(old_ttl), bound = tonumber(old_bound), skew = tonumber(old_skew) },
   }
-  local largest = math.max(past.till, past.floor, past.alone, past.at, past.most, past.joins)
-  if LONGEST_TTL < past.ttl or LARGEST < largest then return nil end
+  past.longest = longer(past.used, past.before)
+  local longest = math.max(past.longest.ttl, past.longest.bound, past.longest.skew)
+  if LONGEST < longest or LARGEST < math.max(past.till, past.floor, past.seen, past.since) then return nil end
   return past
 end
 
--- nil where there is none, and then whether something else stands in its place.
+-- nil if there is none; then true if something else stands in its place, or the version of a newer record.
 local function history_read(key)
   local text = redis.call('HGET', key, 'history')
   if not text then return nil, false end
-  local past = history_parse(text)
-  return past, not past
+  local past, newer = history_parse(text)
+  return past, not past and (newer or true)
 end
 
 local function history_write(key, past)
-  redis.call('HSET', key, 'history', past.run .. ' ' .. digits(past.till) .. ' ' .. digits(past.ttl) .. ' '
-    .. digits(past.floor) .. ' ' .. digits(past.acked) .. (past.vouched and ' 1 ' or ' 0 ') .. digits(past.alone) .. ' '
-    .. digits(past.at) .. ' ' .. digits(past.most) .. ' ' .. digits(past.joins))
+  redis.call('HSET', key, 'history', table.concat({
+    digits(HISTORY_VERSION), past.run, digits(past.till), digits(past.floor), digits(past.seen), digits(past.since),
+    terms_text(past.used), terms_text(past.before),
+  }, ' '))
 end
 
--- Whether replicas vouch for a past that another server wrote. A doubt that nobody vouched for lasts until its end.
-local function is_vouched(past, now)
-  return past.acked == 1 and (past.till <= now or past.vouched) and is_successor(past, now)
+-- A record whose past is known from now on.
+local function history_new(run, now, terms)
+  return {
+    run = run, till = 0, floor = 0, seen = now, since = now,
+    used = longer(terms, terms), before = longer(terms.known, terms.known), longest = longer(terms, terms.known),
+  }
 end
 
--- How the past stands, for onlookers: 'absent', 'known', 'suspect' or 'vouched', and for how many ms.
+-- How long a quarantine lasts, ms.
+local function quarantine_of(past)
+  return past.longest.ttl + past.longest.bound
+end
+
+-- Counts the client's terms as used in this window. Whether that changed anything. While a quarantine is under way no window
+-- ends, what the client knows counts as used in the window before, and terms that are longer than any so far prolong it.
+local function history_use(past, now, terms)
+  local changed, under_way, length = false, now < past.till, quarantine_of(past)
+  -- The clock was set back. That prolongs no quarantine, and ends no window: its ttls are in use.
+  if now + length < past.till then past.till, changed = now + length, true end
+  if now < past.since then past.since, changed = now, true end
+  if not under_way and past.since + WINDOW * past.longest.ttl < now then
+    past.before, past.used, past.since, changed = past.used, longer(terms, terms), now, true
+  end
+  local used, before = longer(past.used, terms), under_way and longer(past.before, terms.known) or past.before
+  if terms_text(used) ~= terms_text(past.used) or terms_text(before) ~= terms_text(past.before) then
+    past.used, past.before, changed = used, before, true
+  end
+  past.longest = longer(past.used, past.before)
+  if under_way and changed then
+    past.till = past.till + quarantine_of(past) - length
+    past.floor = math.max(past.floor, past.till + past.longest.skew)
+  end
+  return changed
+end
+
+-- For how many ms nothing new is granted. A clock that was set back does not prolong a quarantine.
+local function quarantine_left(past, now)
+  return math.max(0, math.min(past.till - now, quarantine_of(past)))
+end
+
+-- How the past stands, for onlookers: 'absent', 'known' or 'quarantine', and for how many ms.
 local function history_standing(past, run, now)
   if not past then return 'absent', 0 end
-  if run ~= '?' and past.run ~= '?' and past.run ~= run then
-    return is_vouched(past, now) and 'vouched' or 'suspect', past.ttl
-  end
-  local left = math.min(past.till - now, past.ttl)
-  if left <= 0 then return 'known', 0 end
-  return past.vouched and 'vouched' or 'suspect', left
+  if not is_same_server(past.run, run) then return 'quarantine', quarantine_of(past) end
+  local left = quarantine_left(past, now)
+  return 0 < left and 'quarantine' or 'known', left
 end
 
--- Marks the past as doubtful from now on: for one ttl, the longest that was ever granted, nothing new is granted, or
--- where `vouched` only what the record shows as never granted or given back. What is granted afterwards mints above
--- everything that a forgotten holder may still be minting. Who came before is waited for by the doubt itself, but where
--- grants go on: there each replica has to be there that ever came.
-local function history_doubt(key, past, run, now, ttl, skew, vouched)
-  local longest = math.max(ttl, past and past.ttl or 0)
-  local _, most, joins = replicas(past and past.acked or 0)
-  if vouched then most, joins = 0, 0 end
-  local doubtful = {
-    run = run, till = now + longest, ttl = longest, alone = 0, at = past and past.at or 0,
-    floor = math.max(now + longest + skew, past and past.floor or 0),
-    acked = vouched and 1 or past and 0 < past.acked and 2 or 0, vouched = vouched or false,
-    most = most, joins = joins,
-  }
-  history_write(key, doubtful)
-  return doubtful
-end
-
--- Looks whether a replica is missing that was there, or came since, and says how many are good.
-local function look_after_replicas(past, now)
-  local good, there, joins = replicas(past.acked)
-  local came = joins - past.joins
-  -- A count that fell was set back, so that nobody knows who came.
-  if past.acked ~= 0 and (came < 0 or there < past.most + came) then past.alone = now end
-  past.most, past.joins = there, joins
-  return good
-end
-
--- A holder that renews looks as well, about every third of a ttl: what came and went is then waited for before somebody
--- asks for more.
-local function history_watch(key, now)
-  local text = redis.call('HGET', key, 'history')
-  -- Most have no replicas, and are to pay little for those who have.
-  if not text or string.find(text, '^%S+ %d+ %d+ %d+ 0 ') then return end
-  local past = history_parse(text)
-  if not past or now < past.at + past.ttl / 3 or past.run ~= run_id() then return end
-  look_after_replicas(past, now)
-  past.at = now
+-- Begins a quarantine now. What is granted after it begins above everything that a forgotten holder may still mint: one
+-- that a replaced master served to the very end of the failover bound has reserved a ttl from there, by a clock that was
+-- ahead by the skew.
+local function history_doubt(key, past, run, now, terms)
+  past = past or history_new(run, now, terms)
+  past.before, past.used, past.since = longer(past.longest, terms.known), longer(terms, terms), now
+  past.longest = longer(past.used, past.before)
+  if run ~= '?' then past.run = run end
+  past.till, past.seen = now + quarantine_of(past), now
+  past.floor = math.max(past.floor, past.till + past.longest.skew)
   history_write(key, past)
+  -- What was not heard before the loss says nothing of the time after it.
+  redis.call('HDEL', key, 'discovery')
+  return past
 end
 
--- How many replicas must acknowledge a grant before it takes effect: all that are good, and where `acks` is a number so many
--- at least; or 'never' any. Who is 'unable' to wait is granted nothing where others do: after a failover they would not
--- know of it.
--- nil where there is nothing to be granted now: how many there are, how many are wanted, and the ms to wait where that
--- helps: after a replica went missing, and after a failover until the first one has followed.
-local function history_acknowledgements(key, past, acks, now)
-  local before, since, most, joins = past.acked, past.alone, past.most, past.joins
-  local alike = acks == 'never' or acks == 'unable'
-  local good = 0
-  if not alike or before ~= 0 then good = look_after_replicas(past, now) end
-  if acks == 'unable' and 0 < good then return nil, 0, good end
-  -- A clock that was set back must not prolong the wait.
-  past.alone = math.min(past.alone, now)
-  local noticed = past.alone ~= since or past.most ~= most or past.joins ~= joins
-  local need = math.max(tonumber(acks) or 0, good)
-  if good < need then
-    if noticed then history_write(key, past) end
-    return nil, good, need
+-- A holder misses what this store acknowledged to it at `acknowledged`, server ms. A loss from before a quarantine that is
+-- under way is what that quarantine is for; a later one begins another.
+local function history_rewound(key, past, now, terms, acknowledged)
+  local began = past and past.till - quarantine_of(past)
+  if not past or not is_same_server(past.run, run_id()) or quarantine_left(past, now) == 0 or began <= acknowledged then
+    return history_doubt(key, past, run_id(), now, terms)
   end
-  local wait = past.alone == 0 and 0 or past.alone + past.ttl - now
-  if before ~= 0 and good == 0 and past.vouched then wait = math.max(wait, past.till - now) end
-  if 0 < wait then
-    if noticed then history_write(key, past) end
-    return nil, good, math.max(1, past.most), wait
+  if history_use(past, now, terms) then history_write(key, past) end
+  return past
+end
+
+-- Called with every renewal whose holder misses nothing. Looks about once a second whether this is still the same server,
+-- so that a quarantine begins before anybody asks for a grant. Returns the past, and whether a quarantine began.
+local function history_watch(key, past, now, terms)
+  local looks = past == nil or now < past.seen or past.seen + LOOK_EVERY <= now
+  -- A namespace with a holder has a record, so one that is missing was lost.
+  if looks and not (past and is_same_server(past.run, run_id())) then
+    return history_doubt(key, past, run_id(), now, terms), true
   end
-  past.alone = 0
-  if need == 0 and before ~= 0 then
-    past.acked = 0
-  elseif alike then
-    past.acked = before == 0 and 0 or 2
-  else
-    past.acked = 0 < need and 1 or 0
+  local changed = history_use(past, now, terms)
+  if looks then
+    if run_id() ~= '?' then past.run = run_id() end
+    past.seen, changed = now, true
   end
-  local stale = 0 < past.acked and past.at + 10000 < now
-  if stale then past.at = now end
-  if stale or noticed or past.acked ~= before or past.alone ~= since then history_write(key, past) end
-  return need
+  if changed then history_write(key, past) end
+  return past, false
+end
+
+-- The token of a past that is absent or quiet: what a client heard counts only for the silence that it asked about.
+local function discovery_token(key, run, now, past)
+  local stem = run .. '@' .. (past and digits(past.seen) or '-') .. '@'
+  local token = redis.call('HGET', key, 'discovery')
+  if not token or string.sub(token, 1, #stem) ~= stem then
+    token = stem .. digits(now)
+    redis.call('HSET', key, 'discovery', token)
+  end
+  return token
 end
 
 -- Says whether a grant is safe now, in `standing`:
---   'known'    with floor and need, how many replicas must acknowledge it first
---   'vouched'  as known, but only for what the record shows as never granted or given back; for the rest: wait, ms
---   'suspect'  wait, ms
---   'few'      good, need: too few replicas; wait, ms for which what the record shows as held stays so all the same
---   'absent'   token
--- and with 'vouched', 'suspect' and 'few' changed, where the server's identity was found changed just now.
--- mode: 'ask' (nothing is known of an absent past), 'first:<token>' (silence was heard since the token was given: this
--- is the first use) or 'voice' (somebody was heard: an absent past was lost). The token makes a late 'first' harmless:
--- it went with everything else if the store has forgotten its past since, and then nobody has listened yet.
--- acks: see history_acknowledgements.
-local function history_admit(key, now, mode, ttl, skew, acks)
-  local run, changed, past, garbled = run_id(), false, history_read(key)
-  if not past then
-    -- Somebody has written into it what is no history: what it said is lost for certain.
-    if garbled or mode == 'voice' then
-      history_doubt(key, nil, run, now, ttl, skew)
-      return { standing = 'suspect', wait = ttl, changed = true }
+--   'known'       past; whoever may be forgotten is gone
+--   'quarantine'  wait, ms; changed, if it began just now
+--   'absent'      token: no record; 'quiet', token: nobody was seen for the longest ttl
+--   'unverified'  the server does not tell its identity, and the client insists on that
+--   'newer'       version: a newer client has written here
+-- mode: 'ask' (the client knows nothing of an absent or quiet past), 'first:<token>' (it listened since it was given the
+-- token, and heard nobody), 'voice' (it heard somebody, or held something here: what is absent was lost), 'group' (nobody
+-- has to listen). The token makes a late 'first' harmless: it is gone if the store has forgotten its past since.
+local function history_admit(key, now, mode, terms)
+  local run, past, other = run_id(), history_read(key)
+  if type(other) == 'number' then return { standing = 'newer', version = other } end
+  if run == '?' and not terms.unverified then return { standing = 'unverified' } end
+  local quiet = past and mode ~= 'group' and math.max(past.seen, past.till) + past.longest.ttl < now
+  if not past or quiet then
+    -- What stands in the place of a record did not come from us: the record was lost for certain.
+    local lost = other or mode == 'voice' or (not past and terms.expects)
+    if lost then
+      past = history_doubt(key, past, run, now, terms)
+      return { standing = 'quarantine', wait = quarantine_of(past), changed = true }
     end
-    local token = redis.call('HGET', key, 'discovery')
-    if not token or string.sub(token, 1, #run + 1) ~= run .. '@' then
-      token = run .. '@' .. digits(now)
-      redis.call('HSET', key, 'discovery', token)
-      return { standing = 'absent', token = token }
-    end
-    if mode ~= 'first:' .. token then return { standing = 'absent', token = token } end
+    local token = discovery_token(key, run, now, past)
+    if mode ~= 'first:' .. token then return { standing = quiet and 'quiet' or 'absent', token = token } end
     redis.call('HDEL', key, 'discovery')
-    past = {
-      run = run, till = 0, ttl = ttl, floor = 0, acked = 0, vouched = false, alone = 0, at = 0, most = 0, joins = 0,
-    }
-    history_write(key, past)
-  elseif run ~= '?' and past.run ~= '?' and past.run ~= run then
-    past, changed = history_doubt(key, past, run, now, ttl, skew, is_vouched(past, now)), true
-  elseif past.till > now + past.ttl then
-    -- A clock that was set back must not prolong the wait beyond one ttl.
-    past.till = now + past.ttl
-    history_write(key, past)
+    if not past then
+      past = history_new(run, now, terms)
+      history_write(key, past)
+    end
   end
-  local wait = math.max(0, past.till - now)
-  if 0 < wait and not past.vouched then return { standing = 'suspect', wait = wait, changed = changed } end
-  local need, good, wanted, alone = history_acknowledgements(key, past, acks, now)
-  -- A replica may be back at any moment, so this is asked again soon.
-  if alone then return { standing = 'suspect', wait = math.min(alone, 1000), changed = changed } end
-  if not need then return { standing = 'few', good = good, need = wanted, wait = wait, changed = changed } end
-  if past.ttl < ttl or (past.run == '?' and run ~= '?') then
-    past.ttl = math.max(past.ttl, ttl)
-    if run ~= '?' then past.run = run end
-    history_write(key, past)
+  if not is_same_server(past.run, run) then
+    past = history_doubt(key, past, run, now, terms)
+    return { standing = 'quarantine', wait = quarantine_of(past), changed = true }
   end
-  if 0 < wait then return { standing = 'vouched', floor = 0, need = need, wait = wait, changed = changed } end
-  return { standing = 'known', floor = past.floor, need = need }
+  local changed = history_use(past, now, terms)
+  local wait = quarantine_left(past, now)
+  if past.till ~= 0 and wait == 0 then past.till, changed = 0, true end
+  if run ~= '?' and past.run ~= run then past.run, changed = run, true end
+  if now < past.seen or past.seen + LOOK_EVERY <= now then past.seen, changed = now, true end
+  if changed then history_write(key, past) end
+  if 0 < wait then return { standing = 'quarantine', wait = wait, changed = false } end
+  return { standing = 'known', past = past }
 end

@@ -4,11 +4,14 @@
 //! The scripts therefore compare the server's identity with the one that wrote last ([`PRELUDE`]), and a client that
 //! finds no record at all listens for living holders first ([`listen`]).
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use crate::store::{Store, StoreError};
+use crate::{
+    heartbeat::Heartbeat,
+    store::{Store, StoreError},
+};
 
-/// Lua definitions for scripts that grant: `history_admit`, `history_doubt`, `server_now`, `digits`.
+/// Lua definitions for scripts that grant or renew: `history_admit`, `history_watch`, `history_rewound`, `server_now`.
 ///
 /// Put it first among a [`Script`](crate::store::Script)'s parts.
 pub const PRELUDE: &str = include_str!("history.lua");
@@ -41,35 +44,122 @@ impl Mode {
     }
 }
 
-/// Which grants take effect only when replicas have acknowledged them.
+/// How long grants of a namespace may matter: what one client uses, or the longest that any of its clients does.
 ///
-/// A master that fails takes with it what its replicas had not received. A grant that they acknowledged is not among
-/// that, so after a failover whatever the survivor shows as free is free, and nobody waits. Waiting happens on a
-/// connection of its own and costs two round trips and a replica's answer, once for each machine ID or change of buckets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+/// Whole milliseconds; scripts pass them as `<ttl> <failover bound> <clock skew>`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Acknowledge {
-    /// Every replica that is connected and in step, where there are any. A master that has just lost one of them grants
-    /// nothing for one ttl. The default.
-    #[default]
-    All,
-    /// As [`All`](Self::All), and at least so many, always: with fewer nothing is granted. 1 to 100.
-    AtLeast(u32),
-    /// None: after a failover new grants wait for one ttl.
-    Never,
+pub struct Terms {
+    /// The length of a lease.
+    pub ttl_ms: u64,
+    /// For how long a master that was replaced may go on renewing leases.
+    pub failover_bound_ms: u64,
+    /// How far a client's wall clock may be from the server's.
+    pub max_clock_skew_ms: u64,
 }
 
-impl Acknowledge {
-    /// The script argument. A store without a connection to wait on is granted nothing where others wait.
+impl Terms {
+    /// The longest of each that is accepted.
+    pub const MAX: Duration = Duration::from_secs(3_600);
+    /// The failover bound unless a client chooses one.
+    pub const FAILOVER_BOUND: Duration = Duration::from_secs(15);
+
+    /// The terms of one client. What exceeds [`Terms::MAX`] counts as that.
     #[must_use]
-    pub fn as_arg(self, can_confirm: bool) -> String {
-        match self {
-            _ if !can_confirm => "unable".to_owned(),
-            Self::All => "all".to_owned(),
-            Self::AtLeast(count) => count.to_string(),
-            Self::Never => "never".to_owned(),
+    pub fn new(ttl: Duration, failover_bound: Duration, max_clock_skew: Duration) -> Self {
+        let ms =
+            |time: Duration| u64::try_from(time.min(Self::MAX).as_millis()).unwrap_or(u64::MAX);
+        Self {
+            ttl_ms: ms(ttl),
+            failover_bound_ms: ms(failover_bound),
+            max_clock_skew_ms: ms(max_clock_skew),
         }
     }
+
+    /// Reads what a script replied; `None` if it is no terms, or longer than [`Terms::MAX`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.split(' ').map(|field| {
+            let limit = u64::try_from(Self::MAX.as_millis()).ok()?;
+            field.parse().ok().filter(|&field: &u64| field <= limit)
+        });
+        let mut next = || fields.next().flatten();
+        let terms = Self {
+            ttl_ms: next()?,
+            failover_bound_ms: next()?,
+            max_clock_skew_ms: next()?,
+        };
+        fields.next().is_none().then_some(terms)
+    }
+
+    /// How long a quarantine lasts where these are the longest terms.
+    #[must_use]
+    pub const fn quarantine(&self) -> Duration {
+        Duration::from_millis(self.ttl_ms.saturating_add(self.failover_bound_ms))
+    }
+}
+
+impl fmt::Display for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            ttl_ms,
+            failover_bound_ms,
+            max_clock_skew_ms,
+        } = self;
+        write!(f, "{ttl_ms} {failover_bound_ms} {max_clock_skew_ms}")
+    }
+}
+
+/// What a client says about itself to every script that grants or renews.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Its own terms.
+    pub terms: Terms,
+    /// Whether a record that is absent always means that the store has lost it.
+    pub expect_history: bool,
+    /// Whether a server is used that does not tell its identity (INFO is forbidden).
+    pub allow_unverified: bool,
+}
+
+impl Policy {
+    /// With both options off.
+    #[must_use]
+    pub const fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            expect_history: false,
+            allow_unverified: false,
+        }
+    }
+
+    /// The script argument. `known` are the longest terms of the namespace, as a script last told them: a store that has
+    /// forgotten them learns them again.
+    #[must_use]
+    pub fn as_arg(&self, known: Terms) -> String {
+        let flags = match (self.expect_history, self.allow_unverified) {
+            (true, true) => "eu",
+            (true, false) => "e",
+            (false, true) => "u",
+            (false, false) => "-",
+        };
+        format!("{} {known} {flags}", self.terms)
+    }
+}
+
+/// The shortest time for which a namespace without a record can be listened to by a client that renews every
+/// `heartbeat`: two heartbeats and the time for an answer, in which a living holder is heard at least once.
+#[must_use]
+pub fn shortest_discovery(heartbeat: Duration) -> Duration {
+    heartbeat
+        .saturating_mul(2)
+        .saturating_add(Heartbeat::RESPONSE_TIMEOUT)
+}
+
+/// The time for which it is listened to unless the client chooses one: 3 s, or longer if the heartbeat asks for it.
+#[must_use]
+pub fn default_discovery(heartbeat: Duration) -> Duration {
+    shortest_discovery(heartbeat).max(Duration::from_secs(3))
 }
 
 /// What listening found.

@@ -1,9 +1,16 @@
 //! Every command and option.
 
+mod lease;
+mod namespace;
+
 use std::{ffi::OsString, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use self::{
+    lease::{DiscoveryOptions, LeaseOptions, UnverifiedOptions},
+    namespace::{ImportOptions, InitOptions, RepairOptions, SetLayoutOptions},
+};
 use crate::values::{self, Encoding, Fields, OnLost};
 
 /// Leases machine IDs for any program, shows who holds what, and examines the server.
@@ -61,7 +68,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Machine IDs: lease one for a program, list, watch or revoke them.
+    /// Machine IDs: lease one for a program, list or revoke them, mend their namespace.
     #[command(subcommand)]
     Id(IdCommand),
     /// Buckets: who owns them, and who is to give them away.
@@ -112,6 +119,31 @@ pub(crate) enum IdCommand {
     /// The holder hears of it with its next renewal and stops. Nobody is granted the machine ID before the holder's lease is
     /// over.
     Revoke(RevokeOptions),
+    /// Declare that a namespace is new, before its first use.
+    ///
+    /// Listens for living holders first. Afterwards the first machine ID is granted at once, and `id exec --expect-history`
+    /// works: a record that is absent then always means that the server has lost it.
+    Init(InitOptions),
+    /// Show timestamps on record that lie too far ahead, or reset them
+    ///
+    /// They are a clock's that was ahead. Without --yes nothing is changed. What is further ahead than the longest ttl and clock skew is reset to that. IDs with
+    /// timestamps between the two may have been minted already, and may be minted a second time when the clock gets there.
+    /// Machine IDs that somebody holds are left alone: stop the holder or revoke them, and repair again.
+    Repair(RepairOptions),
+    /// Show the layout of the IDs that a namespace mints, or change it with --set.
+    ///
+    /// It is changed only while nobody holds a machine ID. IDs that were minted under the old layout may be minted a second time
+    /// under the new one.
+    Layout(SetLayoutOptions),
+    /// Write all that is on record of a namespace, for `id import`
+    ///
+    /// It goes to the standard output, as JSON. To move a namespace to another server: stop its holders, export here, import there, and start them with the new URL.
+    Export,
+    /// Put on record what `id export` wrote, in an empty namespace
+    ///
+    /// Every lease counts as over, and a quarantine begins: nothing new is granted for the longest ttl and failover bound. No
+    /// process may use the old server any more when it is over. An import that was interrupted can be repeated.
+    Import(ImportOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -127,30 +159,6 @@ pub(crate) enum BucketsCommand {
     /// It stays a member and gets no new buckets, until this is taken back or it leaves. Each bucket goes when work in it has
     /// ended.
     Drain(DrainOptions),
-}
-
-/// How a machine ID is leased.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct LeaseOptions {
-    /// How long a silent holder keeps its machine ID.
-    #[arg(long, default_value = "60s", value_parser = values::duration, value_name = "TIME")]
-    pub(crate) ttl: Duration,
-    /// How often it is renewed.
-    #[arg(long, default_value = "1s", value_parser = values::duration, value_name = "TIME")]
-    pub(crate) heartbeat: Duration,
-    /// How long a namespace without a record is listened to before its first use.
-    #[arg(long, default_value = "3s", value_parser = values::duration, value_name = "TIME")]
-    pub(crate) discovery: Duration,
-    /// How long to wait for a free machine ID and for the server. Without it, or with 0s, a full range is refused at once.
-    #[arg(long, value_parser = values::duration, value_name = "TIME")]
-    pub(crate) wait: Option<Duration>,
-    /// What operators see; a process with the same label gets the same machine ID again where it is free. Defaults to
-    /// the host's name.
-    #[arg(long)]
-    pub(crate) label: Option<String>,
-    /// Use a server even if it may evict what is known of leases (maxmemory-policy allkeys-*).
-    #[arg(long)]
-    pub(crate) allow_eviction: bool,
 }
 
 /// Which machine IDs.

@@ -6,7 +6,7 @@ use raus::{AcquireError, Builder, MachineId, Raus};
 use redbuckets::Redbuckets;
 
 use crate::{
-    cli::{Global, GroupOptions, LeaseOptions},
+    cli::{DiscoveryOptions, Global, GroupOptions, LeaseOptions, UnverifiedOptions},
     failure::Failure,
 };
 
@@ -31,6 +31,27 @@ pub(crate) fn namespace(global: &Global, range: &RangeInclusive<u32>) -> Result<
     Ok(Raus::new(url(global)?, range.clone())?)
 }
 
+/// A namespace whose history is to begin.
+pub(crate) fn founder(
+    global: &Global,
+    discovery: &DiscoveryOptions,
+    unverified: &UnverifiedOptions,
+) -> Result<Raus, Failure> {
+    let builder = Raus::builder(url(global)?, 0..=1_023);
+    Ok(with_unverified(with_discovery(builder, discovery), unverified).build()?)
+}
+
+fn with_discovery(builder: Builder, options: &DiscoveryOptions) -> Builder {
+    match options.discovery {
+        Some(discovery) => builder.discovery(discovery),
+        None => builder,
+    }
+}
+
+const fn with_unverified(builder: Builder, options: &UnverifiedOptions) -> Builder {
+    builder.allow_unverified_history(options.allow_unverified_history)
+}
+
 /// A namespace to lease from.
 pub(crate) fn lessor(
     global: &Global,
@@ -38,10 +59,18 @@ pub(crate) fn lessor(
     options: &LeaseOptions,
 ) -> Result<Builder, Failure> {
     let label = options.label.clone().unwrap_or_else(host);
-    Ok(Raus::builder(url(global)?, range.clone())
+    let history = &options.history;
+    let builder = Raus::builder(url(global)?, range.clone())
+        .failover_bound(history.failover_bound)
+        .acknowledge(history.acknowledge)
+        .expect_history(history.expect_history);
+    let builder = with_unverified(
+        with_discovery(builder, &history.discovery),
+        &history.unverified,
+    );
+    Ok(builder
         .ttl(options.ttl)
         .heartbeat(options.heartbeat)
-        .discovery(options.discovery)
         .allow_eviction(options.allow_eviction)
         .release_timeout(RELEASE_TIMEOUT)
         .label(label))

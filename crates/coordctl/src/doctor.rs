@@ -54,15 +54,46 @@ impl Examined {
             .filter(|advice| !matches!(advice, Advice::ClockSkew { .. }))
             .map(Advice::to_string)
             .collect();
-        if let History::Suspect { left } = self.namespace.read.history {
+        if let History::Quarantine { left, .. } = self.namespace.read.history {
             advice.push(format!(
-                "the server may have forgotten who holds what (failover, restart, flush): no machine ID is granted for {}; \
-                 keep its data over restarts (appendonly yes), and let a replica have each write",
+                "the server may have forgotten who holds what (failover, restart, flush): no new machine ID is granted for {}; \
+                 wait, and keep its data over restarts (appendonly yes)",
                 time::span(left)
             ));
         }
+        if !self.namespace.read.tells_identity {
+            advice.push(
+                "the server does not say who it is (INFO is forbidden), so nobody sees that it restarted or failed over, and \
+                 nothing is granted without --allow-unverified-history; grant the user +info"
+                    .to_owned(),
+            );
+        }
+        advice.extend(self.ahead());
         advice.extend(self.latency.advice());
         advice
+    }
+
+    /// What lies further ahead of the server's clock than any ttl explains.
+    fn ahead(&self) -> Option<String> {
+        let read = &self.namespace.read;
+        let limit_ms = read.limit_ms()?;
+        let horizons = read.slots.iter().map(|slot| slot.horizon_ms);
+        let ahead: Vec<u64> = horizons.filter(|&ms| limit_ms < ms).collect();
+        let floor = (limit_ms < read.floor_ms).then_some(read.floor_ms);
+        let furthest = ahead.iter().copied().chain(floor).max()?;
+        let what = match (floor, ahead.len() as u64) {
+            (Some(_), 0) => "the floor of the namespace".to_owned(),
+            (None, count) => output::count(count, "horizon"),
+            (Some(_), count) => format!(
+                "the floor of the namespace and {}",
+                output::count(count, "horizon")
+            ),
+        };
+        Some(format!(
+            "timestamps on record ({what}) are up to {} ahead of the server's clock, further than any ttl explains: a clock was \
+             ahead, and nothing is granted there before it gets there; check the clocks, then see `coordctl id repair`",
+            time::span(Duration::from_millis(furthest - read.server_ms))
+        ))
     }
 
     /// What is good to know.

@@ -100,6 +100,9 @@ impl From<AcquireError> for Failure {
             AcquireError::Store(cause) => Self::of_store(cause, &error),
             AcquireError::WrongType { .. }
             | AcquireError::Garbled { .. }
+            | AcquireError::HorizonAhead { .. }
+            | AcquireError::Unverified
+            | AcquireError::NewerVersion { .. }
             | AcquireError::Evicting(_)
             | AcquireError::Heartbeat(_) => Self::Failed(causes(&error)),
             _ => Self::Unavailable(causes(&error)),
@@ -120,6 +123,16 @@ impl From<raus::inspect::InspectError> for Failure {
     fn from(error: raus::inspect::InspectError) -> Self {
         match &error {
             raus::inspect::InspectError::Store(cause) => Self::of_store(cause, &error),
+            _ => Self::Failed(causes(&error)),
+        }
+    }
+}
+
+impl From<raus::inspect::ImportError> for Failure {
+    fn from(error: raus::inspect::ImportError) -> Self {
+        match error {
+            raus::inspect::ImportError::Inspect(cause) => cause.into(),
+            raus::inspect::ImportError::Unusable(_) => Self::Usage(causes(&error)),
             _ => Self::Failed(causes(&error)),
         }
     }

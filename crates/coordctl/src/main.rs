@@ -2,6 +2,7 @@
 //!
 //! - `coordctl id exec -- PROGRAM` leases a machine ID and runs a program with it in its environment.
 //! - `coordctl id list|watch|status|revoke` and `coordctl buckets list|watch|members|drain` say who holds what, and change it.
+//! - `coordctl id init|repair|layout|export|import` begin, mend and move a namespace.
 //! - `coordctl mint` and `coordctl decode` make IDs and take them apart.
 //! - `coordctl doctor` examines a server, `coordctl report` writes what happens there into one HTML page.
 //! - `coordctl exporter` serves what it sees of a namespace and groups to Prometheus.
@@ -70,6 +71,11 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Id(IdCommand::Watch(options)) => id::watch::run(global, options).await,
         Command::Id(IdCommand::Status(options)) => id::status::run(global, options),
         Command::Id(IdCommand::Revoke(options)) => id::revoke::run(global, options).await,
+        Command::Id(IdCommand::Init(options)) => id::init::run(global, options).await,
+        Command::Id(IdCommand::Repair(options)) => id::repair::run(global, options).await,
+        Command::Id(IdCommand::Layout(options)) => id::layout::run(global, options).await,
+        Command::Id(IdCommand::Export) => id::moving::export(global).await,
+        Command::Id(IdCommand::Import(options)) => id::moving::import(global, options).await,
         Command::Buckets(BucketsCommand::List(options)) => {
             buckets::list::run(global, options).await
         }

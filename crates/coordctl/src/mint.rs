@@ -26,7 +26,7 @@ pub(crate) async fn run(global: &Global, options: &MintOptions) -> Result<ExitCo
     let raus = connect::lessor(global, &range, &options.lease)?.build()?;
     let machine_id = connect::acquire(&raus, &options.lease).await?;
     let (id, fence) = (machine_id.id(), machine_id.fence());
-    let generator = Generator::builder().layout(layout).leased(machine_id);
+    let generator = Generator::builder().layout(layout).leased(machine_id).await;
     let generator = generator.map_err(|error| Failure::Usage(causes(&error)))?;
     let ids = mint(&generator, options.count).await;
     let released = generator.release().await;

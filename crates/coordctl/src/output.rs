@@ -31,6 +31,16 @@ pub(crate) fn complain(text: &str) {
     let _ = writeln!(anstream::stderr(), "coordctl: {text}");
 }
 
+/// Asks on the terminal.
+pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
+    let mut out = anstream::stderr().lock();
+    write!(out, "{question} [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
 /// `text` in a style.
 pub(crate) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")

@@ -169,12 +169,23 @@ pub(crate) fn epoch(text: &str) -> Result<u64, String> {
 impl LayoutOptions {
     /// The layout that the options describe.
     pub(crate) fn layout(&self) -> Result<Layout, Failure> {
+        self.layout.layout(self.epoch, self.unit)
+    }
+}
+
+impl Fields {
+    /// The layout with these fields; epoch and unit are those of the preset unless given.
+    pub(crate) fn layout(
+        self,
+        epoch_ms: Option<u64>,
+        unit: Option<Duration>,
+    ) -> Result<Layout, Failure> {
         let usage = |error: LayoutError| Failure::Usage(error.to_string());
-        let mut layout = self.layout.0;
-        if let Some(epoch_ms) = self.epoch {
+        let mut layout = self.0;
+        if let Some(epoch_ms) = epoch_ms {
             layout = layout.with_epoch_ms(epoch_ms).map_err(usage)?;
         }
-        if let Some(unit) = self.unit {
+        if let Some(unit) = unit {
             layout = layout.with_unit(unit).map_err(usage)?;
         }
         Ok(layout)

@@ -1,15 +1,12 @@
 //! Every model that is looked at, and what is expected of it.
 
-mod acks;
 mod buckets;
 mod lease;
-mod replicas;
 
 use crate::{
     buckets::Setting as Buckets,
     check::{self, Findings, Until},
     lease::Setting as Lease,
-    replicas::Setting as Replicas,
 };
 
 /// How much there is of everything.
@@ -43,8 +40,6 @@ pub enum Kind {
     Limit,
     /// A change that covers it.
     Repair,
-    /// Grants that replicas acknowledge before they take effect.
-    Extension,
 }
 
 impl Kind {
@@ -56,7 +51,6 @@ impl Kind {
             Self::Mutant => "mutant",
             Self::Limit => "limit",
             Self::Repair => "repair",
-            Self::Extension => "extension",
         }
     }
 }
@@ -79,7 +73,6 @@ pub struct Entry {
 enum Subject {
     Lease(Lease),
     Buckets(Buckets),
-    Replicas(Replicas),
 }
 
 impl Entry {
@@ -113,28 +106,12 @@ impl Entry {
         }
     }
 
-    fn replicas(
-        kind: Kind,
-        name: &'static str,
-        refuted: Option<&'static str>,
-        setting: Replicas,
-    ) -> Self {
-        Self {
-            kind,
-            name,
-            bounds: setting.to_string(),
-            refuted,
-            subject: Subject::Replicas(setting),
-        }
-    }
-
     /// Which protocol it models.
     #[must_use]
     pub const fn protocol(&self) -> &'static str {
         match self.subject {
             Subject::Lease(_) => "lease",
             Subject::Buckets(_) => "buckets",
-            Subject::Replicas(_) => "replicas",
         }
     }
 
@@ -145,7 +122,6 @@ impl Entry {
         match &self.subject {
             Subject::Lease(setting) => check::check(setting.clone(), until),
             Subject::Buckets(setting) => check::check(setting.clone(), until),
-            Subject::Replicas(setting) => check::check(setting.clone(), until),
         }
     }
 
@@ -163,8 +139,6 @@ impl Entry {
 #[must_use]
 pub fn catalogue(bounds: Bounds) -> Vec<Entry> {
     let mut entries = lease::entries(bounds);
-    entries.extend(acks::entries(bounds));
-    entries.extend(replicas::entries(bounds));
     entries.extend(buckets::entries(bounds));
     entries
 }

@@ -2,7 +2,9 @@
 
 mod action;
 mod calm;
+mod chain;
 mod history;
+mod holder;
 mod rules;
 mod servers;
 mod setting;
@@ -14,8 +16,8 @@ use stateright::{Model, Property};
 
 use self::{action::Action, world::World};
 pub(crate) use self::{
-    rules::{Acks, Heirs, Rules},
-    setting::{Clocks, Identity, Setting},
+    rules::{Acknowledge, Identity, Rules},
+    setting::{Clocks, Newcomers, Record, SHORT, Setting},
     world::Faults,
 };
 
@@ -23,6 +25,11 @@ pub(crate) const TWICE: &str = "no timestamp is minted twice under a slot";
 pub(crate) const EXCLUSIVE: &str = "no two holders of a slot are valid at once";
 pub(crate) const FENCES: &str = "fences rise in the order of the grants that took effect";
 pub(crate) const GRANTED: &str = "a newcomer is granted a slot when the faults have ended";
+pub(crate) const SOON: &str =
+    "a newcomer does not wait for a quarantine that a renewal began long ago";
+pub(crate) const STEADY: &str = "no quarantine begins on a server that was never away";
+pub(crate) const TOLD: &str = "a holder and its clone are both told within one renewal of each";
+pub(crate) const TRUE_CLONES: &str = "nobody is told of a clone that has none";
 
 impl Model for Setting {
     type State = World;
@@ -50,8 +57,20 @@ impl Model for Setting {
             Property::always(EXCLUSIVE, is_exclusive),
             Property::always(FENCES, |_, world: &World| !world.seen.fell),
             Property::always(GRANTED, |setting: &Self, world: &World| {
-                world.now < setting.end || calm::newcomer_is_granted(world, setting)
+                world.now < setting.end() || calm::newcomer_is_granted(world, setting)
             }),
+            Property::always(SOON, |setting: &Self, world: &World| {
+                let (renewed, past) = (world.seen.renewed, world.store.past);
+                let lasts = setting.longest() + setting.rules.bound;
+                let is_known =
+                    || past.is_some_and(|past| past.till == 0 && past.run == world.server);
+                renewed == 0 || world.now < renewed + lasts || is_known()
+            }),
+            Property::always(STEADY, |_, world: &World| {
+                world.store.past.is_none_or(|past| past.till == 0)
+            }),
+            Property::always(TOLD, |_, world: &World| !world.seen.untold),
+            Property::always(TRUE_CLONES, |_, world: &World| !world.seen.mistaken),
         ];
         let is_claimed = |property: &Property<Self>| self.claims.contains(&property.name);
         all.into_iter().filter(is_claimed).collect()
@@ -64,7 +83,7 @@ impl Model for Setting {
 }
 
 fn is_exclusive(setting: &Setting, world: &World) -> bool {
-    let valid = |actor: &usize| world.is_valid(*actor, &setting.rules);
+    let valid = |actor: &usize| world.is_valid(*actor, setting);
     let holders: Vec<u8> = (0..setting.actors)
         .filter(valid)
         .map(|actor| world.actors[actor].grant.slot)

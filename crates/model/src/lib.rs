@@ -6,7 +6,6 @@ mod buckets;
 mod catalogue;
 mod check;
 mod lease;
-mod replicas;
 
 pub use catalogue::{Bounds, Entry, Kind, catalogue};
 pub use check::Findings;

@@ -42,11 +42,6 @@ fn the_lease_protocol_has_the_limits_that_are_known_and_their_repairs_hold() {
 }
 
 #[test]
-fn acknowledged_grants_hold() {
-    check("lease", &[Kind::Extension]);
-}
-
-#[test]
 fn the_bucket_protocol_holds() {
     check("buckets", &[Kind::Protocol]);
 }
@@ -54,19 +49,4 @@ fn the_bucket_protocol_holds() {
 #[test]
 fn a_bucket_protocol_without_one_of_its_rules_is_refuted() {
     check("buckets", &[Kind::Mutant]);
-}
-
-#[test]
-fn a_master_that_goes_on_after_a_promotion_grants_nothing_twice() {
-    check("replicas", &[Kind::Protocol]);
-}
-
-#[test]
-fn a_master_without_one_of_its_rules_grants_twice() {
-    check("replicas", &[Kind::Mutant]);
-}
-
-#[test]
-fn a_master_is_out_a_ttl_after_the_loss_not_after_the_promotion() {
-    check("replicas", &[Kind::Limit]);
 }

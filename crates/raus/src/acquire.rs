@@ -1,6 +1,12 @@
 //! Drives a [`Search`] against the store.
 
-use std::{future::Future, sync::Arc, time::Duration};
+mod waiting;
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use coord_core::{
     advice::{Gate, GateError},
@@ -12,17 +18,23 @@ use coord_core::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use self::waiting::{Waiting, Woken};
 use crate::{
+    chain::{Chain, Entropy},
     error::AcquireError,
-    protocol::{self, AcquireReply, Identity, RenewReply, Slot},
+    protocol::{self, AcquireReply, Identity, Leaves, Offer, RenewReply, Slot, Standing},
     search::{Progress, Search, Step},
 };
 
-/// A slot and the send time of the request that granted it, from which its lease counts.
-#[derive(Debug, Clone, Copy)]
+/// What the store granted.
+#[derive(Debug, Clone)]
 pub(crate) struct Granted {
     pub(crate) slot: Slot,
+    /// When the request that granted it was sent: its lease counts from there.
     pub(crate) sent: Instant,
+    pub(crate) chain: Chain,
+    /// On record in the namespace, empty if none is.
+    pub(crate) layout: String,
 }
 
 /// How patient an acquisition is.
@@ -45,31 +57,42 @@ pub(crate) struct Acquisition {
     pub(crate) identity: Identity,
     /// Passed before the first request; `None` for somebody who held a slot there, and whose work goes on.
     pub(crate) gate: Option<Gate>,
-    /// How long to listen to a namespace without a record; `None` for somebody who held a slot there and so knows that
-    /// the record was lost.
-    pub(crate) discovery: Option<Duration>,
+    /// How long to listen to a namespace that has no record, or in which nobody was seen for long.
+    pub(crate) discovery: Duration,
+    /// Whether this process held a slot there, and so knows that an absent record was lost.
+    pub(crate) held_before: bool,
     pub(crate) patience: Patience,
     pub(crate) rng: fastrand::Rng,
+    pub(crate) entropy: Entropy,
     /// Its sender is dropped when nobody waits for the outcome any more.
     pub(crate) caller: watch::Receiver<()>,
 }
 
+/// Who asks: another one for each acquisition, so that what an earlier one left behind, or sent and never heard of again,
+/// is a stranger's to this one.
+struct Asker {
+    holder: Uuid,
+    chain: Chain,
+    /// Whether a question was sent of which no answer came: it may have been granted.
+    is_unsure: bool,
+}
+
 impl Acquisition {
-    /// Searches until a slot is granted, the search fails, or patience ends; `None` where the caller went away first,
-    /// which is noticed between requests only, so that what a request was granted is never forgotten.
-    /// `new_search` starts over after a full range.
+    /// Searches until a slot is granted, the search fails, or patience ends; `None` if the caller went away first, which
+    /// is noticed between requests only, so that what a request was granted is never forgotten.
+    /// `new_search` begins a search that offers the given slots first.
     pub(crate) async fn run(
         &mut self,
         mut new_search: impl FnMut(&mut fastrand::Rng) -> Search,
+        obstacle: &Obstacle,
     ) -> Result<Option<Granted>, AcquireError> {
-        // A holder of its own for each acquisition: what an earlier one left behind, or sent and never heard of again, is
-        // a stranger's to this one.
-        let mut holder = random_uuid(&mut self.rng);
+        let mut asker = self.new_asker();
         let mut search = new_search(&mut self.rng);
         let mut failing_since: Option<Instant> = None;
         let mut pause = FIRST_BACKOFF;
+        let mut waiting = Waiting::new();
         loop {
-            let error = match self.take_step(&mut holder, &mut search).await {
+            let error = match self.take_step(&mut asker, &mut search).await {
                 Ok(Some(granted)) => return Ok(Some(granted)),
                 Ok(None) if self.is_abandoned() => return Ok(None),
                 Ok(None) => {
@@ -79,17 +102,31 @@ impl Acquisition {
                 Err(error) => error,
             };
             let now = self.clock.now();
-            let give_up_at = match (&error, self.patience) {
-                (error, Patience::Prompt) if may_pass(error) => {
+            let give_up_at = match (may_pass(&error), self.patience) {
+                (Passing::ByItself, Patience::Prompt) => {
                     *failing_since.get_or_insert(now) + STORE_PATIENCE
                 }
-                (error, Patience::Until(deadline)) if may_pass(error) => deadline,
-                (
-                    AcquireError::RangeExhausted { .. } | AcquireError::Garbled { .. },
-                    Patience::Until(deadline),
-                ) => {
-                    search = new_search(&mut self.rng);
-                    deadline
+                (Passing::ByItself, Patience::Until(deadline)) => deadline,
+                (Passing::WhenOthersLeave, Patience::Until(deadline)) => {
+                    tracing::debug!(%error, "waiting for a slot");
+                    if !search.is_for_one() {
+                        waiting.plan(now, &error, &mut self.rng);
+                        obstacle.set(error);
+                    }
+                    let woken = waiting.wait(self, search.range(), deadline).await;
+                    if self.is_abandoned() {
+                        return Ok(None);
+                    }
+                    search = match woken {
+                        None => {
+                            return Err(obstacle.take().unwrap_or(AcquireError::TimedOut {
+                                limit: Duration::ZERO,
+                            }));
+                        }
+                        Some(Woken::ByTime) => new_search(&mut self.rng).offering_all(),
+                        Some(Woken::ByRelease(slot)) => search.for_one(slot),
+                    };
+                    continue;
                 }
                 _ => return Err(error),
             };
@@ -97,6 +134,7 @@ impl Acquisition {
                 return Err(error);
             }
             tracing::debug!(error = %error, "acquisition is tried again");
+            obstacle.set(error);
             let jitter = 0.5 + 0.5 * self.rng.f64();
             self.unless_abandoned(tokio::time::sleep(pause.mul_f64(jitter)))
                 .await;
@@ -109,7 +147,7 @@ impl Acquisition {
 
     async fn take_step(
         &mut self,
-        holder: &mut Uuid,
+        asker: &mut Asker,
         search: &mut Search,
     ) -> Result<Option<Granted>, AcquireError> {
         if let Some(gate) = &self.gate {
@@ -121,55 +159,13 @@ impl Acquisition {
                 slots,
                 mode,
                 lenient,
-            } => {
-                let sent = self.clock.now();
-                let wall_ms = self.clock.wall_ms();
-                let command = self.identity.acquire(
-                    *holder,
-                    &slots,
-                    wall_ms,
-                    &mode,
-                    lenient,
-                    self.store.can_confirm(),
-                );
-                let reply = self.ask(command).await.map_err(AcquireError::Store)?;
-                let reply = protocol::parse_acquire(&reply, *holder, &slots)
-                    .map_err(AcquireError::Store)?;
-                match search.handle_reply(wall_ms, reply) {
-                    Progress::Granted { slot, replicas } => {
-                        if let Some(slot) = search.garbled() {
-                            let error = self.garbled(slot);
-                            tracing::warn!(%error, "another slot was granted");
-                        }
-                        self.take_up(holder, Granted { slot, sent }, replicas).await
-                    }
-                    Progress::Continue => Ok(None),
-                    Progress::Failed(AcquireError::TooFewReplicas { wanted, .. })
-                        if !self.store.can_confirm() =>
-                    {
-                        Err(AcquireError::Unconfirmable { replicas: wanted })
-                    }
-                    Progress::Garbled(slot) => Err(self.garbled(slot)),
-                    Progress::Failed(error) => Err(error),
-                }
-            }
-            Step::Listen { token } => {
-                let Some(discovery) = self.discovery else {
+            } => self.offer(asker, search, &slots, &mode, lenient).await,
+            Step::Listen { token, is_quiet } => {
+                if self.held_before && !is_quiet {
                     search.handle_heard(Mode::Voice);
                     return Ok(None);
-                };
-                let discovery = self.fit(discovery)?;
-                let channel = self.identity.keys.broadcast();
-                let store = Arc::clone(&self.store);
-                let listening =
-                    history::listen(&*store, &channel, discovery, Heartbeat::RESPONSE_TIMEOUT);
-                let Some(heard) = self.unless_abandoned(listening).await else {
-                    return Ok(None);
-                };
-                let heard = heard.map_err(AcquireError::Store)?;
-                tracing::info!(%channel, ?heard, "the store has no record of this namespace");
-                search.handle_heard(heard.mode(token));
-                Ok(None)
+                }
+                self.listen(search, token).await
             }
             Step::Wait(wait) => {
                 let wait = self.fit(wait)?;
@@ -184,19 +180,85 @@ impl Acquisition {
         }
     }
 
-    /// The grant, once replicas have acknowledged it. `None` where it came to nothing and the question stays.
+    async fn offer(
+        &mut self,
+        asker: &mut Asker,
+        search: &mut Search,
+        slots: &[u32],
+        mode: &Mode,
+        lenient: bool,
+    ) -> Result<Option<Granted>, AcquireError> {
+        let sent = self.clock.now();
+        let wall_ms = self.clock.wall_ms();
+        let range = search.whole_range().cloned();
+        let command = self.identity.acquire(&Offer {
+            holder: asker.holder,
+            slots,
+            wall_ms,
+            mode,
+            lenient,
+            range: range.as_ref().filter(|_| !asker.is_unsure),
+            number: asker.chain.granted(),
+        });
+        let answer = self.ask(command).await;
+        asker.is_unsure |= answer.is_err();
+        let reply =
+            protocol::parse_acquire(&answer.map_err(AcquireError::Store)?, asker.holder, slots)
+                .map_err(AcquireError::Store)?;
+        if let AcquireReply::Granted { longest, .. } = &reply {
+            self.identity.longest.set(*longest);
+        }
+        match search.handle_reply(wall_ms, reply) {
+            Progress::Granted { slot, layout } => {
+                if let Some(slot) = search.garbled() {
+                    let error = self.garbled(slot);
+                    tracing::warn!(%error, "another slot was granted");
+                }
+                let chain = asker.chain.clone();
+                let granted = Granted {
+                    slot,
+                    sent,
+                    chain,
+                    layout,
+                };
+                self.take_up(asker, granted).await
+            }
+            Progress::Continue => Ok(None),
+            Progress::Garbled(slot) => Err(self.garbled(slot)),
+            Progress::Failed(error) => Err(error),
+        }
+    }
+
+    async fn listen(
+        &mut self,
+        search: &mut Search,
+        token: String,
+    ) -> Result<Option<Granted>, AcquireError> {
+        let discovery = self.fit(self.discovery)?;
+        let channel = self.identity.keys.broadcast();
+        let store = Arc::clone(&self.store);
+        let listening = history::listen(&*store, &channel, discovery, Heartbeat::RESPONSE_TIMEOUT);
+        let Some(heard) = self.unless_abandoned(listening).await else {
+            return Ok(None);
+        };
+        let heard = heard.map_err(AcquireError::Store)?;
+        tracing::info!(%channel, ?heard, "listened for living holders before a grant");
+        search.handle_heard(heard.mode(token));
+        Ok(None)
+    }
+
+    /// The grant, once enough replicas have it. `None` if it came to nothing and the question stays.
     async fn take_up(
         &mut self,
-        holder: &mut Uuid,
-        granted: Granted,
-        replicas: u32,
+        asker: &mut Asker,
+        mut granted: Granted,
     ) -> Result<Option<Granted>, AcquireError> {
-        if replicas != 0 {
-            let confirmed = self.confirm(&granted, replicas).await;
-            if !matches!(confirmed, Ok(true)) && !self.give_back(&granted.slot).await {
-                // The release may still arrive, and must not take what this search is granted next: whoever asks from now
-                // on is somebody else.
-                *holder = random_uuid(&mut self.rng);
+        if self.identity.acknowledge != 0 {
+            let confirmed = self.confirm(&mut granted).await;
+            if !matches!(confirmed, Ok(true)) && !self.give_back(&mut granted).await {
+                // The release may still arrive, and must not take what this search is granted next: somebody else asks
+                // from now on.
+                *asker = self.new_asker();
             }
             if !confirmed? {
                 return Ok(None);
@@ -204,27 +266,36 @@ impl Acquisition {
         }
         // Too late to be worth anything, as after a pause of the process: the same question again.
         let in_time = self.clock.now() < self.identity.timing.deadline(granted.sent);
+        asker.is_unsure = true;
         Ok(in_time.then_some(granted))
     }
 
-    /// Renews the slot on a connection of its own and waits there for the replicas: a renewal says whether the server
-    /// that they replicate is still one that knows of the grant.
-    async fn confirm(&self, granted: &Granted, wanted: u32) -> Result<bool, AcquireError> {
-        let slot = &granted.slot;
-        let till_ms = slot.server_ms.saturating_add(self.identity.timing.ttl_ms());
-        let command = self
-            .identity
-            .renew(slot, self.clock.wall_ms(), slot.floor_ms, till_ms);
+    /// Renews the slot on a connection of its own and waits there for the replicas.
+    async fn confirm(&self, granted: &mut Granted) -> Result<bool, AcquireError> {
+        let wanted = self.identity.acknowledge;
+        let slot = granted.slot;
+        let (number, chain) = self.next_of(granted);
+        let command = self.identity.renew(
+            &slot,
+            self.clock.wall_ms(),
+            slot.floor_ms,
+            self.standing(&slot, &chain),
+            "",
+        );
         let confirmed = self
             .store
-            .confirm(&command, wanted, Heartbeat::RESPONSE_TIMEOUT)
+            .confirm(&[command], wanted, Heartbeat::RESPONSE_TIMEOUT)
             .await;
-        let outcome = confirmed.and_then(|(reply, found)| {
-            let renewed = protocol::parse_renew(&reply)?;
-            Ok((matches!(renewed, RenewReply::Renewed { .. }), found))
+        let outcome = confirmed.and_then(|(mut replies, found)| {
+            let nothing = || Err(StoreError::unexpected("renew", &Reply::Nil));
+            let renewed = protocol::parse_renew(&replies.pop().unwrap_or_else(nothing)?)?;
+            Ok((matches!(renewed, RenewReply::Renewed(_)), found))
         });
         match outcome {
-            Ok((true, found)) if wanted <= found => self.is_still_so(slot, found).await,
+            Ok((true, found)) if wanted <= found => {
+                granted.chain.handle_answered(number);
+                Ok(true)
+            }
             // Another server answers now, or the slot is another's: the search goes on.
             Ok((false, _)) => Ok(false),
             Ok((true, found)) => Err(AcquireError::TooFewReplicas { found, wanted }),
@@ -232,44 +303,38 @@ impl Acquisition {
         }
     }
 
-    /// Whether those who have acknowledged a slot are all that may succeed its server. WAIT tells a number: a replica that
-    /// came meanwhile may have been counted in place of one that is promoted without the grant. Who asks for what it has
-    /// is told how many there are now, and to wait where one is missing.
-    async fn is_still_so(&self, slot: &Slot, found: u32) -> Result<bool, AcquireError> {
-        let offer = [slot.number];
-        let command = self.identity.acquire(
-            slot.holder,
-            &offer,
-            self.clock.wall_ms(),
-            &Mode::Ask,
-            false,
-            true,
-        );
-        let reply = self.ask(command).await.map_err(AcquireError::Store)?;
-        let reply = protocol::parse_acquire(&reply, slot.holder, &offer);
-        match reply.map_err(AcquireError::Store)? {
-            AcquireReply::Granted {
-                slot: now,
-                replicas: wanted,
-                ..
-            } if now.fence == slot.fence => {
-                if wanted <= found {
-                    return Ok(true);
-                }
-                Err(AcquireError::TooFewReplicas { found, wanted })
-            }
-            // The search is told the same, and goes on as it always does then.
-            _ => Ok(false),
-        }
-    }
-
-    /// Frees what did not take effect, and says whether the store has answered that. Where it fails the ttl frees it.
-    async fn give_back(&self, slot: &Slot) -> bool {
-        let given_back = self.ask(self.identity.release(slot, slot.floor_ms)).await;
+    /// Frees what did not take effect, and says whether the store has answered that. If it fails, the ttl frees it.
+    async fn give_back(&self, granted: &mut Granted) -> bool {
+        let slot = granted.slot;
+        let (_, chain) = self.next_of(granted);
+        let leaves = Leaves::Exactly(slot.floor_ms);
+        let release = self
+            .identity
+            .release(&slot, leaves, self.standing(&slot, &chain));
+        let given_back = self.ask(release).await;
         if let Err(error) = &given_back {
             tracing::debug!(id = slot.number, %error, "an unacknowledged grant was not given back");
         }
         given_back.is_ok()
+    }
+
+    fn next_of(&self, granted: &mut Granted) -> (u64, String) {
+        granted.chain.next(self.clock.now(), granted.sent)
+    }
+
+    fn standing<'a>(&self, slot: &Slot, chain: &'a str) -> Standing<'a> {
+        Standing {
+            till_ms: slot.server_ms.saturating_add(self.identity.timing.ttl_ms()),
+            chain,
+        }
+    }
+
+    fn new_asker(&mut self) -> Asker {
+        Asker {
+            holder: self.entropy.uuid(),
+            chain: Chain::new(self.entropy.fork()),
+            is_unsure: false,
+        }
     }
 
     fn garbled(&self, slot: u32) -> AcquireError {
@@ -308,18 +373,47 @@ impl Acquisition {
         };
         let limit = deadline.saturating_since(self.clock.now());
         if limit < wait {
-            return Err(AcquireError::HistorySuspect { wait, limit });
+            return Err(AcquireError::Quarantined { wait, limit });
         }
         Ok(wait)
     }
 }
 
-/// Whether the next attempt may succeed without anybody's doing.
-const fn may_pass(error: &AcquireError) -> bool {
+/// What was in the way last, for a caller whose time is over in the middle of a request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Obstacle(Arc<Mutex<Option<AcquireError>>>);
+
+impl Obstacle {
+    fn set(&self, error: AcquireError) {
+        *self.lock() = Some(error);
+    }
+
+    pub(crate) fn take(&self) -> Option<AcquireError> {
+        self.lock().take()
+    }
+
+    /// One assignment is always complete, so a poisoned lock is still good.
+    fn lock(&self) -> MutexGuard<'_, Option<AcquireError>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What has to happen before the next attempt may succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    ByItself,
+    WhenOthersLeave,
+    Never,
+}
+
+const fn may_pass(error: &AcquireError) -> Passing {
     match error {
-        AcquireError::Store(cause) => cause.is_transient(),
-        AcquireError::TooFewReplicas { .. } => true,
-        _ => false,
+        AcquireError::Store(cause) if cause.is_transient() => Passing::ByItself,
+        AcquireError::TooFewReplicas { .. } => Passing::ByItself,
+        AcquireError::RangeExhausted { .. }
+        | AcquireError::Garbled { .. }
+        | AcquireError::HorizonAhead { .. } => Passing::WhenOthersLeave,
+        _ => Passing::Never,
     }
 }
 
@@ -328,9 +422,4 @@ fn refused(error: GateError) -> AcquireError {
         GateError::Evicting(server) => AcquireError::Evicting(server),
         GateError::Store(error) => AcquireError::Store(error),
     }
-}
-
-/// From the given source, so that simulations replay.
-fn random_uuid(rng: &mut fastrand::Rng) -> Uuid {
-    uuid::Builder::from_random_bytes(rng.u128(..).to_le_bytes()).into_uuid()
 }

@@ -9,7 +9,7 @@ use coord_core::{
     clock::Clock,
     connect::{self, Connector},
     endpoint::Endpoint,
-    history::Acknowledge,
+    history::{self, Policy, Terms as GrantTerms},
     lease::Timing,
     namespace::Namespace,
     spawn::Placement,
@@ -20,6 +20,7 @@ use crate::{
     error::ConfigError,
     keys::Keys,
     metrics,
+    protocol::{Identity, Longest},
     raus::{Raus, Shared},
     supervisor::{OwnSlots, Settings},
 };
@@ -40,11 +41,14 @@ pub struct Builder {
     range: RangeInclusive<u32>,
     ttl: Duration,
     heartbeat: Duration,
-    discovery: Duration,
+    discovery: Option<Duration>,
     max_candidates: usize,
     release_timeout: Duration,
     max_clock_skew: Duration,
-    acknowledge: Acknowledge,
+    failover_bound: Duration,
+    acknowledge: u32,
+    expect_history: bool,
+    allow_unverified_history: bool,
     label: String,
     reacquire: bool,
     allow_eviction: bool,
@@ -63,11 +67,14 @@ impl Builder {
             range,
             ttl: Duration::from_secs(60),
             heartbeat: Duration::from_secs(1),
-            discovery: Duration::from_secs(3),
+            discovery: None,
             max_candidates: 64,
             release_timeout: Duration::from_secs(30),
             max_clock_skew: Duration::from_secs(10),
-            acknowledge: Acknowledge::default(),
+            failover_bound: GrantTerms::FAILOVER_BOUND,
+            acknowledge: 0,
+            expect_history: false,
+            allow_unverified_history: false,
             label: String::new(),
             reacquire: false,
             allow_eviction: false,
@@ -87,10 +94,11 @@ impl Builder {
         self
     }
 
-    /// How long a namespace without a record is listened to before its first use: up to 60 s, and longer than the
-    /// heartbeats of its holders; zero turns listening off. Defaults to 3 s.
+    /// How long a namespace without a record is listened to before its first use, and one in which nobody was seen for
+    /// a ttl before the next: up to 1 h, and at least two heartbeats and 500 ms. Holders whose heartbeat is longer than
+    /// this process's need a longer one. Zero turns listening off. Defaults to 3 s, or that least if it is longer.
     pub const fn discovery(mut self, discovery: Duration) -> Self {
-        self.discovery = discovery;
+        self.discovery = Some(discovery);
         self
     }
 
@@ -113,10 +121,37 @@ impl Builder {
         self
     }
 
-    /// Which replicas have to acknowledge a grant before it takes effect. Defaults to all that are connected, where
-    /// there are any.
-    pub const fn acknowledge(mut self, acknowledge: Acknowledge) -> Self {
-        self.acknowledge = acknowledge;
+    /// For how long a master that was replaced may go on answering: up to 1 h. After a failover, a restart or a loss
+    /// nothing new is granted for the longest ttl and this time. It must exceed what Sentinel (`down-after-milliseconds`
+    /// and the election) or Cluster (`cluster-node-timeout`) take until the old master is a replica or refuses writes.
+    /// Zero fits a server that never fails over. Defaults to 15 s.
+    pub const fn failover_bound(mut self, failover_bound: Duration) -> Self {
+        self.failover_bound = failover_bound;
+        self
+    }
+
+    /// How many replicas must have a grant, and every renewal, before it counts: 0 to 100. A grant that too few have is
+    /// given back; a renewal that too few have prolongs nothing. A master that was cut off together with its clients
+    /// then cannot prolong their leases, if more replicas are asked for than can be cut off with it. Costs a `WAIT` for
+    /// each heartbeat, on a connection of its own. Defaults to 0: off.
+    pub const fn acknowledge(mut self, replicas: u32) -> Self {
+        self.acknowledge = replicas;
+        self
+    }
+
+    /// Whether a namespace without a record always means that the server has lost it: then nothing is granted for a
+    /// quarantine, instead of listening for `discovery`. Create the record first with `coordctl id init`. Defaults to
+    /// no: the first use of a namespace creates it.
+    pub const fn expect_history(mut self, expected: bool) -> Self {
+        self.expect_history = expected;
+        self
+    }
+
+    /// Whether a server is used that does not tell its identity because `INFO` is forbidden. Nobody sees then that it
+    /// restarted or failed over and forgot a lease. Defaults to no: acquiring is refused there, with
+    /// [`AcquireError::Unverified`](crate::AcquireError::Unverified).
+    pub const fn allow_unverified_history(mut self, allowed: bool) -> Self {
+        self.allow_unverified_history = allowed;
         self
     }
 
@@ -183,13 +218,31 @@ impl Builder {
                 value: self.max_candidates,
             });
         }
-        if let Acknowledge::AtLeast(replicas) = self.acknowledge
-            && !(1..=100).contains(&replicas)
-        {
-            return Err(ConfigError::Replicas { value: replicas });
+        if 100 < self.acknowledge {
+            return Err(ConfigError::Replicas {
+                value: self.acknowledge,
+            });
+        }
+        let heartbeat = timing.heartbeat();
+        let least = history::shortest_discovery(heartbeat);
+        let discovery = self
+            .discovery
+            .unwrap_or_else(|| history::default_discovery(heartbeat));
+        if !discovery.is_zero() && discovery < least {
+            return Err(ConfigError::Discovery {
+                discovery,
+                heartbeat,
+                least,
+            });
         }
         let minute = Duration::from_secs(60);
-        check_duration("discovery", self.discovery, Duration::ZERO, minute)?;
+        check_duration("discovery", discovery, Duration::ZERO, GrantTerms::MAX)?;
+        check_duration(
+            "failover_bound",
+            self.failover_bound,
+            Duration::ZERO,
+            GrantTerms::MAX,
+        )?;
         check_duration(
             "release_timeout",
             self.release_timeout,
@@ -205,6 +258,7 @@ impl Builder {
         if Self::MAX_LABEL < self.label.len() || self.label.contains(char::is_control) {
             return Err(ConfigError::Label { label: self.label });
         }
+        let seeded = self.settings.seed.is_some();
         let settings = self.settings;
         let (connector, keys) = match self.source {
             Source::Uri(uri) => {
@@ -221,10 +275,10 @@ impl Builder {
             }
             Source::Connection(connection, namespace) => {
                 let namespace = Namespace::new(namespace).map_err(ConfigError::Namespace)?;
-                if let Acknowledge::AtLeast(replicas) = self.acknowledge
-                    && !connection.can_confirm()
-                {
-                    return Err(ConfigError::Unconfirmable { replicas });
+                if 0 < self.acknowledge && !connection.can_confirm() {
+                    return Err(ConfigError::Unconfirmable {
+                        replicas: self.acknowledge,
+                    });
                 }
                 let keys = Keys::new(&namespace, connection.is_in_cluster());
                 let connector = Connector::to_connection(*connection, &keys.slots(), settings)
@@ -245,21 +299,30 @@ impl Builder {
             ..Terms::new(timing)
         };
         metrics::begin(keys.namespace());
-        Ok(Raus::from_parts(Shared {
-            connector,
+        let grants = GrantTerms::new(self.ttl, self.failover_bound, self.max_clock_skew);
+        let mut policy = Policy::new(grants);
+        policy.expect_history = self.expect_history;
+        policy.allow_unverified = self.allow_unverified_history;
+        let identity = Identity {
             keys,
             label: self.label,
             timing,
-            max_clock_skew: self.max_clock_skew,
+            policy,
             acknowledge: self.acknowledge,
+            longest: Longest::default(),
+        };
+        Ok(Raus::from_parts(Shared {
+            connector,
+            identity,
             reacquire: self.reacquire,
             terms,
             settings: Settings {
                 range: self.range,
-                discovery: self.discovery,
+                discovery,
                 max_candidates: self.max_candidates,
                 release_timeout: self.release_timeout,
                 own: OwnSlots::default(),
+                seeded,
             },
         }))
     }

@@ -45,15 +45,15 @@ pub enum ConfigError {
     },
     /// Replicas must acknowledge, and the connection cannot wait for them.
     #[error(
-        "acknowledge of at least {replicas} replicas by a connection that others use too; bring a redis::Client or a pool \
-         of one server, or use a URL"
+        "acknowledge({replicas}) needs a connection that nothing else uses; bring a redis::Client or a pool of one server, \
+         or use a URL"
     )]
     Unconfirmable {
         /// How many were to acknowledge.
         replicas: u32,
     },
     /// The number of replicas that must acknowledge.
-    #[error("acknowledge of at least {value} replicas is out of bounds; choose between 1 and 100")]
+    #[error("acknowledge({value}) is out of bounds; choose between 0 (off) and 100")]
     Replicas {
         /// The rejected value.
         value: u32,
@@ -69,6 +69,19 @@ pub enum ConfigError {
         min: Duration,
         /// The largest accepted value.
         max: Duration,
+    },
+    /// A namespace without a record would be listened to for too short a time to hear a living holder.
+    #[error(
+        "discovery of {discovery:?} is too short to hear holders that renew every {heartbeat:?}; choose {least:?} or more, \
+         or zero not to listen at all"
+    )]
+    Discovery {
+        /// The rejected value.
+        discovery: Duration,
+        /// The heartbeat.
+        heartbeat: Duration,
+        /// The shortest that is accepted: two heartbeats and the time for an answer.
+        least: Duration,
     },
     /// The label is too long or contains control characters.
     #[error("label {label:?} is not usable; give at most 128 bytes without control characters")]
@@ -89,6 +102,35 @@ pub enum AcquireError {
         range: RangeInclusive<u32>,
         /// How many slots are held: all of them.
         held: u64,
+        /// When the first of their leases ends unless it is renewed; `None` if that is not known.
+        frees_within: Option<Duration>,
+    },
+    /// The timestamps on record of every free slot lie so far ahead of the server's clock that no ttl explains it: a
+    /// clock was wrong when they were written. A machine ID granted there could mint nothing.
+    #[error(
+        "the horizon on record for {}..={} lies {by:?} further ahead of the server's clock than any ttl explains, so \
+         nothing could be minted; check the server's clock, then wait or reset it (coordctl id repair)", .range.start(), .range.end()
+    )]
+    HorizonAhead {
+        /// The range.
+        range: RangeInclusive<u32>,
+        /// How much further ahead than the longest ttl and clock skew of the namespace.
+        by: Duration,
+    },
+    /// The server does not tell its identity, so nobody could see that it restarted or failed over.
+    #[error(
+        "the server does not tell its identity (INFO is forbidden), so nobody could see that it has forgotten a lease; \
+         grant the user +info, or call allow_unverified_history(true) and lose that protection"
+    )]
+    Unverified,
+    /// A newer version of this crate has written in the namespace.
+    #[error(
+        "the namespace was written by a newer version of this crate (its records have version {version}, this crate knows \
+         version 1); upgrade, or choose another namespace"
+    )]
+    NewerVersion {
+        /// The version of what is on record.
+        version: u64,
     },
     /// The local wall clock is too far from the server's: it would put timestamps on record that block others.
     #[error(
@@ -105,31 +147,22 @@ pub enum AcquireError {
     #[error(
         "the server may have forgotten who holds what; new grants are safe in {wait:?}, the time limit is {limit:?}"
     )]
-    HistorySuspect {
+    Quarantined {
         /// How long it takes from now on.
         wait: Duration,
         /// What was left of the caller's time.
         limit: Duration,
     },
-    /// Too few replicas would acknowledge the grant, or did in time; it was given back.
+    /// Too few replicas acknowledged the grant in time; it was given back.
     #[error(
-        "{found} of {wanted} replicas acknowledged the grant, which was given back; mend replication, or choose another \
-         Acknowledge (see Builder::acknowledge)"
+        "{found} of {wanted} replicas acknowledged the grant, which was given back; mend replication, or lower \
+         acknowledge({wanted})"
     )]
     TooFewReplicas {
         /// How many did.
         found: u32,
-        /// How many were wanted.
+        /// How many were asked for.
         wanted: u32,
-    },
-    /// Replicas acknowledge every grant in the namespace, and the connection cannot wait for them. Nothing was granted.
-    #[error(
-        "{replicas} replicas acknowledge every grant in the namespace, and this connection cannot wait for them; bring a \
-         redis::Client or a pool of one server, or use a URL"
-    )]
-    Unconfirmable {
-        /// How many replicas do.
-        replicas: u32,
     },
     /// Something else lives under a key that this crate needs.
     #[error(
@@ -195,10 +228,42 @@ pub enum ReleaseError {
     },
 }
 
-/// Something is attached to this machine ID already.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("machine ID {id} already has a minter; two would mint the same IDs")]
-pub struct AttachError {
-    /// The slot.
-    pub id: u32,
+/// Nothing was attached to a machine ID.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// Something is attached already.
+    #[error("machine ID {id} already has a minter; two would mint the same IDs")]
+    Attached {
+        /// The slot.
+        id: u32,
+    },
+    /// IDs of another layout are minted in the namespace.
+    #[error(
+        "namespace {namespace:?} mints IDs of the layout {stored}, not {layout}, and both would repeat each other's IDs; use \
+         that layout, another namespace, or change it on purpose (coordctl id layout)"
+    )]
+    Layout {
+        /// The namespace.
+        namespace: String,
+        /// The layout on record.
+        stored: String,
+        /// The one that was to be attached.
+        layout: String,
+    },
+    /// The layout could not be put on record.
+    #[error("the layout of machine ID {id} could not be put on record")]
+    Store {
+        /// The slot.
+        id: u32,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The machine ID was given back, or the runtime of its heartbeat was shut down.
+    #[error("machine ID {id} is no longer held; acquire another one")]
+    Released {
+        /// The slot.
+        id: u32,
+    },
 }

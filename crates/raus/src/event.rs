@@ -144,6 +144,14 @@ pub enum LossCause {
     },
     /// The store has forgotten the grant, and heard of it again only when its ttl was over.
     Forgotten,
+    /// Another process renews the same lease: this one was copied with its memory (a cloned machine, a restored
+    /// snapshot). Both lose it.
+    Cloned,
+    /// The layout of the namespace's IDs was changed.
+    Layout {
+        /// The layout on record.
+        stored: String,
+    },
     /// The runtime that the heartbeat ran on was shut down.
     Abandoned,
 }
@@ -162,6 +170,12 @@ impl fmt::Display for LossCause {
                 write!(f, "it was granted to another holder (fence {fence})")
             }
             Self::Forgotten => f.write_str("the store has forgotten it, and its ttl is over"),
+            Self::Cloned => {
+                f.write_str("another process, a copy of this one, renews the same lease")
+            }
+            Self::Layout { stored } => {
+                write!(f, "the namespace's layout was changed to {stored}")
+            }
             Self::Abandoned => f.write_str("the runtime of its heartbeat was shut down"),
         }
     }

@@ -2,12 +2,16 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use coord_core::{fuzzing::Input, history::Mode, store::Reply};
+use coord_core::{
+    fuzzing::Input,
+    history::{Mode, Terms},
+    store::Reply,
+};
 use uuid::Uuid;
 
 use crate::{
     inspect,
-    protocol::{self, AcquireReply},
+    protocol::{self, AcquireReply, Taken},
     search::{Progress, Search, Step},
 };
 
@@ -56,7 +60,7 @@ pub fn search(data: &[u8]) {
                     Progress::Failed(_) => return,
                 }
             }
-            Step::Listen { token } => search.handle_heard(if input.byte() < 128 {
+            Step::Listen { token, .. } => search.handle_heard(if input.byte() < 128 {
                 Mode::First { token }
             } else {
                 Mode::Voice
@@ -80,27 +84,26 @@ fn answer(input: &mut Input<'_>, slots: &[u32]) -> AcquireReply {
                 horizon_ms: u64::MAX,
                 server_ms: input.number(),
             },
-            replicas: input.below(3),
+            longest: Terms::default(),
+            layout: String::new(),
             garbled: None,
         },
         1 => AcquireReply::Absent {
             token: String::from_utf8_lossy(input.chunk()).into_owned(),
+            is_quiet: input.below(2) == 1,
         },
         2 => AcquireReply::Skew {
             server_ms: input.number(),
         },
-        3 => AcquireReply::TooFewReplicas {
-            found: input.below(4),
-            wanted: input.below(4),
-        },
-        4 | 5 => AcquireReply::Suspect {
-            wait: input.ms(),
-            spares: input.below(2) == 1,
-        },
-        _ => AcquireReply::Taken {
+        3 => AcquireReply::Ahead { by: input.ms() },
+        4 | 5 => AcquireReply::Quarantine { wait: input.ms() },
+        _ => AcquireReply::Taken(Taken {
             held: input.number(),
             ahead: input.number(),
+            frees_within: (input.below(2) == 1).then(|| input.ms()),
+            whole: input.below(8) == 0,
+            ahead_by: input.ms(),
             garbled: (input.below(4) == 0).then_some(slots[0]),
-        },
+        }),
     }
 }

@@ -1,27 +1,39 @@
-//! What operators see and do: who holds which slot, and how to take one away.
+//! What operators see and do: who holds which slot, how to take one away, and how to mend and move a namespace.
 //!
 //! The entry point is [`Raus::inspector`](crate::Raus::inspector). Nothing here is needed to lease a machine ID.
 
+mod first_use;
+mod layout;
+mod moving;
+mod repair;
 mod reply;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::reply::fuzz;
+pub use self::{
+    first_use::FirstUse,
+    layout::LayoutChange,
+    moving::{Export, ImportError, Imported, SlotExport},
+    repair::{Outcome, Repair, SlotRepair},
+};
 
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use coord_core::{
     heartbeat::Heartbeat,
+    history::Terms,
     store::{Command, Reply, Script, Store, StoreError},
 };
 
-use crate::{keys::Keys, scripts};
+use crate::{protocol::Identity, scripts};
 
 /// Reads the slots of one range, and takes them away. From [`Raus::inspector`](crate::Raus::inspector).
 pub struct Inspector {
     // Connections run where the heartbeat does, and end with it.
     heartbeat: Heartbeat,
-    keys: Keys,
+    identity: Identity,
     range: RangeInclusive<u32>,
+    discovery: Duration,
 }
 
 /// What is on record of the slots of a range, as of one moment of each 1,024 slots.
@@ -32,8 +44,16 @@ pub struct Inspection {
     pub server_ms: u64,
     /// Whether the store can vouch for its past.
     pub history: History,
+    /// Whether the server tells its identity (INFO is allowed). Otherwise nobody sees that it restarted or failed over.
+    pub tells_identity: bool,
     /// How many slots of the whole namespace have a record, those outside the range included.
     pub recorded: u64,
+    /// The layout of the IDs that are minted in the namespace; empty if none is on record.
+    pub layout: String,
+    /// The timestamp below which forgotten holders may have minted, Unix ms; 0 if none are.
+    pub floor_ms: u64,
+    /// The longest terms that clients of the namespace use.
+    pub longest: Terms,
     /// The slots of the range that have a lock or a record, by number.
     pub slots: Vec<SlotRecord>,
 }
@@ -44,16 +64,12 @@ pub struct Inspection {
 pub enum History {
     /// It can.
     Known,
-    /// It may have forgotten holders (failover, restart, flush).
-    Suspect {
-        /// How long nothing is granted. Counted from now where a changed server was only just found: from the next
-        /// attempt then.
+    /// It may have forgotten holders (failover, restart, flush), and grants nothing new.
+    Quarantine {
+        /// For how long.
         left: Duration,
-    },
-    /// It failed over, and replicas had acknowledged every grant: what was free is granted.
-    Vouched {
-        /// How long what was held is not granted.
-        left: Duration,
+        /// Whether it has begun. If nobody has renewed or asked since the server changed, the next one begins it.
+        has_begun: bool,
     },
     /// It has no record at all: never used, or emptied.
     Absent,
@@ -141,6 +157,49 @@ pub enum InspectError {
         /// The type found there.
         found: String,
     },
+    /// A newer version of this crate has written in the namespace.
+    #[error(
+        "the namespace was written by a newer version of this crate (its records have version {version}, this crate knows \
+         version 1); use that version"
+    )]
+    NewerVersion {
+        /// The version of what is on record.
+        version: u64,
+    },
+    /// The server does not tell its identity, so nobody could see that it restarted or failed over.
+    #[error(
+        "the server does not tell its identity (INFO is forbidden), so nobody could see that it has forgotten a lease; \
+         grant the user +info, or allow an unverified history and lose that protection"
+    )]
+    Unverified,
+    /// Fields of the namespace hold no record of this crate, so that nobody knows what their slots must not forget.
+    #[error(
+        "slots {fields:?} of {key:?} hold no record of this crate; once nobody holds them, remove the fields (HDEL)"
+    )]
+    Garbled {
+        /// The key.
+        key: String,
+        /// The fields.
+        fields: Vec<String>,
+    },
+}
+
+impl Inspection {
+    /// The timestamp beyond which no floor and no horizon of a free slot lies, unless a clock was far ahead: the server's
+    /// time, the longest ttl (or what is left of a quarantine) and the longest clock skew. `None` in a namespace without a
+    /// history.
+    #[must_use]
+    pub fn limit_ms(&self) -> Option<u64> {
+        let ttl = Duration::from_millis(self.longest.ttl_ms);
+        let reserved = match self.history {
+            History::Known => ttl,
+            History::Quarantine { left, .. } => ttl.max(left),
+            History::Absent => return None,
+        };
+        let skew = Duration::from_millis(self.longest.max_clock_skew_ms);
+        let ahead = u64::try_from((reserved + skew).as_millis()).unwrap_or(u64::MAX);
+        Some(self.server_ms.saturating_add(ahead))
+    }
 }
 
 impl SlotRecord {
@@ -180,11 +239,17 @@ impl Inspector {
     /// How many slots one call of the script looks at.
     pub const PAGE: usize = 1_024;
 
-    pub(crate) const fn new(heartbeat: Heartbeat, keys: Keys, range: RangeInclusive<u32>) -> Self {
+    pub(crate) const fn new(
+        heartbeat: Heartbeat,
+        identity: Identity,
+        range: RangeInclusive<u32>,
+        discovery: Duration,
+    ) -> Self {
         Self {
             heartbeat,
-            keys,
+            identity,
             range,
+            discovery,
         }
     }
 
@@ -281,14 +346,22 @@ impl Inspector {
     /// Safe: nothing is changed.
     pub async fn server_time(&self) -> Result<Duration, InspectError> {
         let reply = self
-            .ask(&scripts::CLOCK, vec![self.keys.slots()], Vec::new())
+            .ask(
+                &scripts::CLOCK,
+                vec![self.identity.keys.slots()],
+                Vec::new(),
+            )
             .await?;
         Ok(reply::parse_clock(&reply)?)
     }
 
     async fn read_page(&self, numbers: &[u32]) -> Result<Inspection, InspectError> {
-        let locks = numbers.iter().map(|&number| self.keys.lock(number));
-        let keys = std::iter::once(self.keys.slots()).chain(locks).collect();
+        let locks = numbers
+            .iter()
+            .map(|&number| self.identity.keys.lock(number));
+        let keys = std::iter::once(self.identity.keys.slots())
+            .chain(locks)
+            .collect();
         let args = numbers.iter().map(u32::to_string).collect();
         let reply = self.ask(&scripts::INSPECT, keys, args).await?;
         reply::parse_inspect(&reply)
@@ -306,9 +379,13 @@ impl Inspector {
             read.fence.to_string(),
             at_once.to_owned(),
         ];
-        let keys = vec![self.keys.slots(), self.keys.lock(read.id)];
+        let keys = vec![self.identity.keys.slots(), self.identity.keys.lock(read.id)];
         let reply = self.ask(&scripts::REVOKE, keys, args).await?;
         reply::parse_revoke(&reply)
+    }
+
+    fn terms(&self, known: Terms) -> String {
+        self.identity.policy.as_arg(known)
     }
 
     async fn ask(
@@ -332,8 +409,11 @@ impl fmt::Debug for Inspector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inspector")
             .field("store", self.store())
-            .field("namespace", &self.keys.namespace())
+            .field("namespace", &self.identity.keys.namespace())
             .field("range", &self.range)
             .finish()
     }
 }
+
+#[cfg(all(test, feature = "embedded"))]
+mod tests;

@@ -43,6 +43,11 @@ impl Keys {
     pub(crate) fn broadcast(&self) -> String {
         format!("{}:broadcast", self.prefix)
     }
+
+    /// The channel on which releases are told to those who wait for a slot.
+    pub(crate) fn freed(&self) -> String {
+        format!("{}:freed", self.prefix)
+    }
 }
 
 #[cfg(test)]
@@ -59,10 +64,11 @@ mod tests {
         tag.map_or(key, |(tag, _)| if tag.is_empty() { key } else { tag })
     }
 
-    fn all(keys: &Keys) -> [String; 4] {
+    fn all(keys: &Keys) -> [String; 5] {
         [
             keys.slots(),
             keys.broadcast(),
+            keys.freed(),
             keys.lock(0),
             keys.lock(u32::MAX),
         ]

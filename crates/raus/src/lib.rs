@@ -24,7 +24,7 @@
 //!
 //! # What to use it for
 //!
-//! - **Snowflake IDs**: `snowflake::Generator::from_raus(machine_id)`. Uniqueness then rests on a horizon stored in Redis,
+//! - **Snowflake IDs**: `snowflake::Generator::from_raus(machine_id).await`. Uniqueness then rests on a horizon stored in Redis,
 //!   not on timing: each renewal reserves the timestamps that may be minted, and the next holder of the slot begins after
 //!   them. A generator of your own does the same through [`Minter`].
 //! - **Any other number of one's own** (a backend number, a shard): ask [`MachineId::is_held`] before every use, await
@@ -55,7 +55,8 @@
 //! anything (`maxmemory-policy allkeys-*` under a memory limit) is refused, unless [`Builder::allow_eviction`] says
 //! otherwise. Whatever else endangers leases ([`Advice`] lists it) is said once, as a `tracing` event of the target
 //! `coord_core::advice`; [`Raus::describe`] returns it at any time. A user with ACL rights needs `+info +config|get` for
-//! that; what it may not ask is said too, and goes unchecked.
+//! that. Without `+info` nobody would see that the server has forgotten something, so it is refused unless
+//! [`Builder::allow_unverified_history`] says otherwise; what else it may not ask is said too, and goes unchecked.
 //!
 //! # The Go original
 //!
@@ -66,6 +67,7 @@
 
 mod acquire;
 mod builder;
+mod chain;
 mod error;
 mod event;
 #[cfg(feature = "fuzzing")]
@@ -89,7 +91,7 @@ pub use coord_core::{
     advice::{Advice, DescribeError, EvictingServer, Report},
     clock::{Clock, Instant, SystemClock, TokioClock},
     endpoint::EndpointError,
-    history::Acknowledge,
+    history::Terms,
     lease::TimingError,
     namespace::NamespaceError,
     spawn::{Placement, Spawn},

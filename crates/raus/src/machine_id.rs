@@ -1,14 +1,19 @@
 //! The handle that a process has on its machine ID.
 
-use std::{fmt, ops::RangeInclusive, sync::Arc};
+use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use coord_core::clock::Instant;
-use tokio::sync::watch;
+use coord_core::{
+    clock::Instant,
+    heartbeat::{Heartbeat, WeakHeartbeat},
+    store::{Reply, StoreError},
+};
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     error::{AttachError, ReleaseError},
     event::{Events, Loss},
     minter::Minter,
+    protocol,
     supervisor::Control,
     tenure::{Status, Tenure},
 };
@@ -22,27 +27,21 @@ pub struct MachineId {
     handle: Arc<Handle>,
 }
 
-struct Handle {
-    range: RangeInclusive<u32>,
-    tenure: Arc<Tenure>,
-    control: watch::Sender<Control>,
-    done: watch::Receiver<Option<Result<(), ReleaseError>>>,
+pub(crate) struct Handle {
+    pub(crate) range: RangeInclusive<u32>,
+    /// When the machine ID was acquired; empty if none was.
+    pub(crate) recorded_layout: String,
+    /// Not kept alive by a handle that outlives the machine ID.
+    pub(crate) heartbeat: WeakHeartbeat,
+    pub(crate) tenure: Arc<Tenure>,
+    pub(crate) control: watch::Sender<Control>,
+    pub(crate) done: watch::Receiver<Option<Result<(), ReleaseError>>>,
 }
 
 impl MachineId {
-    pub(crate) fn new(
-        range: RangeInclusive<u32>,
-        tenure: Arc<Tenure>,
-        control: watch::Sender<Control>,
-        done: watch::Receiver<Option<Result<(), ReleaseError>>>,
-    ) -> Self {
+    pub(crate) fn new(handle: Handle) -> Self {
         Self {
-            handle: Arc::new(Handle {
-                range,
-                tenure,
-                control,
-                done,
-            }),
+            handle: Arc::new(handle),
         }
     }
 
@@ -77,6 +76,24 @@ impl MachineId {
         self.tenure().deadline()
     }
 
+    /// How long the machine ID stays reserved for a holder that is silent.
+    #[must_use]
+    pub fn ttl(&self) -> Duration {
+        self.tenure().identity.timing.ttl()
+    }
+
+    /// How often the lease is renewed.
+    #[must_use]
+    pub fn heartbeat(&self) -> Duration {
+        self.tenure().identity.timing.heartbeat()
+    }
+
+    /// How far the local wall clock may be from the server's, and timestamps ahead of that.
+    #[must_use]
+    pub fn max_clock_skew(&self) -> Duration {
+        self.tenure().identity.max_clock_skew()
+    }
+
     /// Waits until the grant held at the time of the call is lost or released; `None` means released.
     ///
     /// # Cancel safety
@@ -109,11 +126,64 @@ impl MachineId {
 
     /// Connects what mints timestamps under this machine ID, so that its horizon holds.
     ///
+    /// The layout of its IDs is put on record in the namespace: one round trip, unless the record showed the same layout
+    /// when the machine ID was acquired. Needs no Tokio runtime of the caller's.
+    ///
     /// # Errors
     ///
-    /// [`AttachError`] where something is attached already.
-    pub fn attach(&self, minter: Arc<dyn Minter>) -> Result<(), AttachError> {
-        self.tenure().attach(minter)
+    /// [`AttachError`]: something is attached already, the namespace has another layout, or the store failed for 2 s.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: nothing is attached then; the layout may be on record.
+    pub async fn attach(&self, minter: Arc<dyn Minter>) -> Result<(), AttachError> {
+        let (id, layout) = (self.id(), minter.layout());
+        if self.tenure().has_minter() {
+            return Err(AttachError::Attached { id });
+        }
+        if !layout.is_empty() && layout != self.handle.recorded_layout {
+            let stored = self.record_layout(&layout).await?;
+            if stored != layout {
+                let namespace = self.tenure().identity.keys.namespace().to_owned();
+                return Err(AttachError::Layout {
+                    namespace,
+                    stored,
+                    layout,
+                });
+            }
+        }
+        self.tenure().attach(minter, layout)
+    }
+
+    /// Puts the layout on record unless there is one, and returns the one on record.
+    async fn record_layout(&self, layout: &str) -> Result<String, AttachError> {
+        let id = self.id();
+        let released = || AttachError::Released { id };
+        let heartbeat = self.handle.heartbeat.upgrade().ok_or_else(released)?;
+        let command = [self.tenure().identity.record_layout(layout)];
+        let (sender, answer) = oneshot::channel();
+        let store = Arc::clone(heartbeat.store());
+        heartbeat.spawn(async move {
+            let mut attempts = 0;
+            let answer = loop {
+                attempts += 1;
+                let reply = store
+                    .pipeline(&command, Heartbeat::RESPONSE_TIMEOUT)
+                    .await
+                    .pop();
+                let reply =
+                    reply.unwrap_or_else(|| Err(StoreError::unexpected("layout", &Reply::Nil)));
+                match reply.and_then(|reply| protocol::parse_layout(&reply)) {
+                    Err(error) if error.is_transient() && attempts < Self::ATTEMPTS => {
+                        tokio::time::sleep(Self::PAUSE).await;
+                    }
+                    answer => break answer,
+                }
+            };
+            let _ = sender.send(answer);
+        });
+        let answer = answer.await.map_err(|_| released())?;
+        answer.map_err(|source| AttachError::Store { id, source })
     }
 
     /// Gives the machine ID back: closes what mints under it, stops renewing, and waits for the store to confirm.
@@ -137,6 +207,10 @@ impl MachineId {
             _ => Err(ReleaseError::Abandoned { id: self.id() }),
         }
     }
+
+    /// With their answers' time limit, 2 s or more.
+    const ATTEMPTS: u32 = 4;
+    const PAUSE: Duration = Duration::from_millis(500);
 
     fn tenure(&self) -> &Tenure {
         &self.handle.tenure

@@ -261,8 +261,18 @@ const fn cause(cause: &LossCause) -> &'static str {
         LossCause::Foreign => "foreign",
         LossCause::Superseded { .. } => "superseded",
         LossCause::Forgotten => "forgotten",
+        LossCause::Cloned => "cloned",
+        LossCause::Layout { .. } => "layout",
         LossCause::Abandoned => "abandoned",
     }
 }
 
-const CAUSES: &[&str] = &["expired", "foreign", "superseded", "forgotten", "abandoned"];
+const CAUSES: &[&str] = &[
+    "expired",
+    "foreign",
+    "superseded",
+    "forgotten",
+    "cloned",
+    "layout",
+    "abandoned",
+];

@@ -1,14 +1,21 @@
 //! The scripts' arguments and replies in terms of this crate: pure conversions.
 
-use std::time::Duration;
+mod parse;
+
+use std::{
+    ops::RangeInclusive,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use coord_core::{
-    history::{Acknowledge, Mode},
+    history::{Mode, Policy, Terms},
     lease::Timing,
-    store::{Command, Reply, StoreError},
+    store::Command,
 };
 use uuid::Uuid;
 
+pub(crate) use self::parse::{parse_acquire, parse_layout, parse_release, parse_renew};
 use crate::{keys::Keys, scripts};
 
 /// What every request for one machine ID has in common.
@@ -17,8 +24,29 @@ pub(crate) struct Identity {
     pub(crate) keys: Keys,
     pub(crate) label: String,
     pub(crate) timing: Timing,
-    pub(crate) max_clock_skew: Duration,
-    pub(crate) acknowledge: Acknowledge,
+    pub(crate) policy: Policy,
+    /// How many replicas must have a grant or a renewal before it counts.
+    pub(crate) acknowledge: u32,
+    pub(crate) longest: Longest,
+}
+
+/// The longest terms of the namespace, as the store told them last; shared by all that one `Raus` leases.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Longest(Arc<Mutex<Terms>>);
+
+impl Longest {
+    pub(crate) fn get(&self) -> Terms {
+        *self.lock()
+    }
+
+    pub(crate) fn set(&self, terms: Terms) {
+        *self.lock() = terms;
+    }
+
+    /// One assignment is always complete, so a poisoned lock is still good.
+    fn lock(&self) -> MutexGuard<'_, Terms> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the store keeps of one grant.
@@ -28,35 +56,65 @@ pub(crate) struct Slot {
     pub(crate) holder: Uuid,
     pub(crate) fence: u64,
     pub(crate) floor_ms: u64,
+    /// As acknowledged last.
     pub(crate) horizon_ms: u64,
     pub(crate) server_ms: u64,
 }
 
+/// One question for a free slot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offer<'a> {
+    pub(crate) holder: Uuid,
+    pub(crate) slots: &'a [u32],
+    pub(crate) wall_ms: u64,
+    pub(crate) mode: &'a Mode,
+    pub(crate) lenient: bool,
+    /// `None` if an earlier question of this holder may have been granted.
+    pub(crate) range: Option<&'a RangeInclusive<u32>>,
+    /// Of the holder's chain.
+    pub(crate) number: u64,
+}
+
+/// What a holder says of itself when it renews or gives back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing<'a> {
+    /// The server's time at which the last acknowledged lease ends.
+    pub(crate) till_ms: u64,
+    pub(crate) chain: &'a str,
+}
+
+/// The horizon that a holder leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// Nothing from this timestamp on was minted or ever will be, Unix ms.
+    Exactly(u64),
+    /// Unknown: the horizon on record stays.
+    Unknown,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AcquireReply {
-    /// Where `replicas` is not 0, the grant takes effect once so many have acknowledged it.
     Granted {
         slot: Slot,
-        replicas: u32,
+        longest: Terms,
+        layout: String,
         garbled: Option<u32>,
     },
-    /// `garbled`: a slot that counts as held, because somebody has overwritten its record.
-    Taken {
-        held: u64,
-        ahead: u64,
-        garbled: Option<u32>,
-    },
-    /// `spares`: slots that were never granted, or given back, would be granted now.
-    Suspect {
+    Taken(Taken),
+    Quarantine {
         wait: Duration,
-        spares: bool,
     },
-    TooFewReplicas {
-        found: u32,
-        wanted: u32,
-    },
+    /// `is_quiet`: there is a record, but nobody was seen for long.
     Absent {
         token: String,
+        is_quiet: bool,
+    },
+    Unverified,
+    NewerVersion {
+        version: u64,
+    },
+    Ahead {
+        by: Duration,
     },
     Skew {
         server_ms: u64,
@@ -67,39 +125,62 @@ pub(crate) enum AcquireReply {
     },
 }
 
+/// No slot of an offer is free.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) held: u64,
+    /// Free, but with a horizon too far ahead.
+    pub(crate) ahead: u64,
+    /// When the first lease ends.
+    pub(crate) frees_within: Option<Duration>,
+    /// Whether this is said of the whole range, not only of what was offered.
+    pub(crate) whole: bool,
+    /// How far the nearest of those ahead is too far.
+    pub(crate) ahead_by: Duration,
+    /// A slot that counts as held, because its record was overwritten.
+    pub(crate) garbled: Option<u32>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RenewReply {
-    Renewed { horizon_ms: u64, server_ms: u64 },
-    Reasserted { horizon_ms: u64, server_ms: u64 },
+    Renewed(Renewed),
+    Reasserted(Renewed),
     Capped { server_ms: u64, error: String },
     Foreign,
     Superseded { fence: u64 },
     Forgotten,
+    Cloned,
+    Layout { stored: String },
+    Late,
+    NewerVersion { version: u64 },
     WrongType { key: String, found: String },
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Renewed {
+    pub(crate) horizon_ms: u64,
+    pub(crate) server_ms: u64,
+    pub(crate) longest: Terms,
+}
+
 impl Identity {
-    pub(crate) fn acquire(
-        &self,
-        holder: Uuid,
-        slots: &[u32],
-        wall_ms: u64,
-        mode: &Mode,
-        lenient: bool,
-        can_confirm: bool,
-    ) -> Command {
+    pub(crate) fn acquire(&self, offer: &Offer<'_>) -> Command {
+        let slots = offer.slots;
         let keys = std::iter::once(self.keys.slots())
             .chain(slots.iter().map(|&slot| self.keys.lock(slot)))
             .collect();
+        let range = offer
+            .range
+            .map(|range| format!("{}-{}", range.start(), range.end()));
         let mut args = vec![
-            holder.to_string(),
-            self.timing.ttl_ms().to_string(),
-            wall_ms.to_string(),
-            self.skew_ms(),
+            offer.holder.to_string(),
+            self.terms(),
+            offer.wall_ms.to_string(),
             self.label.clone(),
-            mode.as_arg(),
-            u8::from(lenient).to_string(),
-            self.acknowledge.as_arg(can_confirm),
+            offer.mode.as_arg(),
+            u8::from(offer.lenient).to_string(),
+            range.unwrap_or_default(),
+            offer.number.to_string(),
         ];
         args.extend(slots.iter().map(u32::to_string));
         Command::Eval {
@@ -109,8 +190,14 @@ impl Identity {
         }
     }
 
-    /// `till_ms` is the server's time at which the last acknowledged lease ends.
-    pub(crate) fn renew(&self, slot: &Slot, wall_ms: u64, last_ms: u64, till_ms: u64) -> Command {
+    pub(crate) fn renew(
+        &self,
+        slot: &Slot,
+        wall_ms: u64,
+        last_ms: u64,
+        standing: Standing<'_>,
+        layout: &str,
+    ) -> Command {
         Command::Eval {
             script: &scripts::RENEW,
             keys: vec![self.keys.slots(), self.keys.lock(slot.number)],
@@ -118,17 +205,23 @@ impl Identity {
                 slot.holder.to_string(),
                 slot.number.to_string(),
                 slot.fence.to_string(),
-                self.timing.ttl_ms().to_string(),
+                self.terms(),
                 wall_ms.to_string(),
-                self.skew_ms(),
                 last_ms.to_string(),
                 self.label.clone(),
-                till_ms.to_string(),
+                standing.till_ms.to_string(),
+                standing.chain.to_owned(),
+                layout.to_owned(),
+                slot.horizon_ms.to_string(),
             ],
         }
     }
 
-    pub(crate) fn release(&self, slot: &Slot, horizon_ms: u64) -> Command {
+    pub(crate) fn release(&self, slot: &Slot, leaves: Leaves, standing: Standing<'_>) -> Command {
+        let (horizon_ms, lowers) = match leaves {
+            Leaves::Exactly(horizon_ms) => (horizon_ms, "1"),
+            Leaves::Unknown => (slot.horizon_ms, "0"),
+        };
         Command::Eval {
             script: &scripts::RELEASE,
             keys: vec![self.keys.slots(), self.keys.lock(slot.number)],
@@ -137,7 +230,22 @@ impl Identity {
                 slot.number.to_string(),
                 slot.fence.to_string(),
                 horizon_ms.to_string(),
+                lowers.to_owned(),
+                self.terms(),
+                standing.till_ms.to_string(),
+                standing.chain.to_owned(),
+                self.label.clone(),
+                self.keys.freed(),
             ],
+        }
+    }
+
+    /// Puts a layout on record, unless there is one.
+    pub(crate) fn record_layout(&self, layout: &str) -> Command {
+        Command::Eval {
+            script: &scripts::LAYOUT,
+            keys: vec![self.keys.slots()],
+            args: vec![layout.to_owned()],
         }
     }
 
@@ -149,126 +257,12 @@ impl Identity {
         }
     }
 
-    fn skew_ms(&self) -> String {
-        self.max_clock_skew.as_millis().to_string()
+    pub(crate) fn max_clock_skew(&self) -> Duration {
+        Duration::from_millis(self.policy.terms.max_clock_skew_ms)
     }
-}
 
-/// Reads what `acquire` answered to `holder`'s offer of `offered`: nothing that was not offered can have been granted.
-pub(crate) fn parse_acquire(
-    reply: &Reply,
-    holder: Uuid,
-    offered: &[u32],
-) -> Result<AcquireReply, StoreError> {
-    let parsed = || -> Option<AcquireReply> {
-        let items = reply.as_array()?;
-        Some(match (items.first()?.as_str()?, &items[1..]) {
-            ("granted", [number, fence, floor, horizon, server, replicas, garbled]) => {
-                let slot = Slot {
-                    number: u32::try_from(number.as_u64()?).ok()?,
-                    holder,
-                    fence: fence.as_u64()?,
-                    floor_ms: floor.as_u64()?,
-                    horizon_ms: horizon.as_u64()?,
-                    server_ms: server.as_u64()?,
-                };
-                if !offered.contains(&slot.number)
-                    || slot.fence == 0
-                    || slot.horizon_ms < slot.floor_ms
-                {
-                    return None;
-                }
-                AcquireReply::Granted {
-                    slot,
-                    replicas: u32::try_from(replicas.as_u64()?).ok()?,
-                    garbled: parse_garbled(garbled, offered)?,
-                }
-            }
-            ("taken", [held, ahead, garbled]) => {
-                let (held, ahead) = (held.as_u64()?, ahead.as_u64()?);
-                if held.checked_add(ahead)? != offered.len() as u64 {
-                    return None;
-                }
-                AcquireReply::Taken {
-                    held,
-                    ahead,
-                    garbled: parse_garbled(garbled, offered)?,
-                }
-            }
-            ("suspect", [wait, spares]) => AcquireReply::Suspect {
-                wait: Duration::from_millis(wait.as_u64()?).min(Timing::MAX_TTL),
-                spares: spares.as_u64()? == 1,
-            },
-            ("few", [found, wanted]) => AcquireReply::TooFewReplicas {
-                found: u32::try_from(found.as_u64()?).ok()?,
-                wanted: u32::try_from(wanted.as_u64()?).ok()?,
-            },
-            ("absent", [token]) => AcquireReply::Absent {
-                token: token.as_str()?.to_owned(),
-            },
-            ("skew", [server]) => AcquireReply::Skew {
-                server_ms: server.as_u64()?,
-            },
-            ("wrongtype", [key, found]) => AcquireReply::WrongType {
-                key: key.as_str()?.to_owned(),
-                found: found.as_str()?.to_owned(),
-            },
-            _ => return None,
-        })
-    };
-    parsed().ok_or_else(|| StoreError::unexpected("acquire", reply))
-}
-
-fn parse_garbled(reply: &Reply, offered: &[u32]) -> Option<Option<u32>> {
-    match reply.as_str()? {
-        "" => Some(None),
-        slot => {
-            let slot = slot.parse().ok().filter(|slot| offered.contains(slot))?;
-            Some(Some(slot))
-        }
-    }
-}
-
-pub(crate) fn parse_renew(reply: &Reply) -> Result<RenewReply, StoreError> {
-    let parsed = || -> Option<RenewReply> {
-        let items = reply.as_array()?;
-        Some(match (items.first()?.as_str()?, &items[1..]) {
-            ("renewed", [horizon, server]) => RenewReply::Renewed {
-                horizon_ms: horizon.as_u64()?,
-                server_ms: server.as_u64()?,
-            },
-            ("reasserted", [horizon, server]) => RenewReply::Reasserted {
-                horizon_ms: horizon.as_u64()?,
-                server_ms: server.as_u64()?,
-            },
-            ("capped", [_, server, error]) => RenewReply::Capped {
-                server_ms: server.as_u64()?,
-                error: error.as_str()?.to_owned(),
-            },
-            ("lost", [kind]) if kind.as_str() == Some("foreign") => RenewReply::Foreign,
-            ("lost", [kind, fence]) if kind.as_str() == Some("superseded") => {
-                RenewReply::Superseded {
-                    fence: fence.as_u64()?,
-                }
-            }
-            ("lost", [kind]) if kind.as_str() == Some("forgotten") => RenewReply::Forgotten,
-            ("wrongtype", [key, found]) => RenewReply::WrongType {
-                key: key.as_str()?.to_owned(),
-                found: found.as_str()?.to_owned(),
-            },
-            _ => return None,
-        })
-    };
-    parsed().ok_or_else(|| StoreError::unexpected("renew", reply))
-}
-
-/// Whether the slot was still ours when it was given back.
-pub(crate) fn parse_release(reply: &Reply) -> Result<bool, StoreError> {
-    let outcome = reply.as_array().and_then(|items| items.first()?.as_str());
-    match outcome {
-        Some("released") => Ok(true),
-        Some("not_held") => Ok(false),
-        _ => Err(StoreError::unexpected("release", reply)),
+    fn terms(&self) -> String {
+        self.policy.as_arg(self.longest.get())
     }
 }
 

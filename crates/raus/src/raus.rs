@@ -2,14 +2,12 @@
 
 mod inspect;
 
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, pin::pin, sync::Arc, time::Duration};
 
 use coord_core::{
     advice::{DescribeError, Gate, Report, Terms},
     connect::Connector,
     heartbeat::Heartbeat,
-    history::Acknowledge,
-    lease::Timing,
     metrics::Stopwatch,
     store::{Store, redis::Connection},
 };
@@ -17,11 +15,10 @@ use tokio::sync::{oneshot, watch};
 use tracing::Instrument as _;
 
 use crate::{
-    acquire::{Acquisition, Granted, Patience},
+    acquire::{Acquisition, Granted, Obstacle, Patience},
     builder::{Builder, Source},
     error::{AcquireError, ConfigError},
-    keys::Keys,
-    machine_id::MachineId,
+    machine_id::{Handle, MachineId},
     metrics::note_acquisition,
     protocol::Identity,
     spans,
@@ -40,11 +37,7 @@ pub struct Raus {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) connector: Connector,
-    pub(crate) keys: Keys,
-    pub(crate) label: String,
-    pub(crate) timing: Timing,
-    pub(crate) max_clock_skew: Duration,
-    pub(crate) acknowledge: Acknowledge,
+    pub(crate) identity: Identity,
     pub(crate) reacquire: bool,
     pub(crate) terms: Terms,
     pub(crate) settings: Settings,
@@ -105,9 +98,10 @@ impl Raus {
 
     /// Leases a machine ID.
     ///
-    /// One round trip where the store's past is known, and one more before the first of a process on a server, which is
-    /// asked about itself. A namespace without a record is listened to first (`discovery`); where the store may have
-    /// forgotten holders, this waits until they have stopped, at most the longest ttl ever granted there.
+    /// One round trip if the store's past is known, and one more before the first of a process on a server, which is
+    /// asked about itself. A namespace without a record, or in which nobody was seen for the longest ttl, is listened to
+    /// first (`discovery`). If the store may have forgotten holders, this waits until they have stopped: at most the
+    /// longest ttl in use there and the longest `failover_bound`.
     ///
     /// # Errors
     ///
@@ -124,19 +118,19 @@ impl Raus {
 
     /// Leases a machine ID, waiting up to `limit` for a slot to become free and for a store that fails to recover.
     ///
+    /// Needs no Tokio runtime of the caller's. A full range is not asked for in a loop: the wait is for a release, or for
+    /// the first lease to end.
+    ///
     /// # Errors
     ///
-    /// [`AcquireError`]: what was in the way when `limit` was over.
+    /// [`AcquireError`]: what was in the way when `limit` was over; [`AcquireError::TimedOut`] if nothing was known yet.
     ///
     /// # Cancel safety
     ///
     /// As for [`acquire`](Self::acquire).
     pub async fn acquire_within(&self, limit: Duration) -> Result<MachineId, AcquireError> {
         let started = self.start(Some(limit))?;
-        match tokio::time::timeout(limit, started.outcome).await {
-            Ok(outcome) => outcome.map_err(|_| shut_down())?,
-            Err(_elapsed) => Err(AcquireError::TimedOut { limit }),
-        }
+        started.outcome.await.map_err(|_| shut_down())?
     }
 
     /// Asks the server about itself, and says what endangers leases there: in a cluster the master that serves this
@@ -173,12 +167,37 @@ impl Raus {
         let patience = limit.map_or(Patience::Prompt, |limit| {
             Patience::Until(heartbeat.clock().now() + limit)
         });
-        heartbeat.clone().spawn(async move {
-            if let Some(outcome) = shared.acquire(heartbeat, gate, patience, caller).await {
-                // Where the caller went away this drops the machine ID, which releases it.
+        let task = async move {
+            let obstacle = Obstacle::default();
+            let mut work = pin!(shared.acquire(heartbeat, gate, patience, caller, &obstacle));
+            let timer = async {
+                match limit {
+                    Some(limit) => tokio::time::sleep(limit).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let finished = tokio::select! {
+                biased;
+                outcome = &mut work => outcome,
+                () = timer => {
+                    let limit = limit.unwrap_or_default();
+                    let error = obstacle.take().unwrap_or(AcquireError::TimedOut { limit });
+                    let _ = sender.send(Err(error));
+                    // The request under way may still be granted something, which is released then.
+                    drop(work.await);
+                    return;
+                }
+            };
+            if let Some(outcome) = finished {
+                // If the caller went away this drops the machine ID, which releases it.
                 let _ = sender.send(outcome);
             }
-        });
+        };
+        self.shared
+            .connector
+            .heartbeat()
+            .map_err(cannot_run)?
+            .spawn(task);
         Ok(Started {
             outcome,
             _present: present,
@@ -200,30 +219,30 @@ impl Shared {
         gate: Gate,
         patience: Patience,
         caller: watch::Receiver<()>,
+        obstacle: &Obstacle,
     ) -> Option<Result<MachineId, AcquireError>> {
         let mut rng = self.connector.rng();
-        let identity = Identity {
-            keys: self.keys.clone(),
-            label: self.label.clone(),
-            timing: self.timing,
-            max_clock_skew: self.max_clock_skew,
-            acknowledge: self.acknowledge,
-        };
+        let identity = self.identity.clone();
         let mut acquisition = Acquisition {
             store: Arc::clone(heartbeat.store()),
             clock: Arc::clone(heartbeat.clock()),
             identity: identity.clone(),
             gate: Some(gate),
-            discovery: Some(self.settings.discovery),
+            discovery: self.settings.discovery,
+            held_before: false,
             patience,
             rng: rng.fork(),
+            entropy: self.settings.entropy(&mut rng),
             caller,
         };
         let clock = Arc::clone(heartbeat.clock());
         let watch = Stopwatch::start(&*clock);
         let span = spans::acquire(&identity);
         let outcome = acquisition
-            .run(|rng| supervisor::new_search(&self.settings, &identity, &[], rng))
+            .run(
+                |rng| supervisor::new_search(&self.settings, &identity, &[], rng),
+                obstacle,
+            )
             .instrument(span.clone())
             .await;
         spans::note_search(span, &outcome);
@@ -243,9 +262,8 @@ impl Shared {
         rng: fastrand::Rng,
     ) -> MachineId {
         let clock = Arc::clone(heartbeat.clock());
-        let tenure = Arc::new(Tenure::new(identity, clock, granted.slot));
+        let tenure = Arc::new(Tenure::new(identity, clock, granted));
         let lease = supervisor::keep(&heartbeat, &tenure, granted);
-        tenure.adopt(lease.validity());
         self.settings.own.insert(granted.slot.number);
         let control = watch::Sender::new(Control {
             stop: false,
@@ -260,7 +278,14 @@ impl Shared {
             rng,
         };
         heartbeat.spawn(supervisor.run(lease, done));
-        MachineId::new(self.settings.range.clone(), tenure, control, is_done)
+        MachineId::new(Handle {
+            range: self.settings.range.clone(),
+            recorded_layout: granted.layout.clone(),
+            heartbeat: heartbeat.downgrade(),
+            tenure,
+            control,
+            done: is_done,
+        })
     }
 }
 

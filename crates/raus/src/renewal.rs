@@ -12,63 +12,69 @@ use tracing::Span;
 
 use crate::{
     event::{Event, LossCause},
-    protocol::{self, RenewReply, Slot},
+    protocol::{self, RenewReply, Renewed, Slot},
     spans,
     tenure::Tenure,
 };
 
 pub(crate) struct Renewal {
     tenure: Arc<Tenure>,
-    slot: Slot,
+    /// The grant that is renewed, which the tenure may have left behind.
+    id: u32,
+    fence: u64,
+    /// Of the renewal under way, in the holder's chain.
+    number: u64,
     sent_wall_ms: u64,
-    /// The server's time at which the last acknowledged lease ends.
-    till_ms: u64,
     watch: Stopwatch,
     span: Span,
 }
 
 impl Renewal {
-    pub(crate) fn new(tenure: Arc<Tenure>, slot: Slot) -> Self {
+    pub(crate) fn new(tenure: Arc<Tenure>, slot: &Slot) -> Self {
         Self {
-            till_ms: slot
-                .server_ms
-                .saturating_add(tenure.identity.timing.ttl_ms()),
             watch: Stopwatch::start(&*tenure.clock),
             span: Span::none(),
             tenure,
-            slot,
+            id: slot.number,
+            fence: slot.fence,
+            number: 0,
             sent_wall_ms: 0,
         }
     }
 
     fn handle_renewal(&mut self, reply: &Reply) -> Verdict {
         match protocol::parse_renew(reply) {
-            Ok(RenewReply::Renewed {
-                horizon_ms,
-                server_ms,
-            }) => {
-                self.handle_renewed(horizon_ms, server_ms);
+            Ok(RenewReply::Renewed(renewed)) => {
+                self.handle_renewed(renewed);
                 Verdict::Acknowledged
             }
-            Ok(RenewReply::Reasserted {
-                horizon_ms,
-                server_ms,
-            }) => {
-                self.handle_renewed(horizon_ms, server_ms);
+            Ok(RenewReply::Reasserted(renewed)) => {
+                self.handle_renewed(renewed);
                 self.tenure.tell(Event::Reasserted {
-                    id: self.slot.number,
-                    fence: self.slot.fence,
+                    id: self.id,
+                    fence: self.fence,
                 });
                 Verdict::Acknowledged
             }
             Ok(RenewReply::Capped { server_ms, error }) => {
-                self.extend(server_ms);
-                self.tenure.handle_stuck(error);
+                self.tenure
+                    .handle_stuck(self.fence, self.number, server_ms, error);
                 Verdict::Acknowledged
             }
             Ok(RenewReply::Foreign) => self.taken(LossCause::Foreign),
             Ok(RenewReply::Superseded { fence }) => self.taken(LossCause::Superseded { fence }),
             Ok(RenewReply::Forgotten) => self.taken(LossCause::Forgotten),
+            Ok(RenewReply::Cloned) => self.taken(LossCause::Cloned),
+            Ok(RenewReply::Layout { stored }) => self.taken(LossCause::Layout { stored }),
+            Ok(RenewReply::Late) => self.failed(StoreError::unexpected("renew", reply)),
+            Ok(RenewReply::NewerVersion { version }) => self.failed(StoreError::Refused {
+                operation: "renew",
+                address: "the server".to_owned(),
+                code: "VERSION".to_owned(),
+                detail: format!(
+                    "the namespace has records of version {version}, this crate knows 1; upgrade"
+                ),
+            }),
             Ok(RenewReply::WrongType { key, found }) => self.failed(StoreError::Refused {
                 operation: "renew",
                 address: "the server".to_owned(),
@@ -79,42 +85,32 @@ impl Renewal {
         }
     }
 
-    fn handle_renewed(&mut self, horizon_ms: u64, server_ms: u64) {
-        self.extend(server_ms);
+    fn handle_renewed(&self, renewed: Renewed) {
         self.tenure
-            .handle_renewed(horizon_ms, self.sent_wall_ms, server_ms);
-    }
-
-    fn extend(&mut self, server_ms: u64) {
-        self.till_ms = server_ms.saturating_add(self.tenure.identity.timing.ttl_ms());
+            .handle_renewed(self.fence, self.number, self.sent_wall_ms, &renewed);
     }
 
     fn taken(&self, cause: LossCause) -> Verdict {
-        self.tenure.handle_taken(cause);
+        self.tenure.handle_taken(self.fence, cause);
         Verdict::Lost
     }
 
     fn failed(&self, error: StoreError) -> Verdict {
-        self.tenure.handle_failed(error);
+        self.tenure.handle_failed(self.fence, error);
         Verdict::Failed
     }
 }
 
 impl Renew for Renewal {
     fn commands(&mut self) -> Vec<Command> {
-        self.span = spans::renew(&self.tenure.identity, &self.slot);
+        self.span = spans::renew(&self.tenure.identity, self.id, self.fence);
         self.watch = Stopwatch::start(&*self.tenure.clock);
         self.sent_wall_ms = self.tenure.clock.wall_ms();
-        let identity = &self.tenure.identity;
-        vec![
-            identity.renew(
-                &self.slot,
-                self.sent_wall_ms,
-                self.tenure.last_minted_ms(),
-                self.till_ms,
-            ),
-            identity.announce(&self.slot),
-        ]
+        let Some(next) = self.tenure.next_renewal(self.fence, self.sent_wall_ms) else {
+            return Vec::new();
+        };
+        self.number = next.number;
+        next.commands
     }
 
     fn handle_replies(&mut self, replies: &[Result<Reply, StoreError>]) -> Verdict {
@@ -135,11 +131,32 @@ impl Renew for Renewal {
         verdict
     }
 
+    fn acknowledge(&self) -> u32 {
+        self.tenure.identity.acknowledge
+    }
+
+    fn handle_unacknowledged(
+        &mut self,
+        replies: &[Result<Reply, StoreError>],
+        shortfall: StoreError,
+    ) -> Verdict {
+        let reply = replies.first().and_then(|reply| reply.as_ref().ok());
+        let parsed = reply.and_then(|reply| protocol::parse_renew(reply).ok());
+        match parsed {
+            // What a server took away is gone, whoever else knows of it; what it prolonged is not.
+            Some(
+                RenewReply::Renewed(_) | RenewReply::Reasserted(_) | RenewReply::Capped { .. },
+            )
+            | None => self.failed(shortfall),
+            Some(_) => self.handle_replies(replies),
+        }
+    }
+
     fn handle_at_risk(&mut self, deadline: Instant) {
-        self.tenure.handle_at_risk(deadline);
+        self.tenure.handle_at_risk(self.fence, deadline);
     }
 
     fn handle_expired(&mut self) {
-        self.tenure.handle_expired();
+        self.tenure.handle_expired(self.fence);
     }
 }

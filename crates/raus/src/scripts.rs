@@ -3,6 +3,7 @@
 use coord_core::{history, store::Script};
 
 const SLOTS: &str = include_str!("scripts/slots.lua");
+const OPERATORS: &str = include_str!("scripts/operators.lua");
 
 pub(crate) static ACQUIRE: Script = Script::new(
     "acquire",
@@ -19,9 +20,19 @@ pub(crate) static RELEASE: Script = Script::new(
     &[history::PRELUDE, SLOTS, include_str!("scripts/release.lua")],
 );
 
+pub(crate) static LAYOUT: Script = Script::new(
+    "layout",
+    &[history::PRELUDE, SLOTS, include_str!("scripts/layout.lua")],
+);
+
 pub(crate) static INSPECT: Script = Script::new(
     "inspect",
-    &[history::PRELUDE, SLOTS, include_str!("scripts/inspect.lua")],
+    &[
+        history::PRELUDE,
+        SLOTS,
+        OPERATORS,
+        include_str!("scripts/inspect.lua"),
+    ],
 );
 
 pub(crate) static REVOKE: Script = Script::new(
@@ -32,4 +43,54 @@ pub(crate) static REVOKE: Script = Script::new(
 pub(crate) static CLOCK: Script = Script::new(
     "clock",
     &[history::PRELUDE, include_str!("scripts/clock.lua")],
+);
+
+pub(crate) static INIT: Script = Script::new(
+    "init",
+    &[
+        history::PRELUDE,
+        SLOTS,
+        OPERATORS,
+        include_str!("scripts/init.lua"),
+    ],
+);
+
+pub(crate) static PAGE: Script = Script::new(
+    "page",
+    &[
+        history::PRELUDE,
+        SLOTS,
+        OPERATORS,
+        include_str!("scripts/page.lua"),
+    ],
+);
+
+pub(crate) static REPAIR: Script = Script::new(
+    "repair",
+    &[
+        history::PRELUDE,
+        SLOTS,
+        OPERATORS,
+        include_str!("scripts/repair.lua"),
+    ],
+);
+
+pub(crate) static RELAYOUT: Script = Script::new(
+    "relayout",
+    &[
+        history::PRELUDE,
+        SLOTS,
+        OPERATORS,
+        include_str!("scripts/relayout.lua"),
+    ],
+);
+
+pub(crate) static IMPORT: Script = Script::new(
+    "import",
+    &[
+        history::PRELUDE,
+        SLOTS,
+        OPERATORS,
+        include_str!("scripts/import.lua"),
+    ],
 );

@@ -6,7 +6,7 @@ use coord_core::{candidate::Candidates, history::Mode};
 
 use crate::{
     error::AcquireError,
-    protocol::{AcquireReply, Slot},
+    protocol::{AcquireReply, Slot, Taken},
 };
 
 /// What to do next.
@@ -19,7 +19,11 @@ pub(crate) enum Step {
         lenient: bool,
     },
     /// Listen for living holders, then tell [`Search::handle_heard`] with the token.
-    Listen { token: String },
+    Listen {
+        token: String,
+        /// There is a record of the past: who held something here does not know it to be lost.
+        is_quiet: bool,
+    },
     /// Wait until the past is safe, then go on.
     Wait(Duration),
 }
@@ -28,12 +32,12 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) enum Progress {
     Continue,
-    /// Takes effect once so many replicas have acknowledged it.
+    /// With the layout on record.
     Granted {
         slot: Slot,
-        replicas: u32,
+        layout: String,
     },
-    /// The range is full, but for this slot, whose record somebody has overwritten.
+    /// The range is full, except for this slot, whose record was overwritten.
     Garbled(u32),
     Failed(AcquireError),
 }
@@ -46,8 +50,8 @@ pub(crate) struct Search {
     offer: Vec<u32>,
     mode: Mode,
     lenient: bool,
-    held: u64,
-    ahead: u64,
+    is_for_one: bool,
+    taken: Taken,
     garbled: Option<u32>,
     pending: Option<Step>,
     max_clock_skew: Duration,
@@ -74,8 +78,8 @@ impl Search {
             fresh_walk,
             mode: Mode::Ask,
             lenient: false,
-            held: 0,
-            ahead: 0,
+            is_for_one: false,
+            taken: Taken::default(),
             garbled: None,
             pending: None,
             max_clock_skew,
@@ -99,31 +103,27 @@ impl Search {
         match reply {
             AcquireReply::Granted {
                 slot,
-                replicas,
+                layout,
                 garbled,
+                ..
             } => {
                 self.garbled = self.garbled.or(garbled);
-                Progress::Granted { slot, replicas }
+                Progress::Granted { slot, layout }
             }
-            AcquireReply::Taken {
-                held,
-                ahead,
-                garbled,
-            } => {
-                self.garbled = self.garbled.or(garbled);
-                self.handle_taken(held, ahead)
-            }
-            AcquireReply::Suspect { wait, spares } => {
-                self.handle_suspect(wait, spares);
+            AcquireReply::Taken(taken) => self.handle_taken(taken),
+            AcquireReply::Quarantine { wait } => {
+                self.pending = Some(Step::Wait(wait));
                 Progress::Continue
             }
-            AcquireReply::TooFewReplicas { found, wanted } => {
-                Progress::Failed(AcquireError::TooFewReplicas { found, wanted })
-            }
-            AcquireReply::Absent { token } => {
-                self.pending = Some(Step::Listen { token });
+            AcquireReply::Absent { token, is_quiet } => {
+                self.pending = Some(Step::Listen { token, is_quiet });
                 Progress::Continue
             }
+            AcquireReply::Unverified => Progress::Failed(AcquireError::Unverified),
+            AcquireReply::NewerVersion { version } => {
+                Progress::Failed(AcquireError::NewerVersion { version })
+            }
+            AcquireReply::Ahead { by } => self.ahead(by),
             AcquireReply::Skew { server_ms } => Progress::Failed(AcquireError::ClockSkew {
                 skew: Duration::from_millis(server_ms.abs_diff(wall_ms)),
                 limit: self.max_clock_skew,
@@ -134,7 +134,37 @@ impl Search {
         }
     }
 
-    /// A slot whose record somebody has overwritten, where one was met.
+    /// Offers as many slots as fit one call from the first call on: somebody who has waited finds out about the whole range.
+    pub(crate) fn offering_all(mut self) -> Self {
+        self.walk = self.fresh_walk.clone();
+        self.offer = self.walk.chunk(Self::CHUNK);
+        self
+    }
+
+    /// A search for this slot of the range alone.
+    pub(crate) fn for_one(mut self, slot: u32) -> Self {
+        let mut rng = fastrand::Rng::with_seed(0);
+        self.fresh_walk = Candidates::new(&(slot..=slot), &[], HashSet::new(), &mut rng);
+        self.pending = None;
+        self.taken = Taken::default();
+        (self.is_for_one, self.lenient) = (true, true);
+        self.offering_all()
+    }
+
+    pub(crate) const fn is_for_one(&self) -> bool {
+        self.is_for_one
+    }
+
+    pub(crate) const fn range(&self) -> &RangeInclusive<u32> {
+        &self.range
+    }
+
+    /// The range, if the search is to find out about all of it.
+    pub(crate) fn whole_range(&self) -> Option<&RangeInclusive<u32>> {
+        (!self.is_for_one).then_some(&self.range)
+    }
+
+    /// A slot whose record was overwritten, if one was met.
     pub(crate) const fn garbled(&self) -> Option<u32> {
         self.garbled
     }
@@ -150,240 +180,67 @@ impl Search {
         self.pending = None;
     }
 
-    /// Where spare slots would be granted, the rest of the range is asked for one before there is nothing left but to
-    /// wait. Then everything is asked for anew.
-    fn handle_suspect(&mut self, wait: Duration, spares: bool) {
-        if spares {
-            self.offer = self.walk.chunk(Self::CHUNK);
-            if !self.offer.is_empty() {
-                return;
-            }
-        }
-        self.pending = Some(Step::Wait(wait));
-        if spares {
-            (self.held, self.ahead) = (0, 0);
-            self.walk = self.fresh_walk.clone();
-            self.offer = self.walk.chunk(Self::CHUNK);
-        }
-    }
-
-    fn handle_taken(&mut self, held: u64, ahead: u64) -> Progress {
-        self.held = self.held.saturating_add(held);
-        self.ahead = self.ahead.saturating_add(ahead);
-        self.offer = self.walk.chunk(Self::CHUNK);
+    fn handle_taken(&mut self, taken: Taken) -> Progress {
+        self.garbled = self.garbled.or(taken.garbled);
+        let is_over = taken.whole;
+        self.taken.count(taken);
+        self.offer = if is_over {
+            Vec::new()
+        } else {
+            self.walk.chunk(Self::CHUNK)
+        };
         if !self.offer.is_empty() {
             return Progress::Continue;
         }
-        if self.ahead == 0 || self.lenient {
+        if self.taken.ahead != 0 && self.lenient {
+            return self.ahead(self.taken.ahead_by);
+        }
+        if self.taken.ahead == 0 {
             if let Some(slot) = self.garbled {
                 return Progress::Garbled(slot);
             }
             return Progress::Failed(AcquireError::RangeExhausted {
                 range: self.range.clone(),
-                held: self.held,
+                held: self.taken.held,
+                frees_within: self.taken.frees_within,
             });
         }
         // Free slots were passed over for a horizon that lies far ahead; now one of them has to do.
         self.lenient = true;
-        (self.held, self.ahead) = (0, 0);
+        self.taken = Taken::default();
         self.walk = self.fresh_walk.clone();
         self.offer = self.walk.chunk(Self::CHUNK);
         Progress::Continue
     }
+
+    fn ahead(&self, by: Duration) -> Progress {
+        Progress::Failed(AcquireError::HorizonAhead {
+            range: self.range.clone(),
+            by,
+        })
+    }
+}
+
+impl Taken {
+    /// Adds the answer to the next offer, or takes one that speaks of the whole range for all of them.
+    fn count(&mut self, next: Self) {
+        if next.whole {
+            *self = next;
+            return;
+        }
+        self.held = self.held.saturating_add(next.held);
+        self.ahead_by = match (self.ahead, next.ahead) {
+            (0, _) => next.ahead_by,
+            (_, 0) => self.ahead_by,
+            _ => self.ahead_by.min(next.ahead_by),
+        };
+        self.ahead = self.ahead.saturating_add(next.ahead);
+        self.frees_within = match (self.frees_within, next.frees_within) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn search(size: u32, max_candidates: usize, seed: u64) -> Search {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        Search::new(
-            0..=size - 1,
-            &[],
-            HashSet::new(),
-            max_candidates,
-            Duration::from_secs(10),
-            &mut rng,
-        )
-    }
-
-    fn taken(held: u64, ahead: u64) -> AcquireReply {
-        AcquireReply::Taken {
-            held,
-            ahead,
-            garbled: None,
-        }
-    }
-
-    fn offered(search: &Search) -> Vec<u32> {
-        match search.step() {
-            Step::Offer { slots, .. } => slots,
-            other => panic!("expected an offer, got {other:?}"),
-        }
-    }
-
-    proptest! {
-        /// Whatever is held, each slot of the range is offered exactly once, in at most one call more than the range
-        /// has chunks; with 1,024 slots that is two calls.
-        #[test]
-        fn the_one_free_slot_is_found(size in 1_u32..=1_024, seed: u64, free in 0_u32..1_024) {
-            let free = free % size;
-            let mut search = search(size, 64, seed);
-            for call in 1.. {
-                prop_assert!(call <= 2);
-                let slots = offered(&search);
-                if slots.contains(&free) {
-                    break;
-                }
-                let held = slots.len() as u64;
-                let progress = search.handle_reply(0, taken(held, 0));
-                prop_assert!(matches!(progress, Progress::Continue), "{:?}", progress);
-            }
-        }
-
-        #[test]
-        fn a_full_range_is_reported_with_its_size(size in 1_u32..=5_000, seed: u64) {
-            let mut search = search(size, 64, seed);
-            loop {
-                let held = offered(&search).len() as u64;
-                match search.handle_reply(0, taken(held, 0)) {
-                    Progress::Continue => {}
-                    Progress::Failed(AcquireError::RangeExhausted { held, .. }) => {
-                        prop_assert_eq!(held, u64::from(size));
-                        break;
-                    }
-                    other => prop_assert!(false, "{:?}", other),
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn slots_far_ahead_are_asked_for_again_leniently() {
-        let mut search = search(10, 64, 1);
-        assert_eq!(offered(&search).len(), 10);
-        search.handle_reply(0, taken(7, 3));
-        assert!(
-            matches!(search.step(), Step::Offer { lenient: true, slots, .. } if slots.len() == 10)
-        );
-        let progress = search.handle_reply(0, taken(10, 0));
-        assert!(matches!(
-            progress,
-            Progress::Failed(AcquireError::RangeExhausted { held: 10, .. })
-        ));
-    }
-
-    /// Where all that is left lies far ahead even for the lenient, the range is full.
-    #[test]
-    fn what_lies_too_far_ahead_twice_is_not_asked_for_again() {
-        let mut search = search(10, 64, 1);
-        for _ in 0..2 {
-            assert_eq!(offered(&search).len(), 10);
-            let progress = search.handle_reply(
-                0,
-                AcquireReply::Taken {
-                    held: 7,
-                    ahead: 3,
-                    garbled: None,
-                },
-            );
-            if let Progress::Failed(error) = progress {
-                assert!(matches!(
-                    error,
-                    AcquireError::RangeExhausted { held: 7, .. }
-                ));
-                return;
-            }
-        }
-        panic!("it goes on for ever");
-    }
-
-    #[test]
-    fn a_full_range_with_an_overwritten_record_names_that() {
-        let mut search = search(2_000, 64, 1);
-        assert_eq!(search.garbled(), None);
-        let mut garbled = Some(7);
-        loop {
-            let held = offered(&search).len() as u64;
-            let reply = AcquireReply::Taken {
-                held,
-                ahead: 0,
-                garbled: garbled.take(),
-            };
-            match search.handle_reply(0, reply) {
-                Progress::Continue => assert_eq!(search.garbled(), Some(7)),
-                Progress::Garbled(slot) => return assert_eq!(slot, 7),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn what_was_heard_counts_for_one_call() {
-        let mut search = search(10, 64, 1);
-        let token = "run@1".to_owned();
-        search.handle_reply(
-            0,
-            AcquireReply::Absent {
-                token: token.clone(),
-            },
-        );
-        assert_eq!(
-            search.step(),
-            Step::Listen {
-                token: token.clone()
-            }
-        );
-        search.handle_heard(Mode::First { token });
-        assert!(matches!(
-            search.step(),
-            Step::Offer {
-                mode: Mode::First { .. },
-                ..
-            }
-        ));
-        search.handle_reply(
-            0,
-            AcquireReply::Suspect {
-                wait: Duration::from_secs(1),
-                spares: false,
-            },
-        );
-        assert_eq!(search.step(), Step::Wait(Duration::from_secs(1)));
-        search.handle_waited();
-        assert!(matches!(
-            search.step(),
-            Step::Offer {
-                mode: Mode::Ask,
-                ..
-            }
-        ));
-    }
-
-    #[test]
-    fn the_whole_range_is_asked_for_a_spare_slot_before_a_wait() {
-        let mut search = search(2_000, 64, 3);
-        let suspect = || AcquireReply::Suspect {
-            wait: Duration::from_secs(1),
-            spares: true,
-        };
-        let mut offers = 0;
-        while matches!(search.step(), Step::Offer { .. }) {
-            offers += 1;
-            search.handle_reply(0, suspect());
-        }
-        assert_eq!(offers, 3);
-        search.handle_waited();
-        assert_eq!(offered(&search).len(), 1_024);
-    }
-
-    #[test]
-    fn a_lost_answer_repeats_the_question() {
-        let search = search(2_000, 64, 9);
-        assert_eq!(search.step(), search.step());
-        assert_eq!(offered(&search).len(), 64);
-    }
-}
+mod tests;

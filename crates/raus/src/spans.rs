@@ -34,9 +34,8 @@ pub(crate) fn reacquire(identity: &Identity, lost: &Slot) -> Span {
 }
 
 /// One renewal, from its sending to its answer.
-pub(crate) fn renew(identity: &Identity, slot: &Slot) -> Span {
+pub(crate) fn renew(identity: &Identity, id: u32, fence: u64) -> Span {
     let namespace = identity.keys.namespace();
-    let (id, fence) = (slot.number, slot.fence);
     tracing::debug_span!("raus.renew", namespace, id, fence, outcome = Empty)
 }
 
@@ -75,7 +74,8 @@ pub(crate) const fn outcome(found: &Result<Option<Granted>, AcquireError>) -> &'
         Ok(None) => "abandoned",
         Err(AcquireError::RangeExhausted { .. }) => "range_exhausted",
         Err(AcquireError::ClockSkew { .. }) => "clock_skew",
-        Err(AcquireError::HistorySuspect { .. }) => "history_suspect",
+        Err(AcquireError::Quarantined { .. }) => "quarantine",
+        Err(AcquireError::HorizonAhead { .. }) => "horizon_ahead",
         Err(AcquireError::TooFewReplicas { .. }) => "too_few_replicas",
         Err(AcquireError::Store(_)) => "store",
         Err(_) => "refused",
@@ -88,7 +88,8 @@ pub(crate) const OUTCOMES: &[&str] = &[
     "abandoned",
     "range_exhausted",
     "clock_skew",
-    "history_suspect",
+    "quarantine",
+    "horizon_ahead",
     "too_few_replicas",
     "store",
     "refused",

@@ -16,10 +16,11 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::{
-    acquire::{Acquisition, Granted, Patience},
+    acquire::{Acquisition, Granted, Obstacle, Patience},
+    chain::Entropy,
     error::{AcquireError, ReleaseError},
     event::Event,
-    protocol::{self, Identity},
+    protocol::{self, Identity, Leaves},
     renewal::Renewal,
     search::Search,
     spans,
@@ -41,6 +42,18 @@ pub(crate) struct Settings {
     pub(crate) max_candidates: usize,
     pub(crate) release_timeout: Duration,
     pub(crate) own: OwnSlots,
+    /// Whether a seed determines everything.
+    pub(crate) seeded: bool,
+}
+
+impl Settings {
+    /// Where the next acquisition draws from what no other process may draw.
+    pub(crate) fn entropy(&self, rng: &mut fastrand::Rng) -> Entropy {
+        if self.seeded {
+            return Entropy::Seeded(rng.fork());
+        }
+        Entropy::System
+    }
 }
 
 /// The slots that this process holds out of one range: no use offering them again.
@@ -117,12 +130,7 @@ impl Supervisor {
             };
             match outcome {
                 Ok(None) => return None,
-                Ok(Some(granted)) => {
-                    let lease = keep(&self.heartbeat, &self.tenure, &granted);
-                    self.settings.own.insert(granted.slot.number);
-                    self.tenure.install(granted.slot, lease.validity());
-                    return Some(lease);
-                }
+                Ok(Some(granted)) => return Some(self.go_on(&granted)),
                 Err(error) => self.tenure.tell(Event::ReacquireFailed {
                     error: Arc::new(error),
                 }),
@@ -139,6 +147,20 @@ impl Supervisor {
         }
     }
 
+    /// Goes on with another grant.
+    fn go_on(&self, granted: &Granted) -> LeaseHandle {
+        let (old, new) = (self.tenure.slot(), granted.slot);
+        self.settings.own.insert(new.number);
+        self.tenure.install(granted);
+        let lease = keep(&self.heartbeat, &self.tenure, granted);
+        self.tenure.tell(Event::Reacquired {
+            old: old.number,
+            new: new.number,
+            fence: new.fence,
+        });
+        lease
+    }
+
     async fn search_again(&mut self) -> Result<Option<Granted>, AcquireError> {
         let (_present, caller) = watch::channel(());
         let preferred = [self.tenure.slot().number];
@@ -147,15 +169,20 @@ impl Supervisor {
             clock: Arc::clone(self.heartbeat.clock()),
             identity: self.tenure.identity.clone(),
             gate: None,
-            discovery: None,
+            discovery: self.settings.discovery,
+            held_before: true,
             patience: Patience::Prompt,
             rng: self.rng.fork(),
+            entropy: self.settings.entropy(&mut self.rng),
             caller,
         };
         let (settings, identity) = (&self.settings, &self.tenure.identity);
         let span = spans::reacquire(identity, &self.tenure.slot());
         let found = acquisition
-            .run(|rng| new_search(settings, identity, &preferred, rng))
+            .run(
+                |rng| new_search(settings, identity, &preferred, rng),
+                &Obstacle::default(),
+            )
             .instrument(span.clone())
             .await;
         spans::note_search(span, &found);
@@ -164,7 +191,7 @@ impl Supervisor {
 
     /// Close, stop renewing, give back: in this order, so that nothing is minted or renewed after the last word.
     async fn release(&mut self, lease: Option<LeaseHandle>) -> Result<(), ReleaseError> {
-        let horizon_ms = self.tenure.close();
+        let leaves = self.tenure.close();
         let held = matches!(&*self.tenure.status().borrow(), Status::Held);
         if let Some(lease) = lease {
             lease.stop().await;
@@ -177,7 +204,7 @@ impl Supervisor {
         } else {
             Duration::ZERO
         };
-        let outcome = self.give_back(horizon_ms, within).await;
+        let outcome = self.give_back(leaves, within).await;
         match outcome {
             Err(error) if held => {
                 let error = Arc::new(error);
@@ -201,9 +228,9 @@ impl Supervisor {
         }
     }
 
-    async fn give_back(&mut self, horizon_ms: u64, within: Duration) -> Result<(), StoreError> {
+    async fn give_back(&mut self, leaves: Leaves, within: Duration) -> Result<(), StoreError> {
         let slot = self.tenure.slot();
-        let command = [self.tenure.identity.release(&slot, horizon_ms)];
+        let command = [self.tenure.release(leaves)];
         let give_up_at = self.heartbeat.clock().now() + within;
         let mut pause = Self::FIRST_BACKOFF;
         loop {
@@ -235,10 +262,12 @@ impl Supervisor {
     const REACQUIRE_PAUSE: Duration = Duration::from_secs(1);
 }
 
-/// Puts a granted slot under the heartbeat's care.
+/// Puts a granted slot under the heartbeat's care; the tenure knows of the grant already.
 pub(crate) fn keep(heartbeat: &Heartbeat, tenure: &Arc<Tenure>, granted: &Granted) -> LeaseHandle {
-    let renewal = Renewal::new(Arc::clone(tenure), granted.slot);
-    heartbeat.adopt(granted.sent, tenure.identity.timing, Box::new(renewal))
+    let renewal = Renewal::new(Arc::clone(tenure), &granted.slot);
+    let lease = heartbeat.adopt(granted.sent, tenure.identity.timing, Box::new(renewal));
+    tenure.adopt(granted.slot.fence, lease.validity());
+    lease
 }
 
 /// A walk through the range: the same one for the same label, a random one without.
@@ -257,7 +286,7 @@ pub(crate) fn new_search(
         preferred,
         settings.own.snapshot(),
         settings.max_candidates,
-        identity.max_clock_skew,
+        identity.max_clock_skew(),
         &mut walk_rng,
     )
 }

@@ -11,8 +11,7 @@ use coord_core::{
     clock::Clock,
     connect::{self, Connector},
     endpoint::Endpoint,
-    heartbeat::Heartbeat,
-    history::Acknowledge,
+    history::{Policy, Terms as GrantTerms},
     lease::Timing,
     spawn::Placement,
     store::{Store, redis::Connection},
@@ -50,7 +49,10 @@ pub struct Builder {
     grace: Duration,
     settle: Duration,
     discovery: Option<Duration>,
-    acknowledge: Acknowledge,
+    failover_bound: Duration,
+    acknowledge: u32,
+    expect_history: bool,
+    allow_unverified_history: bool,
     register_timeout: Duration,
     leave_timeout: Duration,
     drain_timeout: Duration,
@@ -86,7 +88,10 @@ impl Builder {
             grace: Duration::ZERO,
             settle: Duration::from_secs(1),
             discovery: None,
-            acknowledge: Acknowledge::default(),
+            failover_bound: GrantTerms::FAILOVER_BOUND,
+            acknowledge: 0,
+            expect_history: false,
+            allow_unverified_history: false,
             register_timeout: Duration::from_secs(3),
             leave_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
@@ -157,18 +162,46 @@ impl Builder {
         self
     }
 
-    /// How long a group that the store knows nothing of grants nothing, so that members whose store was emptied can say
-    /// so: up to 1 h. Members that the store cannot reach for longer than this are not waited for; a ttl covers them
-    /// too. Defaults to `settle` or `period`, whichever is longer, and 500 ms.
+    /// How long a group without a record grants nothing, and one in which nobody was heard for a ttl, so that members whose
+    /// store was emptied or set back can say so: up to 1 h, and at least two periods and 500 ms. Members whose period is
+    /// longer than this instance's need a longer one. Members that the store cannot reach for longer than this are not
+    /// waited for; a ttl covers them too. Zero turns the wait off. Defaults to 3 s, or that least if it is longer.
     pub const fn discovery(mut self, discovery: Duration) -> Self {
         self.discovery = Some(discovery);
         self
     }
 
-    /// Which replicas have to acknowledge a grant before it takes effect. All instances of a group should agree. Defaults
-    /// to all that are connected, where there are any.
-    pub const fn acknowledge(mut self, acknowledge: Acknowledge) -> Self {
-        self.acknowledge = acknowledge;
+    /// For how long a master that was replaced may go on answering: up to 1 h. After a failover, a restart or a loss
+    /// nothing new is granted for the longest ttl and this time. It must exceed what Sentinel (`down-after-milliseconds`
+    /// and the election) or Cluster (`cluster-node-timeout`) take until the old master is a replica or refuses writes.
+    /// Zero fits a server that never fails over. Defaults to 15 s.
+    pub const fn failover_bound(mut self, failover_bound: Duration) -> Self {
+        self.failover_bound = failover_bound;
+        self
+    }
+
+    /// How many replicas must have what a heartbeat changed before it counts: 0 to 100. One that too few have prolongs
+    /// nothing, and what it granted comes again with the next. A master that was cut off together with its clients then
+    /// cannot prolong their leases, if more replicas are asked for than can be cut off with it. Costs a `WAIT` for each
+    /// heartbeat, on a connection of its own. Defaults to 0: off.
+    pub const fn acknowledge(mut self, replicas: u32) -> Self {
+        self.acknowledge = replicas;
+        self
+    }
+
+    /// Whether a group without a record always means that the server has lost it: then nothing is granted for a
+    /// quarantine, instead of for `discovery`. Defaults to no: the first use of a group creates it.
+    pub const fn expect_history(mut self, expected: bool) -> Self {
+        self.expect_history = expected;
+        self
+    }
+
+    /// Whether a server is used that does not tell its identity because `INFO` is forbidden. Nobody sees then that it
+    /// restarted or failed over and forgot an owner. Defaults to no: joining is refused there, with
+    /// [`JoinError::Unverified`](crate::JoinError::Unverified), and members that find themselves there are granted nothing
+    /// new.
+    pub const fn allow_unverified_history(mut self, allowed: bool) -> Self {
+        self.allow_unverified_history = allowed;
         self
     }
 
@@ -266,6 +299,7 @@ impl Builder {
         self.check_numbers()?;
         self.check_durations()?;
         let timing = Timing::new(self.ttl, self.period).map_err(ConfigError::Timing)?;
+        let discovery = self.checked_discovery()?;
         let named = |what| move |source| ConfigError::Name { what, source };
         if let Some(id) = &self.id {
             coord_core::namespace::Namespace::new(id.as_str()).map_err(named("instance id"))?;
@@ -278,23 +312,24 @@ impl Builder {
                     .map_err(ConfigError::Store)?
             }
             Source::Connection(connection) => {
-                if let Acknowledge::AtLeast(replicas) = self.acknowledge
-                    && !connection.can_confirm()
-                {
-                    return Err(ConfigError::Unconfirmable { replicas });
+                if 0 < self.acknowledge && !connection.can_confirm() {
+                    return Err(ConfigError::Unconfirmable {
+                        replicas: self.acknowledge,
+                    });
                 }
                 Connector::to_connection(*connection, &keys.group(), self.settings)
                     .map_err(ConfigError::Store)?
             }
             Source::Store(store) => Connector::to_store(store, &keys.group(), self.settings),
         };
-        let discovery = self
-            .discovery
-            .unwrap_or_else(|| self.settle.max(self.period) + Self::DISCOVERY_MARGIN);
         let terms = Terms {
             allow_eviction: self.allow_eviction,
             ..Terms::new(timing)
         };
+        let grants = GrantTerms::new(self.ttl, self.failover_bound, Duration::ZERO);
+        let mut policy = Policy::new(grants);
+        policy.expect_history = self.expect_history;
+        policy.allow_unverified = self.allow_unverified_history;
         metrics::begin(keys.name());
         Ok(Redbuckets::from_parts(Inner {
             connector,
@@ -307,10 +342,12 @@ impl Builder {
             grace: self.grace,
             settle: self.settle,
             discovery,
+            policy,
             acknowledge: self.acknowledge,
             register_timeout: self.register_timeout,
             leave_timeout: self.leave_timeout,
             limits: Limits {
+                ttl: self.ttl,
                 chunk: self.chunk,
                 max_moves: self.max_moves as usize,
                 drain_timeout: self.drain_timeout,
@@ -320,8 +357,4 @@ impl Builder {
             },
         }))
     }
-
-    /// A member registers once a period; its answer to an emptied store must arrive within the discovery, however busy
-    /// its host is within reason.
-    const DISCOVERY_MARGIN: Duration = Heartbeat::RESPONSE_TIMEOUT;
 }

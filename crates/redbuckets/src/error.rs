@@ -29,8 +29,8 @@ pub enum ConfigError {
     Store(#[source] StoreError),
     /// Replicas must acknowledge, and the connection cannot wait for them.
     #[error(
-        "acknowledge of at least {replicas} replicas by a connection that others use too; bring a redis::Client or a pool \
-         of one server, or use a URL"
+        "acknowledge({replicas}) needs a connection that nothing else uses; bring a redis::Client or a pool of one server, \
+         or use a URL"
     )]
     Unconfirmable {
         /// How many were to acknowledge.
@@ -62,6 +62,19 @@ pub enum ConfigError {
         min: Duration,
         /// The largest accepted value.
         max: Duration,
+    },
+    /// A group without a record would wait for too short a time to hear from a living member.
+    #[error(
+        "discovery of {discovery:?} is too short to hear members that register every {period:?}; choose {least:?} or more, \
+         or zero not to wait at all"
+    )]
+    Discovery {
+        /// The rejected value.
+        discovery: Duration,
+        /// The period.
+        period: Duration,
+        /// The shortest that is accepted: two periods and the time for an answer.
+        least: Duration,
     },
     /// A number is out of bounds.
     #[error("{option} of {value} is out of bounds; choose between {min} and {max}")]
@@ -110,14 +123,20 @@ pub enum JoinError {
     /// The group has 65,535 members.
     #[error("the group has 65535 members; that is the limit")]
     Full,
-    /// Replicas acknowledge everything that is granted in the group, and the connection cannot wait for them.
+    /// The server does not tell its identity, so nobody could see that it restarted or failed over.
     #[error(
-        "{replicas} replicas acknowledge what is granted in the group, and this connection cannot wait for them; bring a \
-         redis::Client or a pool of one server, or use a URL"
+        "the server does not tell its identity (INFO is forbidden), so nobody could see that it has forgotten an owner; \
+         grant the user +info, or call allow_unverified_history(true) and lose that protection"
     )]
-    Unconfirmable {
-        /// How many replicas do.
-        replicas: u32,
+    Unverified,
+    /// A newer version of this crate has written in the group.
+    #[error(
+        "the group was written by a newer version of this crate (its records have version {version}, this crate knows \
+         version 1); upgrade, or choose another group"
+    )]
+    NewerVersion {
+        /// The version of what is on record.
+        version: u64,
     },
     /// Something else lives under a key that this crate needs.
     #[error(

@@ -74,15 +74,6 @@ pub enum Event {
         /// How long it took.
         took: Duration,
     },
-    /// Too few replicas acknowledged what this instance was granted, or are there to do so: nothing is granted, what was
-    /// granted does not take effect, and it is tried again every period. Everything else is still held. Said once, until
-    /// there are enough again.
-    Unacknowledged {
-        /// How many replicas did, or are connected and in step.
-        found: u32,
-        /// How many are wanted.
-        wanted: u32,
-    },
     /// The store may have forgotten what this instance holds (failover, restart, flush), and was told anew.
     Reasserted {
         /// How many buckets are still held.

@@ -13,7 +13,7 @@ use crate::{
     glance::Glance,
     inspect,
     membership::{Ending, Heard, Limits, Membership, Request},
-    protocol::{self, Beat, BeatReply, ClaimReply, Grant, Outcome, Shortage},
+    protocol::{self, Beat, BeatReply, ClaimReply, Grant, Outcome, Told},
 };
 
 const BUCKETS: u32 = 16;
@@ -45,6 +45,7 @@ pub fn member(data: &[u8]) {
     let mut input = Input::new(data);
     let (chunk, forced) = (1 + input.below(5), input.below(4) == 0);
     let limits = Limits {
+        ttl: Duration::from_secs(3),
         chunk,
         max_moves: 1 + input.below(6) as usize,
         drain_timeout: Duration::from_secs(3),
@@ -55,9 +56,10 @@ pub fn member(data: &[u8]) {
         },
         load: None,
     };
+    let now = Instant::from_boot(Duration::from_secs(1));
     let mut world = World {
-        member: Membership::new(limits, 1, "1".to_owned()),
-        now: Instant::from_boot(Duration::from_secs(1)),
+        member: Membership::new(limits, now, 1, "1".to_owned(), Told::default()),
+        now,
         granted: HashSet::new(),
         working: HashMap::new(),
         forced,
@@ -125,12 +127,6 @@ impl World {
     /// A request, and what comes of it.
     fn talk(&mut self, input: &mut Input<'_>) {
         let request = self.member.request(self.now);
-        if let Some(wanted) = self.member.acknowledgements()
-            && input.below(2) == 0
-        {
-            let found = input.below(256).min(wanted.saturating_add(1));
-            self.member.note_acknowledgements(found);
-        }
         let heard = match &request {
             _ if input.below(8) == 0 => self.member.handle_failed(),
             Request::Beat(beat) => {
@@ -198,11 +194,7 @@ impl World {
                 state: "state".to_owned(),
                 record: String::from_utf8_lossy(input.chunk()).into_owned(),
             }),
-            replicas: [None, Some(0), Some(1), Some(u32::MAX)][input.below(4) as usize],
-            shortage: (input.below(4) == 0).then(|| Shortage {
-                found: input.below(3),
-                wanted: input.below(3),
-            }),
+            told: Told::default(),
         }
     }
 
@@ -233,6 +225,7 @@ fn claimed(input: &mut Input<'_>) -> ClaimReply {
             number: input.below(256),
             generation: "2".to_owned(),
             rejected: (0..input.below(4)).map(|_| input.below(20)).collect(),
+            told: Told::default(),
         },
     }
 }

@@ -122,6 +122,15 @@ pub enum InspectError {
     /// There is no such group.
     #[error("there is no such group")]
     Absent,
+    /// A newer version of this crate has written in the group.
+    #[error(
+        "the group was written by a newer version of this crate (its records have version {version}, this crate knows \
+         version 1); upgrade"
+    )]
+    NewerVersion {
+        /// The version of what is on record.
+        version: u64,
+    },
     /// Something else lives under a key of the group.
     #[error(
         "key {key:?} holds a {found}, which is not this crate's; choose another key prefix or remove it"

@@ -11,7 +11,8 @@ use coord_core::{
 
 use crate::{
     error::JoinError,
-    protocol::{self, Identity, JoinReply, Refusal},
+    membership::{Limits, Membership},
+    protocol::{self, Identity, JoinReply, Refusal, Told},
 };
 
 /// A membership and the send time of the request that made it, from which its lease counts.
@@ -20,7 +21,15 @@ pub(crate) struct Joined {
     pub(crate) number: u32,
     pub(crate) generation: String,
     pub(crate) token: String,
+    pub(crate) told: Told,
     pub(crate) sent: Instant,
+}
+
+impl Joined {
+    pub(crate) fn membership(&self, limits: Limits) -> Membership {
+        let generation = self.generation.clone();
+        Membership::new(limits, self.sent, self.number, generation, self.told)
+    }
 }
 
 /// How long a store that fails is given before that is reported, and how it is asked.
@@ -60,11 +69,13 @@ impl Joining {
                     number,
                     generation,
                     token,
+                    told,
                 }) => {
                     return Ok(Joined {
                         number,
                         generation,
                         token,
+                        told,
                         sent,
                     });
                 }
@@ -125,7 +136,8 @@ impl Joining {
                 theirs,
             },
             Refusal::Full => JoinError::Full,
-            Refusal::Unable { replicas } => JoinError::Unconfirmable { replicas },
+            Refusal::Unverified => JoinError::Unverified,
+            Refusal::NewerVersion { version } => JoinError::NewerVersion { version },
             Refusal::WrongType { key, found } => JoinError::WrongType { key, found },
         }
     }

@@ -34,9 +34,8 @@
 //! - **A change moves the minimum** ([`Assignment::Sticky`]): joining N members costs the newcomer's share and nothing
 //!   else; shares differ by at most one bucket, or by less than one from what a [weight](Builder::weight) says.
 //! - **What the server may have forgotten is treated as forgotten.** After a failover, a restart or a flush nothing free
-//!   is granted for one ttl, while living owners put back what they hold. Where replicas
-//!   [acknowledge](Builder::acknowledge) every grant, a failover stops nothing: only the buckets of an instance that
-//!   crashed wait for as long, because the last heartbeats before a failover are lost.
+//!   is granted for the longest [`ttl`](Builder::ttl) in the group and the longest
+//!   [`failover_bound`](Builder::failover_bound), while living owners put back what they hold.
 //!
 //! Not promised: that the lease of an owner that cannot be heard outlasts a step of the server's clock; that an *emptied*
 //! store waits for an owner which it cannot reach for longer than [`discovery`](Builder::discovery), unless another owner
@@ -86,7 +85,8 @@
 //! anything (`maxmemory-policy allkeys-*` under a memory limit) is refused, unless [`Builder::allow_eviction`] says
 //! otherwise. Whatever else endangers leases ([`Advice`] lists it) is said once, as a `tracing` event of the target
 //! `coord_core::advice`; [`Redbuckets::describe`] returns it at any time. A user with ACL rights needs `+info +config|get` for
-//! that; what it may not ask is said too, and goes unchecked.
+//! that. Without `+info` nobody would see that the server has forgotten something, so it is refused unless
+//! [`Builder::allow_unverified_history`] says otherwise; what else it may not ask is said too, and goes unchecked.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -122,7 +122,6 @@ pub use coord_core::{
     advice::{Advice, DescribeError, EvictingServer, Report},
     clock::{Clock, Instant, SystemClock, TokioClock},
     endpoint::EndpointError,
-    history::Acknowledge,
     lease::TimingError,
     namespace::NamespaceError,
     spawn::{Placement, Spawn},

@@ -2,10 +2,8 @@
 //!
 //! One request is under way at a time. A bucket is *active* from its grant until it is to be given away, *revoking*
 //! while work that entered it goes on, *releasing* from the request that gives it back until the answer. Only active
-//! buckets are entered; only buckets without work are released. A grant that replicas have to acknowledge is *pending*
-//! before all that.
+//! buckets are entered; only buckets without work are released.
 
-mod pending;
 mod plan;
 mod sync;
 #[cfg(test)]
@@ -20,10 +18,10 @@ use crate::{
     assignment::Assignment,
     event::{Event, LossCause},
     glance::Glance,
-    protocol::{Beat, BeatReply, BeatRequest, ClaimRequest, Grant, Outcome, Refusal},
+    protocol::{Beat, BeatReply, BeatRequest, ClaimRequest, Grant, Outcome, Refusal, Told},
 };
 
-use self::{pending::Pending, sync::Resync};
+use self::sync::Resync;
 
 /// Says how loaded a bucket is.
 pub(crate) type Load = Arc<dyn Fn(u32) -> u64 + Send + Sync>;
@@ -31,6 +29,7 @@ pub(crate) type Load = Arc<dyn Fn(u32) -> u64 + Send + Sync>;
 /// What does not change over an instance's life.
 #[derive(Clone)]
 pub(crate) struct Limits {
+    pub(crate) ttl: Duration,
     pub(crate) chunk: u32,
     pub(crate) max_moves: usize,
     pub(crate) drain_timeout: Duration,
@@ -93,12 +92,15 @@ pub(crate) struct Membership {
     seq: u64,
     got: u64,
     heard: u64,
+    told: Told,
+    /// When the last request that had the store look at everything was sent, and whether the one under way does.
+    looked_at: Instant,
+    looks: Option<Instant>,
     holdings: BTreeMap<u32, Holding>,
     going: usize,
     ending: Ending,
     sync: Option<Resync>,
     releasing: Vec<Grant>,
-    pending: Pending,
     glance: Option<Glance>,
     view: View,
     rebalance: Option<Rebalance>,
@@ -139,7 +141,13 @@ struct Rebalance {
 }
 
 impl Membership {
-    pub(crate) fn new(limits: Limits, number: u32, generation: String) -> Self {
+    pub(crate) fn new(
+        limits: Limits,
+        sent: Instant,
+        number: u32,
+        generation: String,
+        told: Told,
+    ) -> Self {
         Self {
             limits,
             number,
@@ -147,12 +155,14 @@ impl Membership {
             seq: 0,
             got: 0,
             heard: 0,
+            told,
+            looked_at: sent,
+            looks: None,
             holdings: BTreeMap::new(),
             going: 0,
             ending: Ending::No,
             sync: None,
             releasing: Vec::new(),
-            pending: Pending::default(),
             glance: None,
             view: View::default(),
             rebalance: None,
@@ -163,6 +173,11 @@ impl Membership {
     /// The next request. Everything it says stays true until its answer, or its failure, is handled.
     pub(crate) fn request(&mut self, now: Instant) -> Request {
         self.seq += 1;
+        // The store counts this instance's terms only when it looks at everything. They outlast every lease if it does so
+        // once in half a ttl.
+        let is_due = self.seq % 8 == 1 || self.looked_at + self.limits.ttl / 2 <= now;
+        let thorough = is_due || self.sync.is_some();
+        self.looks = thorough.then_some(now);
         if let Some(sync) = &mut self.sync {
             return Request::Claim(sync.request(self.seq, self.heard, self.limits.chunk));
         }
@@ -176,25 +191,33 @@ impl Membership {
             draining: self.ending == Ending::HandOver,
             chunk: self.limits.chunk,
             releases: self.releasing.clone(),
-            glance: self.glance.clone().filter(|_| self.may_glance()),
-            thorough: self.is_troubled(),
+            glance: self
+                .glance
+                .clone()
+                .filter(|_| !thorough && self.may_glance()),
+            thorough,
+            longest: self.told.longest,
         })
     }
 
-    /// Whether all is well if nothing has changed. Every eighth request looks at everything all the same, and at the
-    /// identity of the server.
+    /// Whether all is well if nothing has changed.
     fn may_glance(&self) -> bool {
         self.ending == Ending::No
             && self.going == 0
             && self.releasing.is_empty()
             && self.heard + 1 == self.seq
-            && !self.is_troubled()
-            && self.seq % 8 != 1
     }
 
-    /// Whether replicas are what keeps the group from moving buckets: the store has it nowhere in its state.
-    fn is_troubled(&self) -> bool {
-        !self.view.doubt.is_zero() || self.pending.is_any()
+    /// The request under way was answered; what the store said besides.
+    fn note_answer(&mut self, told: Told) {
+        self.heard = self.seq;
+        self.looked_at = self.looks.take().unwrap_or(self.looked_at);
+        self.told = told;
+    }
+
+    /// What the store said last of the group's terms, for the next incarnation.
+    pub(crate) const fn told(&self) -> Told {
+        self.told
     }
 
     pub(crate) fn handle_beat(&mut self, now: Instant, reply: BeatReply) -> Heard {
@@ -219,11 +242,16 @@ impl Membership {
     }
 
     fn handle_beaten(&mut self, now: Instant, beat: &Beat) -> Heard {
-        self.heard = self.seq;
+        self.note_answer(beat.told);
         self.glance.clone_from(&beat.glance);
         self.follow_version(now, beat);
         self.settle_releases(&beat.outcomes);
-        let waits = self.take_grants(beat);
+        self.got += beat.grants.len() as u64;
+        for &grant in &beat.grants {
+            if !self.has(grant) {
+                self.take(grant);
+            }
+        }
         self.view = View {
             version: beat.version,
             members: beat.members,
@@ -234,19 +262,16 @@ impl Membership {
         };
         self.plan(now, beat);
         self.finish_rebalance(now, beat);
-        let at_once = beat.more || waits || self.has_releasable();
+        let at_once = beat.more || self.has_releasable();
         Heard::Acknowledged(if at_once { Duration::ZERO } else { beat.again })
     }
 
     fn has_releasable(&self) -> bool {
-        if self.ending == Ending::Park {
-            return false;
-        }
-        self.pending.has_unwanted()
-            || 0 < self.going
-                && self.holdings.values().any(|holding| {
-                    holding.guards == 0 && matches!(holding.phase, Phase::Revoking { .. })
-                })
+        self.ending != Ending::Park
+            && 0 < self.going
+            && self.holdings.values().any(|holding| {
+                holding.guards == 0 && matches!(holding.phase, Phase::Revoking { .. })
+            })
     }
 
     /// Whether there is nothing new in a grant: it is said twice, or by a server that lies. Work that goes on under the one
@@ -276,9 +301,6 @@ impl Membership {
     fn settle_releases(&mut self, outcomes: &[Outcome]) {
         let releasing = std::mem::take(&mut self.releasing);
         for (grant, outcome) in releasing.into_iter().zip(outcomes) {
-            if self.pending.settle(grant, *outcome) {
-                continue;
-            }
             match outcome {
                 Outcome::Gone => self.released(grant),
                 Outcome::Keep => self.reactivate(grant.bucket),
@@ -336,7 +358,6 @@ impl Membership {
         }
         self.sync = None;
         self.releasing.clear();
-        self.pending.forget();
     }
 
     fn moved(&mut self, count: u32) {

@@ -43,7 +43,6 @@ pub const METRICS: &[Metric] = &[
     OVERDUE_DRAINS,
     REBALANCES,
     REBALANCE_SECONDS,
-    UNACKNOWLEDGED,
     FENCED,
     LEAVES,
 ];
@@ -144,11 +143,6 @@ const REBALANCE_SECONDS: Metric = Metric::histogram(
     "redbuckets_rebalance_seconds",
     GROUP,
     "Time from a change of membership to this process's share.",
-);
-const UNACKNOWLEDGED: Metric = Metric::counter(
-    "redbuckets_unacknowledged_total",
-    GROUP,
-    "How often too few replicas acknowledged a grant.",
 );
 const FENCED: Metric = Metric::counter(
     "redbuckets_fenced_total",
@@ -296,7 +290,6 @@ impl Meter {
             Event::BeatFailed { .. } => BEAT_FAILURES.count(labels),
             Event::AtRisk { .. } => AT_RISK.count(labels),
             Event::RejoinFailed { .. } => REJOIN_FAILURES.count(labels),
-            Event::Unacknowledged { .. } => UNACKNOWLEDGED.count(labels),
             Event::Fenced { .. } => FENCED.count(labels),
             Event::Left { .. } => LEAVES.count(labels),
             Event::Joined { .. } | Event::Missed { .. } => {}

@@ -4,7 +4,11 @@ mod parse;
 
 use std::{fmt::Write, ops::Range, time::Duration};
 
-use coord_core::{lease::Timing, store::Command};
+use coord_core::{
+    history::{Policy, Terms},
+    lease::Timing,
+    store::Command,
+};
 use uuid::Uuid;
 
 pub(crate) use self::parse::{parse_beat, parse_claim, parse_join, parse_leave};
@@ -27,8 +31,21 @@ pub(crate) struct Identity {
     pub(crate) grace: Duration,
     pub(crate) settle: Duration,
     pub(crate) discovery: Duration,
-    /// Which replicas are to acknowledge grants, as scripts take it.
-    pub(crate) acknowledge: String,
+    /// What the store is told of this instance's terms.
+    pub(crate) policy: Policy,
+    /// How many replicas must have what a beat was answered.
+    pub(crate) acknowledge: u32,
+    /// What the store said last, in an earlier incarnation.
+    pub(crate) told: Told,
+}
+
+/// What a reply says besides its answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The longest terms in the group: a store that has forgotten them learns them again.
+    pub(crate) longest: Terms,
+    /// When it was said, by the server's clock.
+    pub(crate) server_ms: u64,
 }
 
 /// A bucket and the fencing token of one grant of it.
@@ -54,6 +71,7 @@ pub(crate) struct BeatRequest {
     pub(crate) glance: Option<Glance>,
     /// Whether the store is to look at everything, although nothing has changed there.
     pub(crate) thorough: bool,
+    pub(crate) longest: Terms,
 }
 
 /// What a member says that it holds.
@@ -66,6 +84,8 @@ pub(crate) struct ClaimRequest {
     pub(crate) heard: u64,
     pub(crate) last: bool,
     pub(crate) claims: Vec<Grant>,
+    /// As of the last answer before the claim began.
+    pub(crate) told: Told,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +94,7 @@ pub(crate) enum JoinReply {
         number: u32,
         generation: String,
         token: String,
+        told: Told,
     },
     Occupied {
         left: Duration,
@@ -85,11 +106,22 @@ pub(crate) enum JoinReply {
 /// Why the store will not have an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    Buckets { theirs: u32 },
-    Assignment { theirs: Assignment },
+    Buckets {
+        theirs: u32,
+    },
+    Assignment {
+        theirs: Assignment,
+    },
     Full,
-    Unable { replicas: u32 },
-    WrongType { key: String, found: String },
+    /// The server does not tell its identity.
+    Unverified,
+    NewerVersion {
+        version: u64,
+    },
+    WrongType {
+        key: String,
+        found: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,17 +155,7 @@ pub(crate) struct Beat {
     pub(crate) owned: u32,
     /// For the next request, where nothing is going on.
     pub(crate) glance: Option<Glance>,
-    /// How many replicas must acknowledge what was granted before it takes effect, where the store has looked.
-    pub(crate) replicas: Option<u32>,
-    /// Why nothing is granted, where that is because there are too few replicas.
-    pub(crate) shortage: Option<Shortage>,
-}
-
-/// Too few replicas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shortage {
-    pub(crate) found: u32,
-    pub(crate) wanted: u32,
+    pub(crate) told: Told,
 }
 
 /// What became of a released bucket.
@@ -151,6 +173,7 @@ pub(crate) enum ClaimReply {
         number: u32,
         generation: String,
         rejected: Vec<u32>,
+        told: Told,
     },
     Restart,
     /// The token of the later incarnation.
@@ -179,12 +202,11 @@ impl Identity {
                 self.buckets.to_string(),
                 self.assignment.letter().to_owned(),
                 self.weight.to_string(),
-                self.timing.ttl_ms().to_string(),
+                self.policy.as_arg(self.told.longest),
                 ms(self.grace),
                 ms(self.settle),
                 ms(self.discovery),
                 u8::from(hurry).to_string(),
-                self.acknowledge.clone(),
             ],
         )
     }
@@ -218,8 +240,9 @@ impl Identity {
                 record,
                 next,
                 ms(self.timing.ttl() + self.grace),
-                self.acknowledge.clone(),
+                self.policy.as_arg(request.longest),
                 u8::from(request.thorough).to_string(),
+                ms(self.discovery),
             ],
         )
     }
@@ -235,14 +258,15 @@ impl Identity {
                 self.buckets.to_string(),
                 self.assignment.letter().to_owned(),
                 self.weight.to_string(),
-                self.timing.ttl_ms().to_string(),
+                self.policy.as_arg(request.told.longest),
                 ms(self.grace),
                 ms(self.settle),
                 u8::from(request.generation.is_none()).to_string(),
                 u8::from(request.last).to_string(),
                 request.heard.to_string(),
                 grants_text(&request.claims),
-                self.acknowledge.clone(),
+                request.told.server_ms.to_string(),
+                ms(self.discovery),
             ],
         )
     }

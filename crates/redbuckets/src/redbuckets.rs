@@ -6,7 +6,7 @@ use coord_core::{
     advice::{DescribeError, Gate, Report, Terms},
     connect::Connector,
     heartbeat::Heartbeat,
-    history::Acknowledge,
+    history::Policy,
     lease::Timing,
     metrics::Stopwatch,
     store::{Store, redis::Connection},
@@ -21,9 +21,9 @@ use crate::{
     instance::Instance,
     join::Joining,
     keys::Keys,
-    membership::{Limits, Membership},
+    membership::Limits,
     metrics::note_join,
-    protocol::Identity,
+    protocol::{Identity, Told},
     shared::Shared,
     spans,
     supervisor::{self, Supervisor},
@@ -47,7 +47,8 @@ pub(crate) struct Inner {
     pub(crate) grace: Duration,
     pub(crate) settle: Duration,
     pub(crate) discovery: Duration,
-    pub(crate) acknowledge: Acknowledge,
+    pub(crate) policy: Policy,
+    pub(crate) acknowledge: u32,
     pub(crate) register_timeout: Duration,
     pub(crate) leave_timeout: Duration,
     pub(crate) limits: Limits,
@@ -110,8 +111,8 @@ impl Redbuckets {
     ///
     /// # Errors
     ///
-    /// [`JoinError`]: at once where the group will not have this instance or the server may evict leases, after `register_timeout` where the store
-    /// fails, after one to two periods where a living process has the same id.
+    /// [`JoinError`]: at once if the group will not have this instance, or the server may evict leases or does not tell its
+    /// identity; after `register_timeout` if the store fails; after one to two periods if a living process has the same id.
     ///
     /// # Cancel safety
     ///
@@ -162,7 +163,6 @@ impl Inner {
     async fn join(&self, heartbeat: Heartbeat, gate: Gate) -> Result<Instance, JoinError> {
         let mut rng = self.connector.rng();
         let incarnation = supervisor::incarnation(&mut rng);
-        let can_confirm = heartbeat.store().can_confirm();
         let limits = self.limits.clone();
         let identity = Identity {
             keys: self.keys.clone(),
@@ -177,7 +177,9 @@ impl Inner {
             grace: self.grace,
             settle: self.settle,
             discovery: self.discovery,
-            acknowledge: self.acknowledge.as_arg(can_confirm),
+            policy: self.policy,
+            acknowledge: self.acknowledge,
+            told: Told::default(),
         };
         let clock = Arc::clone(heartbeat.clock());
         let mut joining = Joining {
@@ -199,7 +201,7 @@ impl Inner {
             token: joined.token.clone(),
             ..identity
         };
-        let membership = Membership::new(limits.clone(), joined.number, joined.generation.clone());
+        let membership = joined.membership(limits.clone());
         let shared = Arc::new(Shared::new(
             clock,
             self.keys.name(),

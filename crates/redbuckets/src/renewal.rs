@@ -13,7 +13,7 @@ use tracing::Span;
 use crate::{
     event::{Event, LossCause},
     membership::{Heard, Request},
-    protocol::{self, Identity},
+    protocol::{self, BeatReply, ClaimReply, Identity},
     shared::Shared,
     spans,
 };
@@ -85,13 +85,36 @@ impl Renew for Renewal {
         vec![command]
     }
 
-    fn acknowledgements(&self) -> Option<u32> {
-        self.shared.acknowledgements()
+    fn acknowledge(&self) -> u32 {
+        self.identity.acknowledge
     }
 
-    fn handle_acknowledgements(&mut self, count: u32) {
-        self.shared
-            .change(|membership| membership.note_acknowledgements(count));
+    fn handle_unacknowledged(
+        &mut self,
+        replies: &[Result<Reply, StoreError>],
+        shortfall: StoreError,
+    ) -> Verdict {
+        // What a server took away is gone, whoever else knows of it; what it gave is not given.
+        if let Some(Ok(reply)) = replies.first() {
+            match &self.asked {
+                Some(Request::Beat(_)) => {
+                    if let Ok(BeatReply::Fenced(_)) = protocol::parse_beat(reply, 0, 0) {
+                        return self.handle_replies(replies);
+                    }
+                }
+                Some(Request::Claim(_)) => match protocol::parse_claim(reply) {
+                    Ok(ClaimReply::Fenced(_) | ClaimReply::Refused(_)) => {
+                        return self.handle_replies(replies);
+                    }
+                    Ok(ClaimReply::Claimed { rejected, .. }) => {
+                        self.shared.change(|membership| membership.reject(rejected));
+                    }
+                    _ => {}
+                },
+                None => {}
+            }
+        }
+        self.handle_replies(&[Err(shortfall)])
     }
 
     fn handle_replies(&mut self, replies: &[Result<Reply, StoreError>]) -> Verdict {

@@ -15,7 +15,7 @@ use crate::{
     membership::{Ending, Heard, Membership, Phase, View},
     metrics::Meter,
     owned::{Owned, Snapshot},
-    protocol::Grant,
+    protocol::{Grant, Told},
 };
 
 /// Where an instance stands.
@@ -325,9 +325,9 @@ impl Shared {
             .collect()
     }
 
-    /// How many replicas are to acknowledge the request that was made last, if any.
-    pub(crate) fn acknowledgements(&self) -> Option<u32> {
-        self.state().membership.acknowledgements()
+    /// What the store said last besides its answers.
+    pub(crate) fn told(&self) -> Told {
+        self.state().membership.told()
     }
 
     /// Changes whenever anything does.

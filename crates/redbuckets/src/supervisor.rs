@@ -14,7 +14,7 @@ use crate::{
     error::LeaveError,
     event::{Event, LossCause},
     join::{Joined, Joining},
-    membership::{Ending, Limits, Membership},
+    membership::{Ending, Limits},
     protocol::{self, Identity},
     renewal::Renewal,
     shared::{Shared, Status},
@@ -83,6 +83,7 @@ impl Supervisor {
         let forgotten = earlier.len().saturating_sub(Self::REMEMBERED);
         earlier.drain(..forgotten);
         self.identity.incarnation = incarnation(&mut self.rng);
+        self.identity.told = self.shared.told();
         loop {
             let mut joining = Joining {
                 store: Arc::clone(self.heartbeat.store()),
@@ -102,12 +103,7 @@ impl Supervisor {
             spans::note_join(span, &outcome);
             match outcome {
                 Ok(joined) => {
-                    let membership = Membership::new(
-                        self.limits.clone(),
-                        joined.number,
-                        joined.generation.clone(),
-                    );
-                    self.shared.rejoin(membership);
+                    self.shared.rejoin(joined.membership(self.limits.clone()));
                     self.identity.token.clone_from(&joined.token);
                     return Some(self.keep(&joined));
                 }

@@ -3,7 +3,7 @@
 
 mod drain;
 mod group;
-mod replicas;
+mod history;
 
 use std::time::Duration;
 

@@ -23,7 +23,7 @@ struct Options {
 /// So short that the demonstration need not wait long for the killed service's lease to end.
 const TTL: Duration = Duration::from_millis(1_500);
 const HEARTBEAT: Duration = Duration::from_millis(300);
-const DISCOVERY: Duration = Duration::from_millis(700);
+const DISCOVERY: Duration = Duration::from_millis(1_100);
 
 /// A service as it would run in a process of its own: its own runtime, connections and heartbeats.
 struct Service {
@@ -48,7 +48,7 @@ impl Service {
         let machine_id = runtime
             .block_on(raus.acquire_within(patience))
             .with_context(|| format!("{name} finds no machine ID"))?;
-        let generator = Generator::from_raus(machine_id)?;
+        let generator = runtime.block_on(Generator::from_raus(machine_id))?;
         Ok(Self {
             name,
             runtime,

@@ -85,7 +85,7 @@ async fn run(options: &Options) -> Result<()> {
             eprintln!("mint: {event:?}");
         }
     });
-    let generator = Generator::from_raus(machine_id)?;
+    let generator = Generator::from_raus(machine_id).await?;
     let printed = print(&generator, options, &mut stop).await;
     generator.release().await.context("release")?;
     printed

@@ -7,6 +7,8 @@ use thiserror::Error;
 use crate::{
     ClockMode, Generator, GrantError, HorizonFileError, Layout, LayoutError, SequenceStart,
     clock::{Source, millis},
+    ending,
+    grants::Span,
     horizon_file::HorizonFile,
     inner::{Guards, Inner},
     registry::Claim,
@@ -34,7 +36,7 @@ pub struct Builder {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The machine ID does not fit the layout, or the layout's epoch has not come.
+    /// The machine ID does not fit the layout, the layout's epoch has not come, or its timestamps have ended.
     #[error("the layout does not allow it")]
     Layout(#[from] LayoutError),
     /// The leased machine ID mints already.
@@ -67,6 +69,32 @@ pub enum BuildError {
         /// The most that is allowed.
         max: Duration,
     },
+    /// Timestamps would run further ahead of the server's clock than the store allows for after it has lost its data.
+    #[cfg(feature = "raus")]
+    #[error(
+        "borrowing {borrow:?} is more than the lease covers, with a max_clock_skew of {max_clock_skew:?} and a ttl of {ttl:?}; borrow no more than the shorter of the two, or raise them"
+    )]
+    BorrowBeyondLease {
+        /// What was asked for.
+        borrow: Duration,
+        /// The lease's `max_clock_skew`.
+        max_clock_skew: Duration,
+        /// The lease's ttl.
+        ttl: Duration,
+    },
+    /// No unit of the layout fits below the lease's horizon, so nothing could ever be minted, or only now and then.
+    #[cfg(feature = "raus")]
+    #[error(
+        "a unit of {unit:?} needs a ttl of at least {min_ttl:?}, the unit and two heartbeats, but the ttl is {ttl:?}; lease with a longer ttl, or use a layout with a shorter unit"
+    )]
+    UnitTooLong {
+        /// The layout's unit.
+        unit: Duration,
+        /// The lease's ttl.
+        ttl: Duration,
+        /// The shortest ttl for this unit and the lease's heartbeat.
+        min_ttl: Duration,
+    },
     /// What is borrowed would be minted again after a restart.
     #[error(
         "a generator that borrows needs a stored horizon, or it repeats IDs after a restart; lease the machine ID or give a horizon file"
@@ -85,6 +113,14 @@ pub enum BuildError {
     /// The horizon file cannot be used.
     #[error("the horizon file cannot be used")]
     HorizonFile(#[from] HorizonFileError),
+    /// Two generators of a pool have one machine ID, such as from two namespaces: they would mint the same IDs.
+    #[error(
+        "two generators of the pool have machine ID {machine_id} and would mint the same IDs; lease the machine IDs of a pool from one namespace, or from ranges that do not overlap"
+    )]
+    PoolMachineId {
+        /// The machine ID.
+        machine_id: u32,
+    },
     /// A pool's generators have different layouts, or there are none.
     #[error("a pool needs at least one generator, and one layout for all of them")]
     Pool,
@@ -122,7 +158,7 @@ impl Builder {
     }
 
     /// How far timestamps may run ahead of the wall clock before callers have to wait; at most 1 min, and never past the
-    /// horizon. Needs a lease or a horizon file. Defaults to zero.
+    /// horizon. Needs a lease or a horizon file; with a lease, at most its `max_clock_skew` and its ttl. Defaults to zero.
     pub const fn borrow(mut self, borrow: Duration) -> Self {
         self.borrow = borrow;
         self
@@ -150,9 +186,10 @@ impl Builder {
         self
     }
 
-    /// A generator that mints under a machine ID you assign yourself. It begins with the next unit of time, so that a restarted
-    /// process does not repeat IDs of the present one: waits for that where the unit is at most 10 ms. A clock that was
-    /// set back between two runs still repeats IDs, unless there is a horizon file.
+    /// A generator that mints under a machine ID you assign yourself. It begins with the next unit of time, so that a
+    /// restarted process does not repeat IDs of the present one. If the unit is at most 10 ms, this call waits for the next
+    /// one; if it is longer, the first calls that mint do ([`MintError::Wait`](crate::MintError::Wait)). A clock of your own
+    /// is not waited for. A clock that was set back between two runs still repeats IDs, unless there is a horizon file.
     ///
     /// # Errors
     ///
@@ -170,35 +207,56 @@ impl Builder {
         } else {
             (None, Ticket(0))
         };
-        let mut floor_ms = 0;
-        let mut file = None;
-        if let Some(path) = &self.horizon_file {
-            let opened = self.open_file(path, machine_id);
-            match opened {
-                Ok((opened, floor)) => (file, floor_ms) = (Some(opened), floor),
-                Err(error) => {
-                    if let Some(claim) = claim {
-                        claim.release(first);
-                    }
-                    return Err(error);
+        let opened = self.horizon_file.as_ref().map(|path| {
+            let now_ms = millis(Source::new(self.clock.clone()).wall());
+            self.open_file(path, machine_id, now_ms)
+                .map(|(file, stored_ms)| (file, stored_ms, now_ms))
+        });
+        let (file, stored_ms, now_ms) = match opened.transpose() {
+            Ok(Some((file, stored_ms, now_ms))) => (Some(file), stored_ms, now_ms),
+            Ok(None) => (None, None, 0),
+            Err(error) => {
+                if let Some(claim) = claim {
+                    claim.release(first);
                 }
+                return Err(error);
             }
-        } else if real_clock && self.layout.unit() <= MAX_START_WAIT {
-            floor_ms = self.wait_for_next_unit();
-        }
-        let stored = file.is_some();
+        };
+        // Nothing is known of an earlier run if there is no stored horizon: it may have minted in the present unit.
+        let floor_ms = match stored_ms {
+            Some(stored_ms) => stored_ms,
+            None if real_clock => self.next_unit(),
+            None => now_ms,
+        };
+        let is_stored = file.is_some();
         let generator = self.build(Guards { claim, file })?;
         let inner = generator.inner();
         // A predecessor in this process may have been ahead of the clock.
         let fields = inner.state.fields();
-        let floor_ms = floor_ms.max(fields.layout.unit_start_ms(fields.unit(first)));
+        let begun_ms = fields.layout.unit_start_ms(fields.unit(first));
+        let floor_ms = floor_ms.max(begun_ms);
         inner.skipped(inner.state.raise(first));
-        // With a file, the first call stores a horizon before it mints.
-        let horizon_ms = if stored { floor_ms } else { u64::MAX };
-        match inner.grant(machine_id, floor_ms, horizon_ms, None) {
+        let span = Span {
+            // The next unit is waited for: were it used ahead of the clock, a run that begins in the present one would
+            // use it again.
+            begun_ms: if stored_ms.is_none() && real_clock {
+                begun_ms
+            } else {
+                floor_ms
+            },
+            // With a file, the first call stores a horizon before it mints.
+            ..Span::new(
+                machine_id,
+                floor_ms,
+                if is_stored { floor_ms } else { u64::MAX },
+            )
+        };
+        match inner.grant(span, None) {
             Ok(()) => Ok(generator),
             Err(GrantError::Layout(error)) => Err(BuildError::Layout(error)),
-            Err(GrantError::Closed) => unreachable!("nobody else has the generator yet"),
+            Err(GrantError::Closed | GrantError::SharedMachineId { .. }) => {
+                unreachable!("no other caller and no pool has the generator yet")
+            }
         }
     }
 
@@ -231,12 +289,7 @@ impl Builder {
                 max: MAX_BORROW,
             });
         }
-        if now_ms < self.layout.epoch_ms() {
-            return Err(BuildError::Layout(LayoutError::EpochInFuture {
-                epoch_ms: self.layout.epoch_ms(),
-                now_ms,
-            }));
-        }
+        ending::check(&self.layout, now_ms)?;
         Ok(Generator::new(inner))
     }
 
@@ -244,7 +297,8 @@ impl Builder {
         &self,
         path: &std::path::Path,
         machine_id: u32,
-    ) -> Result<(HorizonFile, u64), BuildError> {
+        now_ms: u64,
+    ) -> Result<(HorizonFile, Option<u64>), BuildError> {
         if self.window < WINDOW.0 || WINDOW.1 < self.window {
             return Err(BuildError::Window {
                 window: self.window,
@@ -252,7 +306,6 @@ impl Builder {
                 max: WINDOW.1,
             });
         }
-        let now_ms = millis(Source::new(self.clock.clone()).wall());
         Ok(HorizonFile::open(
             path,
             &self.layout,
@@ -262,18 +315,27 @@ impl Builder {
         )?)
     }
 
-    /// Returns when the unit that comes next begins, when it has come.
-    fn wait_for_next_unit(&self) -> u64 {
+    /// When the unit that comes next begins. Waits for it if it is short, so that the first call need not.
+    fn next_unit(&self) -> u64 {
         let source = Source::new(self.clock.clone());
         let now = source.wall();
         let unit = self.layout.timestamp_at_ms(millis(now));
         let floor_ms = self.layout.unit_start_ms(unit + 1);
-        std::thread::sleep(
-            Duration::from_millis(floor_ms)
-                .saturating_sub(now)
-                .min(MAX_START_WAIT),
-        );
+        if self.layout.unit() <= MAX_START_WAIT {
+            let left = Duration::from_millis(floor_ms).saturating_sub(now);
+            std::thread::sleep(left.min(MAX_START_WAIT));
+        }
         floor_ms
+    }
+
+    #[cfg(feature = "raus")]
+    pub(crate) const fn borrowed(&self) -> Duration {
+        self.borrow
+    }
+
+    #[cfg(feature = "raus")]
+    pub(crate) const fn unit(&self) -> Duration {
+        self.layout.unit()
     }
 
     const fn check_start(&self) -> Result<(), BuildError> {

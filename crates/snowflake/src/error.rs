@@ -45,6 +45,14 @@ pub enum MintError {
         #[source]
         Reason,
     ),
+    /// The horizon file was removed, replaced or written to by something else. The generator has stopped for good: another
+    /// process may mint the same IDs.
+    #[error("the horizon file is not the one that the generator minted by; make a new generator")]
+    HorizonFileReplaced(
+        /// Which file, and what happened: a [`crate::HorizonFileError`].
+        #[source]
+        Reason,
+    ),
     /// The layout has no timestamp for today: IDs end here for good.
     #[error(
         "timestamps of {bits} bits ended at {expired_ms} ms, and it is {now_ms} ms; move to a wider layout or a later epoch"
@@ -69,6 +77,26 @@ pub enum MintError {
         /// When, in milliseconds since the Unix epoch by the wall clock.
         since_ms: u64,
     },
+    /// The machine ID was granted with a wait that is longer than a ttl, so it is not waited for: on record is that its
+    /// former holder may have minted that far ahead. Most often a clock was wrong once, the server's or a holder's.
+    #[error(
+        "the machine ID may be minted under only in {delay:?}, which is more than its ttl of {ttl:?}: on record is that its former holder may have minted for times that far ahead; check the clocks of the server and of the holders, then reset the machine ID's horizon, or release it and lease another"
+    )]
+    DelayTooLong {
+        /// What is left of the wait.
+        delay: Duration,
+        /// The lease's ttl.
+        ttl: Duration,
+    },
+    /// The machine ID that was granted is that of another generator of the pool, which may mint the same IDs. The next grant
+    /// ends this.
+    #[error(
+        "machine ID {machine_id} was granted while another generator of the pool has it, so that both would mint the same IDs; lease the machine IDs of a pool from one namespace, or from ranges that do not overlap"
+    )]
+    SharedMachineId {
+        /// The machine ID.
+        machine_id: u32,
+    },
     /// The generator was closed.
     #[error("the generator was closed")]
     Closed,
@@ -92,9 +120,12 @@ impl MintError {
             | Self::HorizonFile(_)
             | Self::HorizonReached { .. }
             | Self::NotGranted
+            | Self::SharedMachineId { .. }
             | Self::Lost { .. } => true,
             Self::TimestampExhausted { .. }
             | Self::BatchTooLarge { .. }
+            | Self::HorizonFileReplaced(_)
+            | Self::DelayTooLong { .. }
             | Self::Closed
             | Self::Forked { .. } => false,
         }
@@ -142,6 +173,12 @@ pub enum GrantError {
     /// The machine ID does not fit the layout.
     #[error("the machine ID cannot be minted under")]
     Layout(#[from] LayoutError),
+    /// Another generator of a pool has the machine ID, or had it for times that this grant reaches.
+    #[error("machine ID {machine_id} is that of another generator of the pool")]
+    SharedMachineId {
+        /// The machine ID.
+        machine_id: u32,
+    },
     /// The generator was closed.
     #[error("the generator was closed and mints no more")]
     Closed,

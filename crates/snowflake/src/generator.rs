@@ -55,7 +55,10 @@ impl Generator {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Pool`] unless there is at least one, and one layout for all.
+    /// [`BuildError::Pool`] unless there is at least one, and one layout for all; [`BuildError::PoolMachineId`] if two have
+    /// one machine ID. A member that is granted the machine ID of another one later, or one that another one may have
+    /// minted under ahead of the grant's first timestamp, mints nothing until its next grant
+    /// ([`MintError::SharedMachineId`]).
     pub fn from_pool(generators: impl IntoIterator<Item = Self>) -> Result<Pool, BuildError> {
         Pool::new(generators.into_iter().collect())
     }
@@ -90,7 +93,8 @@ impl Generator {
     /// # Errors
     ///
     /// When `timeout` has passed, what [`Generator::try_next`] says then; at once, [`MintError::Closed`],
-    /// [`MintError::Forked`] and [`MintError::TimestampExhausted`].
+    /// [`MintError::Forked`], [`MintError::TimestampExhausted`], [`MintError::DelayTooLong`] and
+    /// [`MintError::HorizonFileReplaced`].
     ///
     /// # Cancel safety
     ///
@@ -216,15 +220,14 @@ impl Generator {
     }
 
     /// Stops minting for good, on all clones. With a horizon file, writes there how far it came, so that the next run begins
-    /// right after.
+    /// right after. Doing it again changes nothing. In a fork of the process it ends only the fork's own copy.
     ///
     /// # Errors
     ///
     /// [`HorizonFileError::Io`]: it is closed, but the next run begins at the file's horizon, a little ahead of the clock.
     pub fn close(&self) -> Result<(), HorizonFileError> {
-        let last_ms = self.inner.close();
-        match (&self.inner.guards.file, last_ms) {
-            (Some(file), Some(last_ms)) => file.finish(last_ms + 1),
+        match (&self.inner.guards.file, self.inner.close()) {
+            (Some(file), Some(end_ms)) => file.finish(end_ms),
             _ => Ok(()),
         }
     }

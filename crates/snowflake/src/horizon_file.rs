@@ -3,8 +3,10 @@
 //! The file holds a time that no ID has reached yet. It is written and synced before IDs may run up to it, so that a process that
 //! starts again, on whatever clock, begins where no ID can be. Two records take turns: a torn write spoils one of them.
 
+mod disk;
+
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{
@@ -37,13 +39,24 @@ pub enum HorizonFileError {
         /// The file.
         path: PathBuf,
     },
-    /// The file holds no intact horizon.
+    /// The file holds no intact horizon. An empty file is damaged as well: a new one is never empty.
     #[error(
-        "{path} holds no intact horizon; if IDs may have been minted by it, write none before the present time has passed what they carry, then delete it"
+        "{path} holds no intact horizon; if IDs may have been minted by it, wait until the present time has passed the times that they carry, then delete it"
     )]
     Corrupt {
         /// The file.
         path: PathBuf,
+    },
+    /// The file was removed, replaced or written to while a generator minted by it. Another process may have found another
+    /// file there, or none, and mint the same IDs: the generator has stopped for good.
+    #[error(
+        "{path} {found} while a generator minted by it; the generator has stopped, because another process may mint the same IDs; keep other programs from touching the file, then make a new generator"
+    )]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+        /// What happened to it.
+        found: &'static str,
     },
     /// The file belongs to another machine ID or layout.
     #[error("{path} is for {found}, not for {wanted}; give each generator a file of its own")]
@@ -75,6 +88,7 @@ pub(crate) struct HorizonFile {
     path: PathBuf,
     owner: String,
     window_ms: u64,
+    identity: disk::Identity,
     records: Mutex<Records>,
     /// From when on the horizon should be raised.
     due_ms: AtomicU64,
@@ -84,38 +98,31 @@ pub(crate) struct HorizonFile {
 struct Records {
     /// Locked for as long as it is open.
     file: File,
+    /// What the file holds, if nothing else writes to it.
+    image: Vec<u8>,
     horizon_ms: u64,
     /// Which record is written next.
     turn: u64,
 }
 
 impl HorizonFile {
-    /// Opens or creates the file, and says from when on IDs may be minted.
+    /// Opens or creates the file, and says from when on IDs may be minted if it was there.
     pub(crate) fn open(
         path: &Path,
         layout: &Layout,
         machine_id: u32,
         window: Duration,
         now_ms: u64,
-    ) -> Result<(Self, u64), HorizonFileError> {
-        let io = |source| HorizonFileError::Io {
+    ) -> Result<(Self, Option<u64>), HorizonFileError> {
+        let owner = format!("machine {machine_id} of {layout}");
+        let opened = disk::open(path, &record(&owner, now_ms, 0))?;
+        let mut file = opened.file;
+        let image = read_image(&mut file).map_err(|source| HorizonFileError::Io {
             path: path.to_owned(),
             source,
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(io)?;
-        lock(&file, path)?;
-        let mut text = Vec::new();
-        let handle: &mut File = &mut file;
-        handle.take(2 * RECORD).read_to_end(&mut text).map_err(io)?;
-        let owner = format!("machine {machine_id} of {layout}");
-        let stored = read(&text, &owner, path)?;
-        let floor_ms = stored.map_or(now_ms, |(horizon, _)| horizon.max(now_ms));
+        })?;
+        let (stored_ms, turn) = read(&image, &owner, path)?;
+        let floor_ms = stored_ms.max(now_ms);
         if floor_ms - now_ms > MAX_AHEAD_MS {
             return Err(HorizonFileError::FarAhead {
                 path: path.to_owned(),
@@ -123,19 +130,25 @@ impl HorizonFile {
                 now_ms,
             });
         }
-        sync_directory(path).map_err(io)?;
-        let file = Self {
+        let horizon_file = Self {
             path: path.to_owned(),
             owner,
             window_ms: crate::clock::millis(window),
+            identity: opened.identity,
             records: Mutex::new(Records {
                 file,
+                image,
                 horizon_ms: floor_ms,
-                turn: stored.map_or(0, |(_, turn)| turn + 1),
+                turn: turn + 1,
             }),
             due_ms: AtomicU64::new(0),
         };
-        Ok((file, floor_ms))
+        Ok((horizon_file, (!opened.is_new).then_some(floor_ms)))
+    }
+
+    /// Says whether the file is in its place: if not, another process may have made one, and mint by that.
+    pub(crate) fn look(&self) -> Result<(), HorizonFileError> {
+        disk::look(&self.path, self.identity)
     }
 
     /// Raises the horizon if `now_ms` comes near it. Returns the new one if it was raised; waits for another caller that does so
@@ -172,17 +185,28 @@ impl HorizonFile {
     }
 
     fn write(&self, records: &mut Records, horizon_ms: u64) -> Result<(), HorizonFileError> {
+        let io = |source| HorizonFileError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        self.look()?;
+        let Records { file, image, .. } = records;
+        // What is written now would hide that an older copy stood here, or nothing.
+        if read_image(file).map_err(io)? != *image {
+            return Err(HorizonFileError::Replaced {
+                path: self.path.clone(),
+                found: "was written to by something else",
+            });
+        }
         let line = record(&self.owner, horizon_ms, records.turn);
         let offset = records.turn % 2 * RECORD;
-        let file = &mut records.file;
         let written = file
             .seek(SeekFrom::Start(offset))
             .and_then(|_| file.write_all(line.as_bytes()))
             .and_then(|()| file.sync_data());
-        written.map_err(|source| HorizonFileError::Io {
-            path: self.path.clone(),
-            source,
-        })?;
+        // Also after a failure: whatever of it reached the disk is ours.
+        *image = read_image(file).map_err(io)?;
+        written.map_err(io)?;
         records.horizon_ms = horizon_ms;
         records.turn += 1;
         Ok(())
@@ -190,10 +214,7 @@ impl HorizonFile {
 }
 
 /// The highest horizon among the records, with the turn to go on from.
-fn read(text: &[u8], owner: &str, path: &Path) -> Result<Option<(u64, u64)>, HorizonFileError> {
-    if text.is_empty() {
-        return Ok(None);
-    }
+fn read(text: &[u8], owner: &str, path: &Path) -> Result<(u64, u64), HorizonFileError> {
     let mut best: Option<(u64, u64)> = None;
     for record in text.chunks(RECORD as usize) {
         let Some((found, horizon_ms, turn)) = parse(record) else {
@@ -210,9 +231,17 @@ fn read(text: &[u8], owner: &str, path: &Path) -> Result<Option<(u64, u64)>, Hor
             (high.max(horizon_ms), latest.max(turn))
         }));
     }
-    best.map(Some).ok_or_else(|| HorizonFileError::Corrupt {
+    best.ok_or_else(|| HorizonFileError::Corrupt {
         path: path.to_owned(),
     })
+}
+
+/// The whole file, or as much as it should have and a little of what it should not.
+fn read_image(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut image = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(2 * RECORD + 1).read_to_end(&mut image)?;
+    Ok(image)
 }
 
 /// One line, padded to a record: `<owner> | <horizon> | <turn> | <check>`.
@@ -239,41 +268,6 @@ fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
-}
-
-#[cfg(unix)]
-fn lock(file: &File, path: &Path) -> Result<(), HorizonFileError> {
-    use rustix::{
-        fs::{FlockOperation, flock},
-        io::Errno,
-    };
-
-    flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| {
-        if errno == Errno::WOULDBLOCK {
-            HorizonFileError::Locked {
-                path: path.to_owned(),
-            }
-        } else {
-            HorizonFileError::Io {
-                path: path.to_owned(),
-                source: errno.into(),
-            }
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn lock(_file: &File, _path: &Path) -> Result<(), HorizonFileError> {
-    Ok(())
-}
-
-/// A file that was just created is there after a power failure only if its directory was synced.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
-        File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
 }
 
 /// A sector each, so that one write spoils one record at most.

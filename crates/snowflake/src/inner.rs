@@ -1,9 +1,11 @@
 //! What all handles of a generator share: the slow path, taken about once per unit of time.
 
+mod file;
+
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,11 +16,11 @@ use crate::published::Published;
 use crate::{
     Id, Metrics, MintError,
     clock::{Source, millis, nanos},
-    error::Reason,
     fork,
+    grants::Status,
     horizon_file::HorizonFile,
     registry::Claim,
-    reservation::Status,
+    roster::Memberships,
     sequence::Starts,
     state::{Authority, Missed, Reserved, State, Ticket},
     timeline::{Reading, Timeline, Verdict},
@@ -31,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) waiters: Waiters,
     pub(crate) counters: Counters,
     status: Mutex<Status>,
+    pub(crate) pools: Memberships,
     timeline: Mutex<Timeline>,
     /// Whether callers were told to wait; then tickets may lag by what a late wake-up costs.
     saturated: AtomicBool,
@@ -38,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) guards: Guards,
     #[cfg(feature = "metrics")]
     pub(crate) published: Published,
+    /// A grant that demands a longer wait is refused; nothing is if it is not set.
+    longest_delay: OnceLock<Duration>,
     owner: u32,
     /// How often the process had been forked when the generator was made.
     forks: u32,
@@ -76,12 +81,14 @@ impl Inner {
             waiters: Waiters::default(),
             counters: Counters::default(),
             status: Mutex::new(Status::Vacant),
+            pools: Memberships::default(),
             timeline: Mutex::new(Timeline::new(borrow)),
             saturated: AtomicBool::new(false),
             start,
             guards,
             #[cfg(feature = "metrics")]
             published: Published::default(),
+            longest_delay: OnceLock::new(),
             owner: std::process::id(),
             forks: fork::watch(),
         }
@@ -102,6 +109,11 @@ impl Inner {
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         fork::count() != self.forks
+    }
+
+    /// Whether this process is a fork of the one that the generator belongs to.
+    pub(crate) fn is_child(&self) -> bool {
+        std::process::id() != self.owner
     }
 
     /// Opens the window of tickets that may be used now, and mints from it.
@@ -225,6 +237,11 @@ impl Inner {
             let start = self.start.choose(next.0 & (fields.per_unit() - 1));
             self.skipped(self.state.raise(Ticket(fields.first(now).0 + start)));
         }
+        // After the clock was read: a process that makes another file later begins in a later unit.
+        if let Err(error) = self.look_at_file() {
+            drop(timeline);
+            return Err(self.fail_file(error));
+        }
         let fresh_until_ms = fields.layout.unit_start_ms(now + 1);
         self.state
             .open_until(last, fresh_until_ms.saturating_mul(1_000_000));
@@ -234,12 +251,11 @@ impl Inner {
 
     /// The right to mint, or why there is none.
     pub(crate) fn authority(&self) -> Result<Authority, MintError> {
-        let pid = std::process::id();
-        if pid != self.owner {
+        if self.is_child() {
             self.state.revoke();
             return Err(self.refuse(MintError::Forked {
                 owner: self.owner,
-                pid,
+                pid: std::process::id(),
             }));
         }
         for _ in 0..ATTEMPTS {
@@ -253,30 +269,6 @@ impl Inner {
             }
         }
         Err(self.refuse(MintError::NotGranted))
-    }
-
-    /// Raises the horizon in the file, if there is one and it comes near.
-    fn keep_file(&self) -> Result<(), MintError> {
-        let Some(file) = &self.guards.file else {
-            return Ok(());
-        };
-        // A child of a fork must not write.
-        self.authority()?;
-        let next = self.state.peek().ok_or(MintError::Closed)?;
-        let next_ms = self.unit_time(self.state.fields().unit(next));
-        let ahead = self.source.wall() + self.timeline().borrow();
-        match file.keep(millis(next_ms.max(ahead))) {
-            Ok(Some(horizon_ms)) => self.extend(horizon_ms),
-            Ok(None) => {}
-            // What was stored before still holds: it is an error only from that horizon on.
-            Err(error) => {
-                let horizon = self.state.fields().horizon(self.authority()?);
-                if self.unit_time(horizon) <= next_ms.max(ahead) {
-                    return Err(self.refuse(MintError::HorizonFile(Reason::new(Arc::new(error)))));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// How many units the counter may lag `now`, being at `unit`.
@@ -353,6 +345,17 @@ impl Inner {
             wall: self.source.wall(),
             boot: self.source.boot(),
         }
+    }
+
+    /// Waits that a grant demands are refused beyond this, the lease's ttl.
+    #[cfg(feature = "raus")]
+    pub(crate) fn set_longest_delay(&self, ttl: Duration) {
+        // A generator has one lease.
+        let _ = self.longest_delay.set(ttl);
+    }
+
+    pub(crate) fn longest_delay(&self) -> Option<Duration> {
+        self.longest_delay.get().copied()
     }
 
     pub(crate) fn status(&self) -> MutexGuard<'_, Status> {

@@ -114,13 +114,17 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::EpochTooLarge`] beyond the year 294,000. A generator also refuses an epoch later than its clock.
+    /// [`LayoutError::EpochTooLarge`] beyond the year 294,000; [`LayoutError::EpochInSeconds`] for 1 to 10^11 ms, which is
+    /// before March 1973. A generator also refuses an epoch later than its clock.
     pub const fn with_epoch_ms(mut self, epoch_ms: u64) -> Result<Self, LayoutError> {
         if epoch_ms > MAX_EPOCH_MS {
             return Err(LayoutError::EpochTooLarge {
                 epoch_ms,
                 max_ms: MAX_EPOCH_MS,
             });
+        }
+        if 0 < epoch_ms && epoch_ms <= LARGEST_IN_SECONDS {
+            return Err(LayoutError::EpochInSeconds { epoch_ms });
         }
         self.epoch_ms = epoch_ms;
         Ok(self)
@@ -381,5 +385,8 @@ const fn mask(bits: u8) -> u64 {
 
 /// Leaves room for the timestamps themselves: far beyond what any clock shows, far below overflow.
 const MAX_EPOCH_MS: u64 = 1 << 53;
+
+/// No system counts from 1970 to 1973 but from 1970 itself, and in seconds this is the year 5138.
+const LARGEST_IN_SECONDS: u64 = 100_000_000_000;
 
 const MAX_UNIT_MS: u128 = 3_600_000;

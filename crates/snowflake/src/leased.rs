@@ -1,10 +1,10 @@
 //! Minting under a machine ID that `raus` leases.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use raus::{Grant, Loss, MachineId, Minter, ReleaseError};
 
-use crate::{BuildError, Builder, Generator, Pool, Reservation};
+use crate::{BuildError, Builder, Generator, GrantError, Pool, Reservation};
 
 impl Generator {
     /// A generator with the default layout that mints under a leased machine ID, as far as the store has acknowledged.
@@ -22,7 +22,7 @@ impl Generator {
     ///
     /// // `redis://localhost:6379` in production; nothing else uses this store, so nobody is listened for.
     /// let raus = Raus::builder("memory://docs", 0..=1023).discovery(Duration::ZERO).build()?;
-    /// let generator = Generator::from_raus(raus.acquire().await?)?;
+    /// let generator = Generator::from_raus(raus.acquire().await?).await?;
     /// let id = generator.next().await?;
     /// println!("{id}");
     /// generator.release().await?;
@@ -32,9 +32,15 @@ impl Generator {
     /// # Errors
     ///
     /// [`BuildError::Layout`] if the largest machine ID of the range does not fit the layout,
-    /// [`BuildError::Attached`] if another generator uses this machine ID already.
-    pub fn from_raus(machine_id: MachineId) -> Result<Self, BuildError> {
-        Self::builder().leased(machine_id)
+    /// [`BuildError::Attached`] if another generator uses this machine ID already, or the namespace mints IDs of another
+    /// layout, [`BuildError::BorrowBeyondLease`] for more borrowing than `max_clock_skew` or the ttl,
+    /// [`BuildError::UnitTooLong`] unless the layout's unit and two heartbeats fit into the ttl.
+    ///
+    /// # Cancel safety
+    ///
+    /// The machine ID is dropped with the future, which releases it.
+    pub async fn from_raus(machine_id: MachineId) -> Result<Self, BuildError> {
+        Self::builder().leased(machine_id).await
     }
 
     /// The leased machine ID with its events; `None` for a generator whose machine ID you assigned yourself.
@@ -90,20 +96,58 @@ impl Builder {
     /// # Errors
     ///
     /// As [`Generator::from_raus`].
-    pub fn leased(self, machine_id: MachineId) -> Result<Generator, BuildError> {
+    pub async fn leased(self, machine_id: MachineId) -> Result<Generator, BuildError> {
+        self.check_lease(
+            machine_id.ttl(),
+            machine_id.heartbeat(),
+            machine_id.max_clock_skew(),
+        )?;
         let generator = self.reserved()?;
+        generator.inner().set_longest_delay(machine_id.ttl());
         // Whatever the range may give later has to fit, not only what it gave now.
         generator.layout().check_range(&machine_id.range())?;
-        machine_id.attach(Arc::new(generator.reservation()))?;
+        machine_id.attach(Arc::new(generator.reservation())).await?;
         machine_id.set_reacquire(true);
         Ok(generator.with_lease(machine_id))
     }
 }
 
+impl Builder {
+    /// Whether the options fit a lease with these.
+    fn check_lease(
+        &self,
+        ttl: Duration,
+        heartbeat: Duration,
+        max_clock_skew: Duration,
+    ) -> Result<(), BuildError> {
+        let borrow = self.borrowed();
+        if max_clock_skew.min(ttl) < borrow {
+            return Err(BuildError::BorrowBeyondLease {
+                borrow,
+                max_clock_skew,
+                ttl,
+            });
+        }
+        // A unit is minted only if all of it lies below the horizon. Just before a renewal is acknowledged, the horizon is
+        // a ttl after the renewal before that: one heartbeat ago, or two if one is late.
+        let unit = self.unit();
+        let min_ttl = unit + 2 * heartbeat;
+        if ttl < min_ttl {
+            return Err(BuildError::UnitTooLong { unit, ttl, min_ttl });
+        }
+        Ok(())
+    }
+}
+
 impl Minter for Reservation {
+    fn layout(&self) -> String {
+        Self::layout(self).to_string()
+    }
+
     fn grant(&self, grant: &Grant) {
-        let granted = Self::grant(
+        let granted = Self::grant_under(
             self,
+            grant.fence,
             grant.machine_id,
             grant.floor_ms,
             grant.horizon_ms,
@@ -111,12 +155,19 @@ impl Minter for Reservation {
         );
         if let Err(error) = granted {
             // The range was checked when the generator was built; a closed generator wants no grant.
-            debug_assert!(matches!(error, crate::GrantError::Closed), "{error}");
+            let is_shared = matches!(error, GrantError::SharedMachineId { .. });
+            debug_assert!(is_shared || matches!(error, GrantError::Closed), "{error}");
+            if is_shared {
+                tracing::error!(
+                    id = grant.machine_id,
+                    "the machine ID is that of another generator of the pool; nothing is minted under it"
+                );
+            }
         }
     }
 
-    fn extend(&self, horizon_ms: u64) {
-        Self::extend(self, horizon_ms);
+    fn extend(&self, fence: u64, horizon_ms: u64) {
+        Self::extend_under(self, fence, horizon_ms);
     }
 
     fn last_minted_ms(&self) -> Option<u64> {

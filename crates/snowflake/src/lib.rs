@@ -26,11 +26,15 @@ mod builder;
 #[cfg(feature = "std")]
 mod clock;
 #[cfg(feature = "std")]
+mod ending;
+#[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "std")]
 mod fork;
 #[cfg(feature = "std")]
 mod generator;
+#[cfg(feature = "std")]
+mod grants;
 #[cfg(feature = "std")]
 mod horizon_file;
 #[cfg(feature = "std")]
@@ -53,6 +57,8 @@ mod range;
 mod registry;
 #[cfg(feature = "std")]
 mod reservation;
+#[cfg(feature = "std")]
+mod roster;
 #[cfg(feature = "std")]
 mod sequence;
 #[cfg(feature = "std")]
@@ -85,4 +91,4 @@ pub use {
 };
 
 #[cfg(feature = "metrics")]
-pub use published::{METRICS, describe_metrics};
+pub use published::{GAUGES, METRICS, describe_metrics};

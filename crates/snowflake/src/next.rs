@@ -158,6 +158,10 @@ impl Queue {
         let wait = inner.timeline().wait_for(inner.read_clocks(), due);
         if wait.is_zero() {
             self.held = None;
+            // The ID is of the present unit, in which another process may have begun with another file.
+            if let Err(error) = inner.check_file() {
+                return Step::Done(Err(error));
+            }
             return Step::Done(Ok(id));
         }
         Step::Wait(wait)

@@ -11,16 +11,22 @@ use std::{
     time::Duration,
 };
 
-use crate::{BuildError, Generator, Id, Layout, MintError, timer::Alarm};
+use crate::{BuildError, Generator, Id, Layout, MintError, roster::Roster, timer::Alarm};
 
 /// Mints from several generators, each with a machine ID of its own: N of them sustain N times what a layout's sequence
 /// allows one. Made by [`Generator::from_pool`]. Cheap to clone.
+///
+/// No two generators of a pool ever mint under one machine ID at the same time: from two namespaces they could get the same.
+/// Generators that are not in one pool are spaces of IDs of their own, one for each namespace and for each way to assign
+/// machine IDs: their IDs may be equal.
 ///
 /// A generator that lost its machine ID drops out until it has one again. IDs are in order only to the unit of time, also those
 /// of one thread.
 #[derive(Debug, Clone)]
 pub struct Pool {
     generators: Arc<[Generator]>,
+    /// For the generators, which know it as long as the pool lives.
+    _roster: Arc<Roster>,
 }
 
 impl Pool {
@@ -32,7 +38,21 @@ impl Pool {
         if generators.iter().any(|it| it.layout() != layout) {
             return Err(BuildError::Pool);
         }
-        Ok(Self { generators })
+        let roster = Arc::new(Roster::default());
+        for (member, generator) in generators.iter().enumerate() {
+            let inner = generator.inner();
+            // A clone shares its counter, and so repeats nothing.
+            let is_clone = |other: &Generator| Arc::ptr_eq(other.inner(), inner);
+            if !generators[..member].iter().any(is_clone) {
+                inner
+                    .join(&roster, member)
+                    .map_err(|machine_id| BuildError::PoolMachineId { machine_id })?;
+            }
+        }
+        Ok(Self {
+            generators,
+            _roster: roster,
+        })
     }
 
     /// Mints an ID without waiting, from the first generator that has one; each thread begins with another.

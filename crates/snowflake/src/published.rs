@@ -3,7 +3,9 @@
 #[cfg(feature = "metrics")]
 pub(crate) use facade::Published;
 #[cfg(feature = "metrics")]
-pub use facade::{METRICS, describe_metrics};
+pub(crate) use facade::layout_ends;
+#[cfg(feature = "metrics")]
+pub use facade::{GAUGES, METRICS, describe_metrics};
 
 use crate::inner::Inner;
 
@@ -14,6 +16,7 @@ impl Inner {
         #[cfg(feature = "metrics")]
         if !self.is_forked() {
             self.published.advance(self.metrics());
+            crate::ending::tell(&self.state.fields().layout);
         }
     }
 
@@ -36,11 +39,11 @@ mod facade {
         time::Duration,
     };
 
-    use metrics::{Unit, counter, describe_counter};
+    use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
-    use crate::Metrics;
+    use crate::{Layout, Metrics};
 
-    /// Every metric that this crate records, with what it says. All are counters, over all generators of the process.
+    /// Every counter that this crate records, with what it says. They count over all generators of the process.
     pub const METRICS: &[(&str, &str)] = &[
         (MINTED, "IDs handed out, reserved ones included."),
         (
@@ -61,19 +64,35 @@ mod facade {
         ),
     ];
 
+    /// Every gauge that this crate records, with what it says. Their label is `layout`, such as
+    /// `41/10/12 of 1 ms since 1288834974657`.
+    pub const GAUGES: &[(&str, &str)] = &[(
+        LAYOUT_ENDS,
+        "When the timestamps of a layout in use end, in seconds since 1970.",
+    )];
+
+    const LAYOUT_ENDS: &str = "snowflake_layout_ends_seconds";
     const MINTED: &str = "snowflake_ids_minted_total";
     const WAITS: &str = "snowflake_waits_total";
     const REFUSALS: &str = "snowflake_refusals_total";
     const BORROWED: &str = "snowflake_borrowed_total";
     const CLOCK_STEPS: &str = "snowflake_clock_steps_total";
 
-    /// Tells the recorder what [`METRICS`] are, and that they begin at zero. Done whenever a generator is built; needed again only for a recorder that was
-    /// installed later.
+    /// Tells the recorder what [`METRICS`] and [`GAUGES`] are, and that the counters begin at zero. Done whenever a generator is
+    /// built; needed again only for a recorder that was installed later.
     pub fn describe_metrics() {
         for &(name, description) in METRICS {
             describe_counter!(name, Unit::Count, description);
             counter!(name).increment(0);
         }
+        for &(name, description) in GAUGES {
+            describe_gauge!(name, Unit::Seconds, description);
+        }
+    }
+
+    pub(crate) fn layout_ends(layout: &Layout) {
+        let ends = Duration::from_millis(layout.expires_at_ms());
+        gauge!(LAYOUT_ENDS, "layout" => layout.to_string()).set(ends.as_secs_f64());
     }
 
     /// What was told already, and when.

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{
+        LazyLock, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::{Layout, state::Ticket};
@@ -11,6 +14,8 @@ use crate::{Layout, state::Ticket};
 #[derive(Debug)]
 pub(crate) struct Claim {
     key: (Layout, u32),
+    /// A claim ends once: by then a successor may have made its own.
+    ended: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,11 +37,18 @@ impl Claim {
             return None;
         }
         entry.live = true;
-        Some((Self { key }, Ticket(entry.next)))
+        let claim = Self {
+            key,
+            ended: AtomicBool::new(false),
+        };
+        Some((claim, Ticket(entry.next)))
     }
 
     /// Ends the claim; `next` is what its generator would have used next.
     pub(crate) fn release(&self, next: Ticket) {
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
         if let Some(entry) = claims().get_mut(&self.key) {
             entry.live = false;
             entry.next = entry.next.max(next.0);

@@ -2,12 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use crate::{
-    GrantError,
-    error::{MintError, Reason},
-    inner::Inner,
-    state::{Authority, Closed},
-};
+use crate::{GrantError, error::Reason, grants::Span, inner::Inner};
 
 /// Grants, extends and revokes the right of a [`crate::Generator`] to mint.
 ///
@@ -22,26 +17,6 @@ pub struct Reservation {
     inner: Arc<Inner>,
 }
 
-/// Where a generator's right to mint stands.
-#[derive(Debug)]
-pub(crate) enum Status {
-    Vacant,
-    /// Granted, but not before `at` by the boot-time clock.
-    Pending {
-        authority: Authority,
-        machine_id: u32,
-        at: Duration,
-    },
-    Active {
-        machine_id: u32,
-    },
-    Revoked {
-        reason: Reason,
-        since_ms: u64,
-    },
-    Closed,
-}
-
 impl Reservation {
     pub(crate) const fn new(inner: Arc<Inner>) -> Self {
         Self { inner }
@@ -53,7 +28,8 @@ impl Reservation {
     /// # Errors
     ///
     /// [`GrantError::Layout`] if the machine ID does not fit the layout, [`GrantError::Closed`] after
-    /// [`Reservation::close`]. Then nothing has changed.
+    /// [`Reservation::close`]; then nothing has changed. [`GrantError::SharedMachineId`] if another generator of a pool has
+    /// the machine ID; then nothing is minted until the next grant.
     pub fn grant(
         &self,
         machine_id: u32,
@@ -61,13 +37,47 @@ impl Reservation {
         horizon_ms: u64,
         delay: Option<Duration>,
     ) -> Result<(), GrantError> {
-        self.inner.grant(machine_id, floor_ms, horizon_ms, delay)
+        let span = Span::new(machine_id, floor_ms, horizon_ms);
+        self.inner.grant(span, delay)
+    }
+
+    /// As [`Reservation::grant`], for a store that numbers its grants: `fence` is what [`Reservation::extend_under`] names
+    /// the grant by.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reservation::grant`].
+    pub fn grant_under(
+        &self,
+        fence: u64,
+        machine_id: u32,
+        floor_ms: u64,
+        horizon_ms: u64,
+        delay: Option<Duration>,
+    ) -> Result<(), GrantError> {
+        let span = Span {
+            fence: Some(fence),
+            ..Span::new(machine_id, floor_ms, horizon_ms)
+        };
+        self.inner.grant(span, delay)
+    }
+
+    /// The layout of the IDs.
+    #[must_use]
+    pub fn layout(&self) -> crate::Layout {
+        self.inner.state.fields().layout
     }
 
     /// Moves the horizon of the present grant to `horizon_ms`, in milliseconds since the Unix epoch, once the store has
     /// acknowledged it. Never moves it back. Does nothing without a grant.
     pub fn extend(&self, horizon_ms: u64) {
-        self.inner.extend(horizon_ms);
+        self.inner.extend(None, horizon_ms);
+    }
+
+    /// As [`Reservation::extend`], but does nothing unless the present grant is the one with this `fence`: an
+    /// acknowledgement for an earlier or a later grant says nothing about this one's timestamps.
+    pub fn extend_under(&self, fence: u64, horizon_ms: u64) {
+        self.inner.extend(Some(fence), horizon_ms);
     }
 
     /// The last millisecond since the Unix epoch that an ID may carry by now, or `None` if nothing was ever granted.
@@ -90,8 +100,10 @@ impl Reservation {
         self.inner.publish();
     }
 
-    /// Stops minting for good. Returns what [`Reservation::last_minted_ms`] means, with nothing in flight that could
-    /// still mint beyond it.
+    /// Stops minting for good, and returns the horizon to leave behind, in milliseconds since the Unix epoch: no ID that
+    /// was handed out, is reserved or is still on its way carries it or a later time. 0 if nothing was ever granted.
+    /// `None` if it is unknown, which is so in a fork of the process that mints: what is on record must then stay.
+    /// Every further call returns the same.
     #[must_use = "a clean release tells the store where the next holder may begin"]
     pub fn close(&self) -> Option<u64> {
         self.inner.close()
@@ -101,147 +113,5 @@ impl Reservation {
 impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.inner, f)
-    }
-}
-
-impl Inner {
-    pub(crate) fn grant(
-        &self,
-        machine_id: u32,
-        floor_ms: u64,
-        horizon_ms: u64,
-        delay: Option<Duration>,
-    ) -> Result<(), GrantError> {
-        let fields = *self.state.fields();
-        let layout = fields.layout;
-        layout.check_machine_id(machine_id)?;
-        let mut status = self.status();
-        if matches!(*status, Status::Closed) {
-            return Err(GrantError::Closed);
-        }
-        self.state.revoke();
-        // A unit counts only if all of it is ours.
-        let floor = layout.timestamp_at_ms(floor_ms).saturating_add(u64::from(
-            layout.unit_start_ms(layout.timestamp_at_ms(floor_ms)) < floor_ms,
-        ));
-        let authority = fields.authority(machine_id, layout.timestamp_at_ms(horizon_ms));
-        {
-            // Together, or a caller between the two would be told to wait for the floor.
-            let mut timeline = self.timeline();
-            self.skipped(self.state.raise(fields.first(floor)));
-            timeline.raise(self.read_clocks(), self.unit_time(floor));
-        }
-        *status = match delay.filter(|delay| !delay.is_zero()) {
-            Some(delay) => Status::Pending {
-                authority,
-                machine_id,
-                at: self.source.boot() + delay,
-            },
-            None => {
-                self.state.publish(authority);
-                Status::Active { machine_id }
-            }
-        };
-        drop(status);
-        self.waiters.wake_all();
-        Ok(())
-    }
-
-    pub(crate) fn extend(&self, horizon_ms: u64) {
-        let fields = *self.state.fields();
-        let horizon = fields.layout.timestamp_at_ms(horizon_ms);
-        let mut status = self.status();
-        match &mut *status {
-            Status::Pending {
-                authority,
-                machine_id,
-                ..
-            } => {
-                let horizon = horizon.max(fields.horizon(*authority));
-                *authority = fields.authority(*machine_id, horizon);
-            }
-            Status::Active { machine_id } => {
-                let before = self
-                    .state
-                    .authority()
-                    .map_or(0, |authority| fields.horizon(authority));
-                self.state
-                    .publish(fields.authority(*machine_id, horizon.max(before)));
-            }
-            Status::Vacant | Status::Revoked { .. } | Status::Closed => return,
-        }
-        drop(status);
-        self.waiters.wake_all();
-    }
-
-    fn last_minted_ms(&self) -> Option<u64> {
-        let status = self.status();
-        match *status {
-            Status::Vacant | Status::Closed => None,
-            Status::Pending { .. } | Status::Active { .. } | Status::Revoked { .. } => {
-                self.state.peek().map(|next| self.last_ms_before(next))
-            }
-        }
-    }
-
-    fn revoke(&self, reason: Reason, since_ms: u64) {
-        let mut status = self.status();
-        if matches!(*status, Status::Closed) {
-            return;
-        }
-        self.state.revoke();
-        *status = Status::Revoked { reason, since_ms };
-        drop(status);
-        self.waiters.wake_all();
-    }
-
-    pub(crate) fn close(&self) -> Option<u64> {
-        let mut status = self.status();
-        let granted = !matches!(*status, Status::Vacant | Status::Closed);
-        *status = Status::Closed;
-        let closed = self.state.close();
-        drop(status);
-        self.waiters.wake_all();
-        self.publish();
-        let Closed::Now(next) = closed else {
-            return None;
-        };
-        if let Some(claim) = &self.guards.claim {
-            claim.release(next);
-        }
-        granted.then(|| self.last_ms_before(next))
-    }
-
-    /// Why there is no authority; `None` if there is one by now.
-    pub(crate) fn refusal(&self) -> Option<MintError> {
-        let mut status = self.status();
-        match &*status {
-            Status::Vacant => Some(MintError::NotGranted),
-            Status::Active { .. } => None,
-            Status::Revoked { reason, since_ms } => Some(MintError::Lost {
-                reason: reason.clone(),
-                since_ms: *since_ms,
-            }),
-            Status::Closed => Some(MintError::Closed),
-            Status::Pending {
-                authority,
-                machine_id,
-                at,
-            } => {
-                let left = at.saturating_sub(self.source.boot());
-                if left.is_zero() {
-                    self.state.publish(*authority);
-                    *status = Status::Active {
-                        machine_id: *machine_id,
-                    };
-                    return None;
-                }
-                let until = self.source.wall() + left;
-                Some(MintError::Wait {
-                    duration: left,
-                    until_ms: crate::clock::millis(until),
-                })
-            }
-        }
     }
 }

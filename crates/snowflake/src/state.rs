@@ -74,15 +74,6 @@ pub(crate) struct Fields {
     machine_mask: u64,
 }
 
-/// What [`State::close`] found.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Closed {
-    /// Every ticket below this one was or may have been used; none from it on ever will be.
-    Now(Ticket),
-    /// It was closed before.
-    Before,
-}
-
 impl<W: Word> State<W> {
     pub(crate) fn new(layout: Layout) -> Self {
         Self {
@@ -251,13 +242,11 @@ impl<W: Word> State<W> {
         self.shut();
     }
 
-    /// Ends minting for good.
-    pub(crate) fn close(&self) -> Closed {
+    /// Ends minting for good. Every ticket below the one returned was or may have been used; none from it on ever will be.
+    /// The first call's answer counts: callers that come too late still move the counter.
+    pub(crate) fn close(&self) -> Ticket {
         self.revoke();
-        match self.tickets.0.fetch_or(CLOSED, Ordering::AcqRel) {
-            before if before >= CLOSED => Closed::Before,
-            next => Closed::Now(Ticket(next)),
-        }
+        Ticket(self.tickets.0.fetch_or(CLOSED, Ordering::AcqRel) & !CLOSED)
     }
 }
 

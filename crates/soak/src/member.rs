@@ -79,7 +79,7 @@ async fn start(job: &Job, store: Arc<dyn Store>, log: &Arc<Log>) -> Result<Worki
     let machine_id = raus.acquire_within(PATIENCE).await.context("acquiring")?;
     log.took("acquire (new process)", since(asked));
     let machine_events = machine_id.events();
-    let generator = Generator::from_raus(machine_id)?;
+    let generator = Generator::from_raus(machine_id).await?;
     let asked = SystemClock.now();
     let instance = group.join().await.context("joining")?;
     log.took("join", since(asked));
@@ -190,7 +190,6 @@ impl Working {
                 self.log.write(&Line::Retried { at_ms, text })
             }
             Event::RejoinFailed { .. }
-            | Event::Unacknowledged { .. }
             | Event::Revoking { overdue: true, .. }
             | Event::Missed { .. } => self.log.failed(text),
             _ => Ok(()),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use coord_core::{
     clock::{Clock, SystemClock},
-    store::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription},
+    store::{BoxFuture, Command, Confirmed, Reply, ServerInfo, Store, StoreError, Subscription},
 };
 
 use crate::log::Log;
@@ -44,11 +44,11 @@ impl Store for Timed {
 
     fn confirm<'a>(
         &'a self,
-        write: &'a Command,
+        writes: &'a [Command],
         replicas: u32,
         within: Duration,
-    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
-        self.store.confirm(write, replicas, within)
+    ) -> BoxFuture<'a, Result<Confirmed, StoreError>> {
+        self.store.confirm(writes, replicas, within)
     }
 
     fn can_confirm(&self) -> bool {

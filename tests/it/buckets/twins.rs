@@ -117,6 +117,7 @@ impl Twin {
             .ttl(TTL)
             .period(PERIOD)
             .settle(SETTLE)
+            .failover_bound(Duration::ZERO)
             .placement(Placement::Custom(Arc::new(gate.clone())))
             .clock(Arc::new(SystemClock))
             .build()

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{space::Space, wiretap::Wiretap};
 
-const DISCOVERY: Duration = Duration::from_millis(400);
+const DISCOVERY: Duration = Duration::from_millis(900);
 
 pub(super) async fn the_first_use_is_granted_after_silence(space: Space) {
     let raus = space.raus(0..=9).discovery(DISCOVERY).build();
@@ -61,7 +61,7 @@ pub(super) async fn any_voice_means_that_the_past_was_lost(space: Space) {
     };
     let error = outcome.expect_err("one ttl must pass first");
     assert!(
-        matches!(error, AcquireError::HistorySuspect { wait, .. } if wait == TTL),
+        matches!(error, AcquireError::Quarantined { wait, .. } if wait == TTL),
         "{error:?}"
     );
 }
@@ -159,7 +159,8 @@ pub(super) async fn a_horizon_far_ahead_is_passed_over_while_another_slot_is_fre
     let first = first.acquire().await.expect("free");
     first.release().await.expect("releases");
     let mut record = space.record(0).await.expect("it was held");
-    record.horizon += 120_000;
+    // Further than clocks may differ, and no further than a ttl more.
+    record.horizon = space.server_ms().await + 40_000;
     space.set_record(0, &record).await;
     let raus = space.raus(0..=1).build().expect("valid");
     let near = raus.acquire().await.expect("free");

@@ -88,14 +88,14 @@ pub(super) async fn an_overwritten_history_is_a_lost_one(space: Space) {
     for garbage in [
         "garbage",
         "",
-        "x 1 99999999999999999999 0 0 0 0 0",
-        "? 1 1 1 7 0 0 0",
+        "1 x 99999999999999999999 0 0 0 1 1 1 1 1 1",
+        "0 ? 1 1 1 7 0 0 0 0 0 0",
     ] {
         space.send(&["HSET", &slots, "history", garbage]).await;
         let asked = raus.acquire_within(Duration::from_millis(900)).await;
         let error = asked.expect_err("what was forgotten may still be held");
         assert!(
-            matches!(error, AcquireError::HistorySuspect { .. }),
+            matches!(error, AcquireError::Quarantined { .. }),
             "{garbage:?}: {error:?}"
         );
         let later = raus

@@ -14,7 +14,7 @@ pub(super) async fn the_next_holder_mints_above_the_last_one(space: Space) {
     let mut last_ms = 0;
     for _ in 0..3 {
         let machine_id = raus.acquire().await.expect("free");
-        let generator = Generator::from_raus(machine_id).expect("it fits");
+        let generator = Generator::from_raus(machine_id).await.expect("it fits");
         let ids = mint(&generator).await;
         let layout = generator.layout();
         let first = ids.first().expect("minted").unix_ms(&layout);
@@ -33,7 +33,7 @@ pub(super) async fn two_holders_mint_no_id_twice(space: Space) {
     for _ in 0..2 {
         let holders = join_all((0..2).map(|_| async {
             let machine_id = raus.acquire().await.expect("free");
-            Generator::from_raus(machine_id).expect("it fits")
+            Generator::from_raus(machine_id).await.expect("it fits")
         }))
         .await;
         for ids in join_all(holders.iter().map(mint)).await {

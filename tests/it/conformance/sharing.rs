@@ -114,7 +114,7 @@ pub(super) async fn a_join_is_noticed_long_before_the_period_is_over(space: Spac
         .group(16)
         .period(Duration::from_secs(60))
         .ttl(Duration::from_secs(200))
-        .discovery(Duration::from_millis(200))
+        .discovery(Duration::ZERO)
         .build()
         .expect("valid");
     let mut instances = vec![group.join().await.expect("joins")];

@@ -4,6 +4,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use coord_core::{
     endpoint::Endpoint,
+    history,
     store::{self, Reply, Store, embedded::Embedded},
 };
 use raus::{Placement, Raus};
@@ -60,6 +61,7 @@ impl Space {
     pub(super) fn raus(&self, range: RangeInclusive<u32>) -> raus::Builder {
         Raus::builder(&format!("{}ns={}", self.url, self.name), range)
             .discovery(Duration::ZERO)
+            .failover_bound(Duration::ZERO)
             .heartbeat(HEARTBEAT)
             .placement(here())
     }
@@ -72,6 +74,7 @@ impl Space {
     ) -> raus::Builder {
         Raus::with_store(store, &self.namespace(), range)
             .discovery(Duration::ZERO)
+            .failover_bound(Duration::ZERO)
             .heartbeat(HEARTBEAT)
             .placement(here())
     }
@@ -89,6 +92,8 @@ impl Space {
     fn in_a_hurry(&self, builder: redbuckets::Builder) -> redbuckets::Builder {
         builder
             .key_prefix(&self.prefix)
+            .failover_bound(Duration::ZERO)
+            .discovery(history::shortest_discovery(HEARTBEAT))
             .ttl(TTL)
             .period(HEARTBEAT)
             .settle(HEARTBEAT)
@@ -214,13 +219,10 @@ impl Space {
         Some(text.split(' ').map(str::to_owned).collect())
     }
 
-    /// Makes it look as if another server had written last, one whose replicas acknowledged every grant or did not.
-    pub(super) async fn change_server(&self, key: &str, acknowledged: bool) {
+    /// Makes it look as if another server had written last.
+    pub(super) async fn change_server(&self, key: &str) {
         let mut history = self.history(key).await.expect("there is a history");
-        // One that this server, which never was a replica, took over from, after it had run for a while.
-        history[0] = format!("another-server:{:040}", 0);
-        history[4] = u8::from(acknowledged).to_string();
-        history[7] = (self.server_ms().await + 60_000).to_string();
+        history[1] = format!("another-server:{:040}", 0);
         self.send(&["HSET", key, "history", &history.join(" ")])
             .await;
     }

@@ -13,7 +13,7 @@ use coord_tests::{
     sentinels::Sentinels,
     server::{RedisServer, Version},
 };
-use redbuckets::Redbuckets;
+use redbuckets::{JoinError, Redbuckets};
 
 use super::{PATIENCE, acquire, causes, live_as_instances, live_as_machine};
 
@@ -107,7 +107,8 @@ async fn grants_are_acknowledged_under_the_documented_rules() {
         .expect("starts");
     master.wait_replicas(1, PATIENCE).expect("it is in step");
     let raus = Raus::builder(&master.url_for("raus", "password"), 0..=1);
-    let raus = raus.discovery(Duration::ZERO).build().expect("valid");
+    let raus = raus.discovery(Duration::ZERO).acknowledge(1);
+    let raus = raus.build().expect("valid");
     let machine_id = acquire(&raus).await.expect("it is acknowledged");
     machine_id.release().await.expect("confirmed");
     assert!(master.commandstats().expect("stats").contains_key("wait"));
@@ -144,7 +145,20 @@ fn the_documented_rules_are_the_smallest() {
             .collect();
         assert_eq!(granted, used, "{name}");
     };
-    check("raus", &["clock", "inspect", "revoke"]);
+    check(
+        "raus",
+        &[
+            "clock",
+            "import",
+            "init",
+            "inspect",
+            "operators",
+            "page",
+            "relayout",
+            "repair",
+            "revoke",
+        ],
+    );
     check("redbuckets", &["drain", "members", "owners"]);
 }
 
@@ -178,13 +192,14 @@ async fn a_missing_right_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_be_missing_costs_what_is_documented() {
-    let rules = ["+publish", "&raus:broadcast", "+info", "+ping"]
+    let rules = ["+publish", "&raus:broadcast", "+ping", "+wait"]
         .iter()
         .fold(documented("raus"), |rules, right| without(&rules, right));
     let server = server(Version::Redis7_0, "raus", &rules);
     let raus = Raus::builder(&server.url_for("raus", "password"), 0..=1)
         .ttl(Duration::from_secs(3))
         .heartbeat(Duration::from_millis(100))
+        .failover_bound(Duration::ZERO)
         .build()
         .expect("valid");
     let started = tokio::time::Instant::now();
@@ -202,6 +217,27 @@ async fn what_may_be_missing_costs_what_is_documented() {
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(machine_id.is_held(), "it was renewed");
     machine_id.release().await.expect("confirmed");
+}
+
+/// Nobody could see that the server has forgotten an owner.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_on_a_server_that_does_not_tell_who_it_is_is_refused_unless_allowed() {
+    let server = server(
+        Version::Redis7_0,
+        "redbuckets",
+        &without(&documented("redbuckets"), "+info"),
+    );
+    let group = || Redbuckets::builder(&server.url_for("redbuckets", "password"), "orders");
+    let strict = group().buckets(8).build().expect("valid");
+    let error = strict.join().await.expect_err("its identity is unknown");
+    assert!(matches!(error, JoinError::Unverified), "{error:?}");
+    assert!(error.to_string().contains("allow_unverified_history"));
+    let keys: Vec<String> = server.query(&["KEYS", "*"]).expect("asks");
+    assert!(keys.is_empty(), "{keys:?}");
+    let lenient = group().buckets(8).allow_unverified_history(true).build();
+    let instance = lenient.expect("valid").join().await.expect("it is allowed");
+    super::until("it owns everything", || instance.owned().len() == 8).await;
+    instance.leave().await.expect("confirmed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

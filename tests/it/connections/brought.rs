@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::raus::{Acknowledge, ConfigError, Connection, Raus, StoreError};
+use ::raus::{ConfigError, Connection, Raus, StoreError};
 use coord_tests::server::RedisServer;
 use redbuckets::Redbuckets;
 use redis::aio::{ConnectionManager, MultiplexedConnection};
@@ -145,7 +145,7 @@ async fn replicas_acknowledge_what_is_granted_by_connections_of_their_own() {
     let by = |connection: Connection| {
         Raus::with_connection(connection, "ns", 0..=9)
             .discovery(Duration::ZERO)
-            .acknowledge(Acknowledge::AtLeast(1))
+            .acknowledge(1)
             .build()
     };
     for connection in [client(&master).into(), pool(&master.url(), 2).into()] {
@@ -163,11 +163,11 @@ async fn replicas_acknowledge_what_is_granted_by_connections_of_their_own() {
         "{error}"
     );
     let error = Redbuckets::with_connection(shared.clone(), "group")
-        .acknowledge(Acknowledge::AtLeast(2))
+        .acknowledge(2)
         .build()
         .expect_err("others use it too");
-    assert!(error.to_string().contains("at least 2 replicas"), "{error}");
-    // Where nothing is demanded, by it or by others, it grants without them.
+    assert!(error.to_string().contains("acknowledge(2)"), "{error}");
+    // If nothing is demanded it grants without them.
     let raus = Raus::with_connection(shared, "other", 0..=9)
         .discovery(Duration::ZERO)
         .build();

@@ -19,12 +19,13 @@ async fn a_first_use_waits_for_the_discovery_and_not_for_a_ttl() {
     let server = RedisServer::start().expect("starts");
     let raus = Raus::with_connection(connection(&server).await, "ns", 0..=9)
         .ttl(3 * PATIENCE)
-        .discovery(Duration::from_millis(500))
+        .heartbeat(Duration::from_millis(100))
+        .discovery(Duration::from_millis(700))
         .build()
         .expect("valid");
     let started = tokio::time::Instant::now();
     acquire(&raus).await.expect("nobody was here before");
-    assert!(Duration::from_millis(500) <= started.elapsed());
+    assert!(Duration::from_millis(700) <= started.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +47,7 @@ async fn a_holder_whose_record_was_lost_is_found_without_hearing_it() {
     let is_expected = matches!(
         error,
         AcquireError::RangeExhausted { .. }
-            | AcquireError::HistorySuspect { .. }
+            | AcquireError::Quarantined { .. }
             | AcquireError::TimedOut { .. }
     );
     assert!(is_expected, "{error:?}");

@@ -107,10 +107,13 @@ async fn the_history_is_told() {
     let history = history();
     assert_eq!(
         (&history["state"], &history["left_ms"]),
-        (&"suspect".into(), &60_000.into())
+        (&"quarantine".into(), &75_000.into())
     );
-    let suspect = run(&server, &["mint", "--wait", "1s"]);
-    assert_eq!(suspect.code, Some(4), "{suspect:?}");
+    assert_eq!(history["begun"], false);
+    let doubted = run(&server, &["mint", "--wait", "1s"]);
+    assert_eq!(doubted.code, Some(4), "{doubted:?}");
+    let history = run(&server, &["id", "list", "--json"]).json()["history"].clone();
+    assert_eq!(history["begun"], true, "by the first who asked");
     let doctor = run(&server, &["doctor"]);
     assert_eq!(doctor.code, Some(1), "{doctor:?}");
     assert!(
@@ -166,7 +169,7 @@ async fn a_watch_prints_what_changes() {
 #[test]
 fn ids_are_minted_and_taken_apart_in_every_encoding_and_layout() {
     let server = server();
-    for layout in [
+    for (at, &layout) in [
         "twitter",
         "discord",
         "instagram",
@@ -174,12 +177,17 @@ fn ids_are_minted_and_taken_apart_in_every_encoding_and_layout() {
         "javascript",
         "43/8/12",
         "42/s10/m11",
-    ] {
+    ]
+    .iter()
+    .enumerate()
+    {
+        // A namespace has one layout.
+        let url = format!("{}?ns=layout-{at}", server.url());
         for format in ["decimal", "hex", "base32", "base58", "base62"] {
             let mint = [
                 "mint", "-n", "3", "--range", "6", "--layout", layout, "--format", format,
             ];
-            let minted = run(&server, &[&mint[..], &["--discovery", "0s"]].concat());
+            let minted = run_at(&url, &[&mint[..], &["--discovery", "0s"]].concat());
             assert_eq!(minted.code, Some(0), "{minted:?}");
             let ids: Vec<&str> = minted.stdout.lines().collect();
             assert_eq!(ids.len(), 3, "{minted:?}");

@@ -119,7 +119,9 @@ async fn stage(url: &str) -> Stage {
     Stage {
         store: store::redis::open(&endpoint, None).expect("valid"),
         machine_id: raus.acquire().await.expect("free"),
-        generator: Generator::from_raus(raus.acquire().await.expect("free")).expect("fits"),
+        generator: Generator::from_raus(raus.acquire().await.expect("free"))
+            .await
+            .expect("fits"),
         instance: group.join().await.expect("joins"),
         raus,
         group,

@@ -190,7 +190,7 @@ async fn an_idle_holder_stops_at_its_horizon_while_the_servers_clock_is_behind()
         .expect("valid");
     let machine_id = raus.acquire().await.expect("free");
     let mut events = machine_id.events();
-    let generator = Generator::from_raus(machine_id).expect("fits");
+    let generator = Generator::from_raus(machine_id).await.expect("fits");
     generator.next().await.expect("mints");
     clock.set_offset_ms(-HOUR_MS).expect("is set");
     tokio::time::sleep(TTL * 2).await;

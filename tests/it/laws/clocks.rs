@@ -199,23 +199,3 @@ pub(super) fn a_step_ends_no_doubt(bench: Bench) {
     assert_eq!((counts(&members), members[0].told.doubt), (vec![2, 2], 0));
     assert!(lacks < members[0].owned.pop_last(), "it is granted anew");
 }
-
-/// A lease that was over before the step may have been renewed on the server that was succeeded.
-pub(super) fn a_step_ends_no_lease_while_replicas_vouch_for_the_past(bench: Bench) {
-    bench.embedded.set_replicas(1, false);
-    let mut members = group(&bench, [member("a", 4), member("b", 4)]);
-    let [a, b] = &mut members;
-    bench.advance(TTL / 2);
-    a.beat(&bench, &[]);
-    let replicated = bench.embedded.snapshot();
-    bench.embedded.rollback(&replicated);
-    a.thorough = true;
-    assert_eq!(a.beat(&bench, &[]), "resync");
-    a.claim_all(&bench);
-    bench.advance(TTL / 2);
-    a.beat(&bench, &[]);
-    bench.advance(TTL);
-    a.beat(&bench, &[]);
-    assert_eq!((a.told.members, a.told.doubt), (2, 0));
-    assert_eq!(b.beat(&bench, &[]), "resync", "it lives");
-}

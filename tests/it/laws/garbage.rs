@@ -3,19 +3,28 @@
 use super::{
     bench::Bench,
     members::{GROUP, Member, SETTLE, TTL, group, key, member},
-    slots::{self, SLOTS, by, lock},
+    slots::{self, QUARANTINE, SLOTS, by, lock, quarantine, refused, taken},
 };
 
 pub(super) fn a_field_that_is_no_record_is_held_and_named(bench: Bench) {
     let bench = bench.founded();
-    for garbage in ["", "1 2 3", "garbage", "1 1 1 9007199254740991 x"] {
+    let held = refused(1, 0, 10_000, false, 0, "1");
+    for garbage in [
+        "",
+        "1 2 3",
+        "garbage",
+        "1 1 1 9007199254740991 - x",
+        "1 1 1 1 , x",
+        "1 1 1 1 one x",
+        "1 1 1 1 1,one x",
+    ] {
         bench.send(&["HSET", SLOTS, "1", garbage]);
-        assert_eq!(bench.acquire(&by("a"), &[1]), ["taken", "1", "0", "1"]);
+        assert_eq!(bench.acquire(&by("a"), &[1]), held, "{garbage:?}");
         let labelled = slots::Ask {
             label: "label",
             ..by("a")
         };
-        assert_eq!(bench.acquire(&labelled, &[1]), ["taken", "1", "0", "1"]);
+        assert_eq!(bench.acquire(&labelled, &[1]), held);
         assert_eq!(bench.text(&["HGET", SLOTS, "1"]), garbage);
     }
     assert_eq!(bench.grant(&by("a"), &[0, 1]).slot, 0);
@@ -25,13 +34,17 @@ pub(super) fn a_holder_whose_record_is_no_record_is_named(bench: Bench) {
     let bench = bench.founded();
     bench.grant(&by("a"), &[1]);
     bench.send(&["HSET", SLOTS, "1", "garbage"]);
-    assert_eq!(bench.acquire(&by("a"), &[1]), ["taken", "1", "0", "1"]);
+    let held = refused(1, 0, 10_000, false, 0, "1");
+    assert_eq!(bench.acquire(&by("a"), &[1]), held);
+    bench.grant(&by("a"), &[2]);
+    let reply = bench.acquire(&by("a"), &[1, 2]);
+    assert_eq!((&*reply[0], &*reply[8]), ("granted", "1"));
 }
 
 pub(super) fn an_empty_lock_is_a_lock(bench: Bench) {
     let bench = bench.founded();
     bench.send(&["SET", &lock(0), ""]);
-    assert_eq!(bench.acquire(&by("a"), &[0]), ["taken", "1", "0", ""]);
+    assert_eq!(bench.acquire(&by("a"), &[0]), taken(1, -1));
 }
 
 pub(super) fn a_past_that_cannot_be_read_is_lost(bench: Bench) {
@@ -39,13 +52,16 @@ pub(super) fn a_past_that_cannot_be_read_is_lost(bench: Bench) {
     for garbage in [
         "",
         "garbage",
-        "run 0 3600001 0 0 0 0 0 0 0",
-        "run 9007199254740991 1 0 0 0 0 0 0 0",
+        "1 run 0 0 0 0 0 0 0 0 0",
+        "0 run 0 0 0 0 1 0 0 0 0 0",
+        "1 run 0 0 0 0 3600001 0 0 0 0 0",
+        "1 run 0 0 0 0 0 0 0 0 3600001 0",
+        "1 run 9007199254740991 0 0 0 0 0 0 0 0 0",
     ] {
         bench.send(&["HSET", SLOTS, "history", garbage]);
         let reply = bench.acquire(&by("a"), &[0]);
-        assert_eq!(reply, ["suspect", "10000", "0"], "{garbage:?}");
-        bench.advance(slots::TTL);
+        assert_eq!(reply, quarantine(QUARANTINE), "{garbage:?}");
+        bench.advance(QUARANTINE);
         let grant = bench.grant(&by("a"), &[0]);
         bench.release("a", &grant, grant.floor);
     }
@@ -95,7 +111,7 @@ pub(super) fn a_group_whose_numbers_cannot_be_is_made_anew(bench: Bench) {
         (5, 7),
         (6, 7),
         (7, 65_536),
-        (9, 3),
+        (10, 3),
     ];
     for (field, value) in numbers {
         let state = raised(&bench, field, value);

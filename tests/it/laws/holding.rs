@@ -1,12 +1,14 @@
-//! What `renew` and `release` promise.
+//! What `renew` promises, and what neither it nor `release` touches.
 
 use super::{
     bench::Bench,
-    slots::{Grant, Record, Renewal, SKEW, SLOTS, TTL, by, lock},
+    slots::{
+        Grant, QUARANTINE, Record, Renewal, SKEW, SLOTS, TTL, by, former, lock, quarantine,
+    },
 };
 
 /// Slot 0, held by "a", one second later.
-fn held(bench: Bench) -> (Bench, Grant) {
+pub(super) fn held(bench: Bench) -> (Bench, Grant) {
     let bench = bench.founded();
     let grant = bench.grant(&by("a"), &[0]);
     bench.advance(1_000);
@@ -19,19 +21,26 @@ pub(super) fn a_renewal_begins_the_ttl_anew_and_raises_the_horizon(bench: Bench)
     let reply = bench.renew(&grant.renewal("a"));
     assert_eq!(
         reply,
-        ["renewed", &(now + TTL).to_string(), &now.to_string()]
+        [
+            "renewed",
+            &(now + TTL).to_string(),
+            &now.to_string(),
+            "10000 15000 10000"
+        ]
     );
     let Record {
         fence,
         horizon,
         floor,
         till,
+        chain,
         label,
     } = bench.recorded(0);
     assert_eq!(
         (fence, floor, label),
         (grant.fence, grant.floor, String::new())
     );
+    assert_eq!(chain, grant.renewal("a").chain);
     assert_eq!((horizon, till), (now + TTL, now + TTL));
     assert_eq!((bench.holder(0), bench.lasts(0)), ("a".to_owned(), 10_000));
 }
@@ -60,6 +69,15 @@ pub(super) fn a_horizon_follows_what_was_minted_and_a_clock_only_so_far(bench: B
     };
     assert_eq!(
         horizon(&minted),
+        now + SKEW + TTL,
+        "no right clock has come further"
+    );
+    let set_back = Renewal {
+        wall: Some(now + SKEW + 1),
+        ..minted
+    };
+    assert_eq!(
+        horizon(&set_back),
         now + 60_000 + TTL,
         "a server's clock that was set back"
     );
@@ -109,11 +127,12 @@ pub(super) fn a_deleted_lock_is_put_back(bench: Bench) {
     bench.send(&["DEL", &lock(0)]);
     let horizon = (bench.now() + TTL).to_string();
     let reply = bench.renew(&grant.renewal("a"));
-    assert_eq!(reply, ["reasserted", &horizon, &bench.now().to_string()]);
+    let now = bench.now().to_string();
+    assert_eq!(reply[..3], ["reasserted", &horizon, &now]);
     assert_eq!((bench.holder(0), bench.lasts(0)), ("a".to_owned(), 10_000));
     assert_eq!(bench.recorded(0).fence, grant.fence);
     assert_eq!(
-        bench.history(SLOTS)[1],
+        bench.history(SLOTS)[2],
         "0",
         "nothing of the past is in doubt"
     );
@@ -133,11 +152,24 @@ pub(super) fn a_forgotten_holder_writes_its_record_back_and_raises_doubt(bench: 
         horizon,
         floor,
         till,
+        chain,
         label,
     } = bench.recorded(0);
     assert_eq!((fence, horizon, floor), (grant.fence, now + TTL, now - 100));
     assert_eq!((till, &*label), (now + TTL, "label"));
-    assert_eq!(bench.acquire(&by("b"), &[1]), ["suspect", "10000", "0"]);
+    assert_eq!(chain, renewal.chain);
+    assert_eq!(bench.acquire(&by("b"), &[1]), quarantine(QUARANTINE));
+    bench.send(&["HDEL", SLOTS, "0"]);
+    let far = Renewal {
+        horizon: now + 70_000,
+        ..renewal
+    };
+    bench.renew(&far);
+    assert_eq!(
+        bench.recorded(0).horizon,
+        now + 70_000,
+        "what was acknowledged"
+    );
 }
 
 /// A store that lost its last writes, in which an earlier holder had come further.
@@ -155,7 +187,7 @@ pub(super) fn an_older_record_gives_way_and_keeps_its_horizon(bench: Bench) {
     assert_eq!(bench.renew(&grant.renewal("a"))[0], "reasserted");
     let record = bench.recorded(0);
     assert_eq!((record.fence, record.horizon), (grant.fence, horizon));
-    assert_eq!(bench.acquire(&by("b"), &[1]), ["suspect", "10000", "0"]);
+    assert_eq!(bench.acquire(&by("b"), &[1]), quarantine(QUARANTINE));
 }
 
 pub(super) fn a_late_renewal_brings_nothing_back_that_was_forgotten(bench: Bench) {
@@ -191,53 +223,59 @@ pub(super) fn a_renewal_without_its_hash_changes_nothing(bench: Bench) {
     assert_eq!(bench.holder(0), "");
 }
 
-pub(super) fn a_release_leaves_its_horizon_and_frees_the_slot_at_once(bench: Bench) {
-    let (bench, grant) = held(bench);
-    let end = bench.now() + 50;
-    assert_eq!(bench.release("a", &grant, end), "released");
-    assert_eq!(
-        (bench.holder(0), bench.recorded(0).till),
-        (String::new(), 0)
-    );
-    assert_eq!(bench.recorded(0).horizon, end);
-    let after = bench.everything();
-    assert_eq!(bench.release("a", &grant, end), "released");
-    assert_eq!(bench.everything(), after);
-    assert_eq!(bench.grant(&by("b"), &[0]).floor, end);
-}
-
-pub(super) fn a_release_leaves_no_horizon_below_its_floor(bench: Bench) {
-    let bench = bench.founded();
-    let floor = bench.now() + 5_000;
-    bench.set_record(
-        0,
-        &Record {
-            fence: 5,
-            horizon: floor,
-            floor: 0,
-            till: 0,
-            label: String::new(),
-        },
-    );
-    let grant = bench.grant(&by("a"), &[0]);
-    assert_eq!(bench.release("a", &grant, floor - 100), "released");
-    assert_eq!(bench.recorded(0).horizon, floor);
-}
-
-pub(super) fn a_release_lowers_no_horizon_of_another_grant(bench: Bench) {
-    let (bench, grant) = held(bench);
-    let older = Record {
-        fence: grant.fence - 1,
-        ..bench.recorded(0)
+/// A Go process has taken what the store has forgotten; the grant is lost, and what was minted under it is not.
+pub(super) fn a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon(bench: Bench) {
+    let leave = |bench: &Bench, renewal: &Renewal| {
+        assert_eq!(bench.leave(renewal, renewal.horizon, true), "not_held");
     };
-    bench.set_record(0, &older);
+    let renew = |bench: &Bench, renewal: &Renewal| {
+        assert_eq!(bench.renew(renewal), ["lost", "foreign"]);
+    };
+    for notice in [leave, renew] {
+        for older in [None, Some(former(0, 0))] {
+            let (bench, grant) = held(Bench::new(bench.scripts()));
+            bench.send(&["HDEL", SLOTS, "0"]);
+            if let Some(older) = &older {
+                bench.set_record(0, older);
+            }
+            bench.send(&["SET", &lock(0), "go", "PX", "5000"]);
+            let renewal = grant.renewal("a");
+            notice(&bench, &renewal);
+            let record = bench.recorded(0);
+            assert_eq!((record.horizon, record.till), (grant.horizon, 0));
+            let fence = older.map_or(grant.fence, |older| older.fence);
+            assert_eq!(record.fence, fence);
+            assert_eq!((bench.holder(0), bench.lasts(0)), ("go".to_owned(), 5_000));
+            assert_eq!(bench.acquire(&by("b"), &[1]), quarantine(QUARANTINE));
+            bench.send(&["HDEL", SLOTS, "0"]);
+            bench.advance(TTL);
+            let before = bench.record(0);
+            bench.send(&["SET", &lock(0), "go", "PX", "5000"]);
+            notice(&bench, &renewal);
+            assert_eq!(bench.record(0), before, "its lease is over");
+        }
+    }
+}
+
+/// Two layouts would mint equal IDs.
+pub(super) fn a_layout_is_kept_by_those_who_use_it(bench: Bench) {
+    let (bench, grant) = held(bench);
+    let minting = |layout| Renewal {
+        layout,
+        ..grant.renewal("a")
+    };
+    bench.layout("41/10/12");
+    assert_eq!(bench.renew(&minting("41/10/12"))[0], "renewed");
+    assert_eq!(bench.renew(&minting(""))[0], "renewed", "it mints nothing");
+    let before = bench.everything();
     assert_eq!(
-        bench.release("a", &grant, grant.floor),
-        "released",
-        "the lock is its own"
+        bench.renew(&minting("41/8/14")),
+        ["lost", "layout", "41/10/12"]
     );
-    assert_eq!((bench.recorded(0), bench.holder(0)), (older, String::new()));
-    bench.send(&["HDEL", SLOTS, "0"]);
-    assert_eq!(bench.release("a", &grant, grant.floor), "not_held");
-    assert_eq!(bench.record(0), None);
+    assert_eq!(bench.everything(), before);
+    bench.embedded.flush_all();
+    assert_eq!(bench.renew(&minting(""))[0], "reasserted");
+    assert_eq!(bench.text(&["HGET", SLOTS, "layout"]), "");
+    assert_eq!(bench.renew(&minting("41/8/14"))[0], "renewed");
+    assert_eq!(bench.text(&["HGET", SLOTS, "layout"]), "41/8/14");
 }

@@ -27,7 +27,13 @@ pub(super) struct Member {
     pub(super) assignment: &'static str,
     pub(super) weight: u32,
     pub(super) grace: u64,
-    pub(super) acks: &'static str,
+    pub(super) ttl: u64,
+    pub(super) bound: u64,
+    /// The longest terms that it knows of: ttl, failover bound and clock skew.
+    pub(super) known: &'static str,
+    /// 'e' for a record that is expected, 'u' for a server that need not tell who it is.
+    pub(super) flags: &'static str,
+    pub(super) discovery: u64,
     pub(super) previous: String,
     pub(super) hurry: bool,
     /// Whether its beats ask the store to look at everything.
@@ -38,6 +44,8 @@ pub(super) struct Member {
     pub(super) generation: String,
     pub(super) seq: u64,
     pub(super) heard: u64,
+    /// When it was answered last, by the server's clock.
+    pub(super) answered_at: u64,
     pub(super) got: u64,
     /// Buckets with their epochs.
     pub(super) owned: BTreeMap<u32, u64>,
@@ -60,8 +68,7 @@ pub(super) struct Told {
     pub(super) count: u32,
     pub(super) state: String,
     pub(super) record: String,
-    pub(super) need: String,
-    pub(super) few: String,
+    pub(super) longest: String,
 }
 
 /// An instance that has not joined yet.
@@ -73,7 +80,11 @@ pub(super) fn member(id: &str, buckets: u32) -> Member {
         assignment: "s",
         weight: 1,
         grace: 0,
-        acks: "all",
+        ttl: TTL,
+        bound: 0,
+        known: "0 0 0",
+        flags: "-",
+        discovery: 0,
         previous: "-".to_owned(),
         hurry: false,
         thorough: false,
@@ -82,6 +93,7 @@ pub(super) fn member(id: &str, buckets: u32) -> Member {
         generation: String::new(),
         seq: 0,
         heard: 0,
+        answered_at: 0,
         got: 0,
         owned: BTreeMap::new(),
         told: Told::default(),
@@ -97,20 +109,31 @@ impl Member {
             self.buckets.to_string(),
             self.assignment.to_owned(),
             self.weight.to_string(),
-            TTL.to_string(),
+            self.terms(),
             self.grace.to_string(),
             SETTLE.to_string(),
-            "0".to_owned(),
+            self.discovery.to_string(),
             u8::from(self.hurry).to_string(),
-            self.acks.to_owned(),
         ];
         let reply = bench.call("join", &keys(), &args);
         if reply[0] == "joined" {
             self.number = reply[1].parse().expect("a number");
             (self.generation, self.token) = (reply[2].clone(), reply[3].clone());
             (self.seq, self.heard, self.got) = (0, 0, 0);
+            self.answered_at = reply[5].parse().expect("a time");
         }
         reply
+    }
+
+    fn terms(&self) -> String {
+        let Self {
+            ttl,
+            bound,
+            known,
+            flags,
+            ..
+        } = self;
+        format!("{ttl} {bound} 0 {known} {flags}")
     }
 
     #[track_caller]
@@ -171,7 +194,7 @@ impl Member {
             self.generation.clone(),
             self.got.to_string(),
             self.weight.to_string(),
-            TTL.to_string(),
+            self.ttl.to_string(),
             SETTLE.to_string(),
             "64".to_owned(),
             self.heard.to_string(),
@@ -179,9 +202,10 @@ impl Member {
             state.to_owned(),
             record.to_owned(),
             next_record(record, self.seq),
-            (TTL + self.grace).to_string(),
-            self.acks.to_owned(),
-            u8::from(self.thorough).to_string(),
+            (self.ttl + self.grace).to_string(),
+            self.terms(),
+            u8::from(self.thorough || self.seq % 8 == 1).to_string(),
+            self.discovery.to_string(),
         ];
         bench.try_call("beat", &keys(), &args)
     }
@@ -203,9 +227,9 @@ impl Member {
             count: number(13),
             state: reply[14].clone(),
             record: reply[15].clone(),
-            need: reply[16].clone(),
-            few: reply[17].clone(),
+            longest: reply[16].clone(),
         };
+        self.answered_at = reply[17].parse().expect("a time");
         for ((bucket, _), outcome) in releases.iter().zip(self.told.outcomes.chars()) {
             if outcome != 'k' {
                 self.owned.remove(bucket);
@@ -226,20 +250,22 @@ impl Member {
             self.buckets.to_string(),
             self.assignment.to_owned(),
             self.weight.to_string(),
-            TTL.to_string(),
+            self.terms(),
             self.grace.to_string(),
             SETTLE.to_string(),
             "1".to_owned(),
             "1".to_owned(),
             self.heard.to_string(),
             pairs(claims),
-            self.acks.to_owned(),
+            self.answered_at.to_string(),
+            self.discovery.to_string(),
         ];
         let reply = bench.call("claim", &keys(), &args);
         if reply[0] == "claimed" {
             self.number = reply[1].parse().expect("a number");
             self.generation.clone_from(&reply[2]);
             (self.heard, self.got) = (self.seq, 0);
+            self.answered_at = reply[5].parse().expect("a time");
             for bucket in reply[3].split_whitespace() {
                 self.owned.remove(&bucket.parse().expect("a bucket"));
             }

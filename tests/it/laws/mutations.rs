@@ -4,10 +4,13 @@ mod acquire;
 mod beat;
 mod belong;
 mod clock;
+mod doubts;
 mod garbage;
 mod history;
 mod keep;
 mod operate;
+mod operators;
+mod release;
 mod share;
 mod watch;
 
@@ -31,13 +34,16 @@ pub(super) fn mutations() -> impl Iterator<Item = &'static Mutation> {
     let lists = [
         acquire::MUTATIONS,
         keep::MUTATIONS,
+        release::MUTATIONS,
         operate::MUTATIONS,
+        operators::MUTATIONS,
         history::MUTATIONS,
         share::MUTATIONS,
         belong::MUTATIONS,
         garbage::MUTATIONS,
         beat::MUTATIONS,
         clock::MUTATIONS,
+        doubts::MUTATIONS,
         watch::MUTATIONS,
     ];
     lists.into_iter().flatten()
@@ -46,8 +52,8 @@ pub(super) fn mutations() -> impl Iterator<Item = &'static Mutation> {
 pub(super) fn survivors() -> impl Iterator<Item = &'static Survivor> {
     let lists = [
         acquire::SURVIVORS,
-        garbage::SURVIVORS,
         keep::SURVIVORS,
+        release::SURVIVORS,
         history::SURVIVORS,
         share::SURVIVORS,
     ];

@@ -2,7 +2,7 @@
 
 use super::{
     bench::Bench,
-    slots::{SLOTS, TTL, by, lock},
+    slots::{SLOTS, TTL, by, lock, taken},
 };
 
 pub(super) fn a_revocation_is_of_what_was_read(bench: Bench) {
@@ -40,7 +40,7 @@ pub(super) fn a_revoked_slot_is_kept_until_the_lease_is_over(bench: Bench) {
         (grant.horizon, grant.server + TTL)
     );
     assert_eq!(bench.renew(&grant.renewal("a")), ["lost", "foreign"]);
-    assert_eq!(bench.acquire(&by("b"), &[0]), ["taken", "1", "0", ""]);
+    assert_eq!(bench.acquire(&by("b"), &[0]), taken(1, 9_000));
     bench.advance(9_000);
     let next = bench.grant(&by("b"), &[0]);
     assert!(record.fence < next.fence);
@@ -104,13 +104,19 @@ pub(super) fn what_is_of_another_type_is_not_revoked(bench: Bench) {
 
 pub(super) fn an_onlooker_sees_what_there_is_and_changes_nothing(bench: Bench) {
     let now = bench.now().to_string();
-    assert_eq!(bench.inspect(&[0]), ["slots", &now, "absent", "0", "0", ""]);
+    let absent = [
+        "slots", &now, "absent", "0", "0", "", "", "0", "0 0 0", "0", "1",
+    ];
+    assert_eq!(bench.inspect(&[0]), absent);
     let bench = bench.founded();
     let grant = bench.grant(&by("a"), &[0]);
     bench.grant(&by("b"), &[7]);
+    bench.layout("41/10/12");
+    bench.set_history(SLOTS, 3, 17);
     bench.send(&["SET", &lock(1), "go"]);
     bench.send(&["RPUSH", &lock(2), "mine"]);
     bench.send(&["HSET", SLOTS, "discovery", "token"]);
+    bench.send(&["HSET", SLOTS, "full", "0-0 1"]);
     bench.send(&["DEL", &lock(0)]);
     bench.advance(1_000);
     let (before, now) = (bench.everything(), bench.now().to_string());
@@ -119,13 +125,14 @@ pub(super) fn an_onlooker_sees_what_there_is_and_changes_nothing(bench: Bench) {
         grant.fence, grant.horizon
     );
     let reply = bench.inspect(&[0, 1, 2, 3]);
-    assert_eq!(reply, ["slots", &now, "known", "0", "2", &slots]);
+    let longest = "10000 15000 10000";
+    let known = [
+        "slots", &now, "known", "0", "2", &slots, "41/10/12", "17", longest, "1", "1",
+    ];
+    assert_eq!(reply, known);
     assert_eq!(bench.everything(), before);
-    bench.embedded.restart();
-    assert_eq!(bench.inspect(&[3])[2..4], ["suspect", "10000"]);
-    bench.acquire(&by("c"), &[3]);
-    bench.advance(4_000);
-    assert_eq!(bench.inspect(&[3])[2..4], ["suspect", "6000"]);
+    bench.embedded.set_info_forbidden(true);
+    assert_eq!(bench.inspect(&[3])[10], "0", "it does not tell who it is");
 }
 
 pub(super) fn the_servers_clock_is_told_in_microseconds(bench: Bench) {

@@ -48,7 +48,7 @@ impl Sources {
         }
         assert_eq!(
             sources.scripts.len(),
-            13,
+            19,
             "a list of scripts was not understood"
         );
         sources

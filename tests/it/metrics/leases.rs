@@ -116,8 +116,12 @@ async fn ids_are_counted_without_touching_a_counter_for_each() {
         .build()
         .expect("valid");
     let machine_id = raus.acquire().await.expect("free");
-    let generator = Generator::from_raus(machine_id).expect("fits");
+    let generator = Generator::from_raus(machine_id).await.expect("fits");
     generator.publish_metrics();
+    let layout = generator.layout();
+    let series = format!("snowflake_layout_ends_seconds{{layout=\"{layout}\"}}");
+    let ends = Duration::from_millis(layout.expires_at_ms()).as_secs_f64();
+    assert_eq!(exported().get(&series), Some(ends));
     // Other tests of this process mint too, so only what is added counts.
     let minted = || exported().get("snowflake_ids_minted_total").unwrap_or(0.0);
     let before = minted();

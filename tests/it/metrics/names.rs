@@ -55,15 +55,21 @@ fn documentation_and_code_list_the_same_metrics() {
     assert_eq!(documented("Machine IDs"), listed(raus::METRICS));
     assert_eq!(documented("Buckets"), listed(redbuckets::METRICS));
     assert_eq!(documented("The store"), listed(raus::STORE_METRICS));
-    let minting = snowflake::METRICS.iter().map(|&(name, description)| {
-        let row = Row {
-            kind: "counter".to_owned(),
-            labels: String::new(),
-            description: description.to_owned(),
+    let rows = |metrics: &[(&str, &str)], kind: &str, labels: &str| -> Vec<_> {
+        let row = |&(name, description): &(&str, &str)| {
+            let row = Row {
+                kind: kind.to_owned(),
+                labels: labels.to_owned(),
+                description: description.to_owned(),
+            };
+            (name.to_owned(), row)
         };
-        (name.to_owned(), row)
-    });
-    assert_eq!(documented("Minting"), minting.collect());
+        metrics.iter().map(row).collect()
+    };
+    let counters = rows(snowflake::METRICS, "counter", "");
+    let gauges = rows(snowflake::GAUGES, "gauge", "layout");
+    let minting = counters.into_iter().chain(gauges).collect();
+    assert_eq!(documented("Minting"), minting);
 }
 
 #[test]

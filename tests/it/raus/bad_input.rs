@@ -70,8 +70,8 @@ fn configurations_that_cannot_work() {
         "max_candidates of 1025 is out of bounds",
     );
     refused(
-        build(|b| b.discovery(Duration::from_secs(61))),
-        "discovery of 61s is out of bounds",
+        build(|b| b.discovery(Duration::from_secs(3_601))),
+        "discovery of 3601s is out of bounds",
     );
     refused(
         build(|b| b.max_clock_skew(Duration::ZERO)),
@@ -90,7 +90,9 @@ async fn a_range_that_outgrows_the_layout() {
         .build()
         .expect("valid");
     let machine_id = raus.acquire().await.expect("free");
-    let error = snowflake::Generator::from_raus(machine_id).expect_err("must be refused");
+    let error = snowflake::Generator::from_raus(machine_id)
+        .await
+        .expect_err("must be refused");
     assert!(
         causes(&error).contains("machine ID 1024 does not fit the layout, whose largest is 1023"),
         "{}",

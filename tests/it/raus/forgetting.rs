@@ -10,13 +10,14 @@ use super::{acquire_all, client, event, ids, server};
 
 const TTL: Duration = Duration::from_secs(3);
 const HEARTBEAT: Duration = Duration::from_millis(200);
-const DISCOVERY: Duration = Duration::from_millis(800);
+const DISCOVERY: Duration = Duration::from_millis(950);
 
 fn listening(server: &RedisServer) -> Raus {
     client(server, 0..=63)
         .ttl(TTL)
         .heartbeat(HEARTBEAT)
         .discovery(DISCOVERY)
+        .failover_bound(Duration::ZERO)
         .build()
         .expect("valid")
 }
@@ -58,7 +59,7 @@ async fn twenty_holders_and_twenty_newcomers_survive_an_empty_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restarted_server_grants_nothing_for_one_ttl_but_renews() {
+async fn a_restarted_server_grants_nothing_new_but_renews() {
     let server = RedisServer::builder()
         .config_line("appendonly yes")
         .config_line("appendfsync always")
@@ -74,7 +75,7 @@ async fn a_restarted_server_grants_nothing_for_one_ttl_but_renews() {
         .await
         .expect_err("another run of the server");
     assert!(
-        matches!(error, AcquireError::HistorySuspect { .. }),
+        matches!(error, AcquireError::Quarantined { .. }),
         "{error:?}"
     );
     let later = raus.acquire().await.expect("it is waited for");

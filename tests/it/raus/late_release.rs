@@ -54,6 +54,7 @@ async fn a_late_release_of_an_unacknowledged_grant_frees_nothing_that_was_grante
         .ttl(Duration::from_secs(6))
         .heartbeat(Duration::from_millis(500))
         .discovery(Duration::ZERO)
+        .acknowledge(1)
         .clock(Arc::new(clock))
         .placement(Placement::Custom(Arc::new(Gate::default())))
         .seed(1)

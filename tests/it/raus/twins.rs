@@ -71,7 +71,9 @@ impl Twin {
                         format!("granted {}", self.held[self.held.len() - 1].id())
                     }
                     // How long is left differs by what has passed since.
-                    Err(AcquireError::HistorySuspect { .. }) => "suspect".to_owned(),
+                    Err(AcquireError::Quarantined { .. }) => "quarantine".to_owned(),
+                    // So does when the first lease ends.
+                    Err(AcquireError::RangeExhausted { held, .. }) => format!("{held} are held"),
                     Err(error) => error.to_string(),
                 }
             }

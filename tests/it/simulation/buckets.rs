@@ -5,22 +5,29 @@
 mod ledger;
 mod process;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use coord_core::clock::Instant;
 use coord_tests::shares::{self, Share};
 use redbuckets::Event;
 
 use self::{
-    ledger::{Holdings, Ledger},
+    ledger::{Holding, Holdings, Ledger},
     process::{Process, Setup},
 };
 use super::{
+    amnesty,
     coverage::{Window, Windows},
     plan::{Group, Number},
-    stage::{Stage, TTL},
+    stage::Stage,
     subject::{Change, Subject},
 };
+
+/// Of any scene.
+const LONGEST_TTL: Duration = Duration::from_secs(6);
 
 pub(super) struct Buckets {
     group: Group,
@@ -178,7 +185,8 @@ impl Subject for Buckets {
         let left = process
             .deadline()
             .map(|deadline| deadline.saturating_since(stage.now()));
-        let is_last_fifth = left.is_some_and(|left| !left.is_zero() && left < TTL / 5);
+        let ttl = stage.shells[&number].options.ttl;
+        let is_last_fifth = left.is_some_and(|left| !left.is_zero() && left < ttl / 5);
         Windows::NONE
             .with(Window::LastFifth, is_last_fifth)
             .with(Window::Overdue, left.is_some_and(|left| left.is_zero()))
@@ -187,7 +195,7 @@ impl Subject for Buckets {
 
     /// Where discovery is shorter than the ttl, what is promised rests on one living owner that is heard within it.
     fn witness(&mut self, stage: &Stage) -> Option<Option<Number>> {
-        if self.group.long_discovery {
+        if self.group.long_discovery || stage.scene.expects {
             return Some(None);
         }
         let witness = self.processes.iter_mut().find_map(|(&number, process)| {
@@ -202,12 +210,24 @@ impl Subject for Buckets {
 
     /// A step that cannot be the time for which nobody was heard.
     fn notices_leap(&self, by: Duration) -> bool {
-        TTL / 2 < by
+        LONGEST_TTL / 2 < by
     }
 
-    /// Where there is a successor that is, or was, in step.
-    fn may_fail_over(&self, stage: &Stage) -> bool {
-        stage.replicas.are_connected()
+    fn holdings(&mut self, stage: &Stage) -> HashSet<amnesty::Holding> {
+        let leaving = self.leaving.values_mut().map(|(_, process)| process);
+        let all = self.processes.values_mut().chain(leaving);
+        let mut held = HashSet::new();
+        for Holdings { number, all, .. } in all.map(|process| process.holdings(stage)) {
+            held.extend(all.iter().map(|one| (number, one.bucket, one.epoch)));
+        }
+        held
+    }
+
+    fn pardon(&mut self, stage: &mut Stage) {
+        let now = stage.now();
+        let shells = &stage.shells;
+        let heard = |number: Number| shells.get(&number)?.wire.heard();
+        stage.amnesty.look(now, heard);
     }
 
     fn check(&mut self, stage: &mut Stage) {
@@ -223,12 +243,17 @@ impl Subject for Buckets {
             }
         }
         let leaving = self.leaving.values_mut().map(|(_, process)| process);
-        let all: Vec<Holdings> = self
+        let mut all: Vec<Holdings> = self
             .processes
             .values_mut()
             .chain(leaving)
             .map(|process| process.holdings(stage))
             .collect();
+        for holdings in &mut all {
+            let number = holdings.number;
+            let counts = |one: &Holding| !stage.amnesty.forgives((number, one.bucket, one.epoch));
+            holdings.all.retain(counts);
+        }
         self.ledger.check(&stage.record, &all);
         let lost = self.processes.values().filter(|process| process.is_lost());
         self.losses += lost.count() as u64;

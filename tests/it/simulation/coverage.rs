@@ -15,23 +15,26 @@ pub(super) enum Kind {
     ClientClock,
     Kill,
     Leave,
+    Clone,
     Join,
     Down,
     SlowStore,
     Restart,
     FailOver,
+    SplitBrain,
+    Rewind,
+    Backlog,
     EmptyRestart,
     FlushAll,
     ServerClock,
     ReplicasBehind,
     ReplicasCut,
-    ReplicaReplaced,
     Eviction,
     Peer,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 26] = [
         Self::Pause,
         Self::CutRequests,
         Self::CutReplies,
@@ -42,17 +45,20 @@ impl Kind {
         Self::ClientClock,
         Self::Kill,
         Self::Leave,
+        Self::Clone,
         Self::Join,
         Self::Down,
         Self::SlowStore,
         Self::Restart,
         Self::FailOver,
+        Self::SplitBrain,
+        Self::Rewind,
+        Self::Backlog,
         Self::EmptyRestart,
         Self::FlushAll,
         Self::ServerClock,
         Self::ReplicasBehind,
         Self::ReplicasCut,
-        Self::ReplicaReplaced,
         Self::Eviction,
         Self::Peer,
     ];
@@ -97,10 +103,25 @@ impl Window {
 
     /// Whether `kind` can happen in this window at all.
     pub(super) const fn applies_to(self, kind: Kind) -> bool {
+        match (self, kind) {
+            // A holder is copied between two heartbeats, and its copy is heard with the next one.
+            (window, Kind::Clone) => matches!(window, Self::Renewing | Self::LastFifth),
+            // A replaced master has no replica to wait for.
+            (Self::Acknowledging, Kind::SplitBrain) => false,
+            (window, kind) => window.is_of_losses(kind),
+        }
+    }
+
+    const fn is_of_losses(self, kind: Kind) -> bool {
         match self {
             Self::LostGrant => matches!(
                 kind,
-                Kind::FailOver | Kind::EmptyRestart | Kind::FlushAll | Kind::Eviction
+                Kind::FailOver
+                    | Kind::SplitBrain
+                    | Kind::Rewind
+                    | Kind::EmptyRestart
+                    | Kind::FlushAll
+                    | Kind::Eviction
             ),
             _ => true,
         }

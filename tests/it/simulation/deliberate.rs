@@ -14,6 +14,8 @@ const TWO_OWNERS: &str = "is owned by";
 const FALLING: &str = "does not rise";
 const CHANGED: &str = "a peer's, was changed";
 const ROBBED: &str = "was robbed";
+const COPIED: &str = "both renew the lease";
+const WAITS: &str = "a newcomer waits";
 const TWICE: &str = "was minted twice";
 const RESTLESS: &str = "is restless";
 const TOO_MANY: &str = "buckets moved on a";
@@ -59,27 +61,46 @@ static CASES: &[(&str, Case)] = &[
         "a release without owner check",
         ids(
             Mutant::ReleaseWithoutOwnerCheck,
-            &[TWO_HOLDERS, TWICE, FALLING, ROBBED, CHANGED],
+            &[TWO_HOLDERS, TWICE, FALLING, ROBBED, CHANGED, WAITS],
         ),
     ),
     (
-        "a machine ID granted before its acknowledgement",
+        "a release that lowers the horizon to the floor",
+        ids(Mutant::ReleaseLowersToFloor, &[TWICE]),
+    ),
+    (
+        "a lease without a chain",
+        ids(Mutant::NoChain, &[COPIED, TWO_HOLDERS, TWICE, FALLING]),
+    ),
+    (
+        "a floor of machine IDs without the failover bound",
+        ids(Mutant::FloorWithoutBound, &[TWICE]),
+    ),
+    (
+        "a forgotten grant that is not put back",
         ids(
-            Mutant::GrantBeforeAcknowledgement,
+            Mutant::ForgottenStaysReleased,
             &[TWO_HOLDERS, TWICE, FALLING],
         ),
     ),
     (
-        "a stand-in that acknowledges a machine ID",
-        ids(Mutant::StandInsCount, &[TWO_HOLDERS, TWICE, FALLING]),
+        "a quarantine that only a newcomer begins",
+        ids(
+            Mutant::QuarantineWithNewcomer,
+            &[WAITS, TWO_HOLDERS, TWICE, FALLING],
+        ),
     ),
     (
-        "a replica that nobody misses",
-        ids(Mutant::ArrivalsIgnored, &[TWO_HOLDERS, TWICE, FALLING]),
+        "a longest ttl that does not travel with machine IDs",
+        ids(Mutant::LongestStaysBehind, &[TWO_HOLDERS, TWICE, FALLING]),
     ),
     (
-        "lost renewals of machine IDs ignored",
-        ids(Mutant::LostRenewalsIgnored, &[TWO_HOLDERS, TWICE, FALLING]),
+        "machine IDs without a failover bound",
+        ids(Mutant::NoFailoverBound, &[TWO_HOLDERS, TWICE, FALLING]),
+    ),
+    (
+        "machine IDs on a server that failed over unseen",
+        ids(Mutant::FailoverIgnored, &[TWO_HOLDERS, TWICE, FALLING]),
     ),
     (
         "a release of a bucket without epoch check",
@@ -109,12 +130,20 @@ static CASES: &[(&str, Case)] = &[
         buckets(Mutant::HistoryIgnored, &[TWO_OWNERS, FALLING]),
     ),
     (
-        "buckets granted before their acknowledgement",
-        buckets(Mutant::EffectiveUnacknowledged, &[TWO_OWNERS, FALLING]),
+        "a longest ttl that does not travel with buckets",
+        buckets(Mutant::LongestStaysBehind, &[TWO_OWNERS, FALLING]),
     ),
     (
-        "leases taken for over after a failover",
-        buckets(Mutant::VouchedLeasesEnd, &[TWO_OWNERS, FALLING]),
+        "buckets without a failover bound",
+        buckets(Mutant::NoFailoverBound, &[TWO_OWNERS, FALLING]),
+    ),
+    (
+        "buckets on a server that failed over unseen",
+        buckets(Mutant::FailoverIgnored, &[TWO_OWNERS, FALLING]),
+    ),
+    (
+        "leases taken for over in doubt",
+        buckets(Mutant::LeasesEndInDoubt, &[TWO_OWNERS, FALLING]),
     ),
 ];
 

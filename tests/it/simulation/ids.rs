@@ -1,22 +1,30 @@
 //! Machine IDs: holders that mint, a peer that knows nothing but the lock keys, and what must hold of them.
 
+mod copy;
 mod ledger;
 mod minter;
 mod peer;
 mod process;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use coord_core::clock::Instant;
 
 use self::{
+    copy::Copy,
     ledger::{Holder, Ledger},
     peer::Peer,
     process::Process,
 };
 use super::{
+    amnesty::Holding,
     coverage::{Window, Windows},
     mutants::Mutant,
     plan::Number,
-    stage::{Stage, TTL},
+    stage::{Shell, Stage},
     subject::Subject,
 };
 
@@ -24,6 +32,9 @@ pub(super) struct MachineIds {
     slots: u32,
     ledger: Ledger,
     processes: BTreeMap<Number, Process>,
+    copies: BTreeMap<Number, Copy>,
+    /// Since when the store has surely known that it lost something.
+    watched: Option<(Instant, Option<Instant>)>,
     peer: Option<Peer>,
     peers: u64,
     losses: u64,
@@ -36,12 +47,84 @@ impl MachineIds {
             slots,
             ledger: Ledger::new(stage.record.clone()),
             processes: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            watched: None,
             peer: None,
             peers: 0,
             losses: 0,
             holders: Vec::new(),
         }
     }
+
+    /// A lease and its copy may both be renewed once, at most one of the two twice: whoever comes second is told.
+    fn check_copies(&mut self, stage: &Stage) {
+        for (number, copy) in &self.copies {
+            let heard = |number: &Number| stage.shells.get(number)?.wire.heard();
+            let is_renewed =
+                |number: &Number| heard(number).is_some_and(|heard| copy.since < heard);
+            let original = self.processes.get(&copy.original);
+            let original = original.and_then(|process| process.holder(stage, Mutant::None));
+            let is_same = original.is_some_and(|holder| holder.fence == copy.fence);
+            let is_certain = stage.lost_at.is_none_or(|lost_at| lost_at < copy.since);
+            let both = is_renewed(number) && is_renewed(&copy.original);
+            if is_same && is_certain && copy.holder().is_some() && both {
+                let original = copy.original;
+                stage.record.fail(format!(
+                    "#{original} and its copy #{number} both renew the lease with fence {}",
+                    copy.fence
+                ));
+            }
+        }
+    }
+
+    /// A quarantine runs from the first renewal that sees the change, not from the first question of a newcomer.
+    fn check_waits(&mut self, stage: &Stage) {
+        let now = stage.now();
+        let refused = stage
+            .shells
+            .values()
+            .filter_map(|shell| shell.wire.take_quarantine());
+        let refused: Vec<(Instant, Duration)> = refused.collect();
+        let Some(lost_at) = stage.lost_at else {
+            return;
+        };
+        if self.watched.is_none_or(|(of, _)| of != lost_at) {
+            let seen = |heard: Instant| lost_at + Self::LOOK < heard;
+            let mut heard = self
+                .processes
+                .keys()
+                .filter_map(|number| stage.shells[number].wire.heard());
+            if heard.any(seen) {
+                // What was answered in the very moment of the loss may count as a later one.
+                let is_late = |shell: &Shell| {
+                    let answered = shell.wire.acknowledged();
+                    shell.wire.heard() <= Some(lost_at) && Some(lost_at) <= answered
+                };
+                let is_clear = !stage.shells.values().any(is_late);
+                self.watched = Some((lost_at, is_clear.then_some(now)));
+            }
+        }
+        let Some((_, Some(since))) = self.watched.filter(|&(of, _)| of == lost_at) else {
+            return;
+        };
+        // Other losses, clocks that are set and masters that answer on lengthen it.
+        if stage.doubts != 1 || stage.server_error_ms != 0 || !stage.leaps.is_empty() {
+            return;
+        }
+        for (at, wait) in refused {
+            let end = since + stage.scene.longest_quarantine() + Self::SLACK;
+            if since < at && end < at + wait {
+                stage.record.fail(format!(
+                    "a newcomer waits until {:?} for a quarantine that began before {since:?}",
+                    at + wait
+                ));
+            }
+        }
+    }
+
+    /// How often renewals look who the server is, with what an answer takes.
+    const LOOK: Duration = Duration::from_millis(1_600);
+    const SLACK: Duration = Duration::from_millis(100);
 
     fn is_overdue(&self, stage: &Stage, number: Number) -> bool {
         let deadline = self.processes.get(&number).and_then(Process::deadline);
@@ -61,12 +144,17 @@ impl Subject for MachineIds {
             && let Some(process) = self.processes.get(&number)
         {
             process.mint();
+            if shell.rng.bool() {
+                process.hand_out();
+            }
         }
     }
 
-    fn leave(&mut self, _stage: &mut Stage, number: Number) {
-        if let Some(process) = self.processes.get(&number) {
-            process.release();
+    fn leave(&mut self, stage: &mut Stage, number: Number) {
+        if let (Some(process), Some(shell)) =
+            (self.processes.get(&number), stage.shells.get_mut(&number))
+        {
+            process.release(shell.rng.u8(..));
         }
     }
 
@@ -85,7 +173,8 @@ impl Subject for MachineIds {
         let left = process
             .deadline()
             .map(|deadline| deadline.saturating_since(now));
-        let is_last_fifth = left.is_some_and(|left| !left.is_zero() && left < TTL / 5);
+        let ttl = stage.shells[&number].options.ttl;
+        let is_last_fifth = left.is_some_and(|left| !left.is_zero() && left < ttl / 5);
         Windows::NONE
             .with(Window::LastFifth, is_last_fifth)
             .with(Window::Overdue, left.is_some_and(|left| left.is_zero()))
@@ -93,6 +182,10 @@ impl Subject for MachineIds {
     }
 
     fn witness(&mut self, stage: &Stage) -> Option<Option<Number>> {
+        if stage.scene.expects {
+            self.peer = None;
+            return Some(None);
+        }
         let is_witness = |(number, process): &(&Number, &Process)| {
             stage.shells[number].gate.is_running() && process.holder(stage, Mutant::None).is_some()
         };
@@ -103,12 +196,52 @@ impl Subject for MachineIds {
     }
 
     fn forgotten(&mut self, stage: &mut Stage) {
-        self.ledger.excuse(stage.now() + 4 * TTL);
+        self.ledger
+            .excuse(stage.now() + 4 * stage.scene.longest_ttl());
         // What it had may be another's now.
         self.peer = None;
     }
 
-    fn may_fail_over(&self, _stage: &Stage) -> bool {
+    fn holdings(&mut self, stage: &Stage) -> HashSet<Holding> {
+        let processes = self.processes.values();
+        let held = processes.filter_map(|process| process.holder(stage, stage.mutant));
+        held.map(|holder| (holder.number, holder.slot, holder.fence))
+            .collect()
+    }
+
+    fn pardon(&mut self, stage: &mut Stage) {
+        let now = stage.now();
+        let shells = &stage.shells;
+        let heard = |number: Number| shells.get(&number)?.wire.heard();
+        for number in stage.amnesty.look(now, heard) {
+            self.ledger.pardon(number);
+        }
+        for (&number, process) in &self.processes {
+            let Some(shell) = stage.shells.get(&number) else {
+                continue;
+            };
+            if stage.amnesty.is_beyond(number, shell.wire.heard()) {
+                self.ledger.pardon(number);
+            }
+            let Some(holder) = process.holder(stage, stage.mutant) else {
+                continue;
+            };
+            if stage.amnesty.forgives((number, holder.slot, holder.fence)) {
+                self.ledger.pardon(number);
+            }
+        }
+    }
+
+    fn copy(&mut self, stage: &mut Stage, number: Number, newcomer: Number) -> bool {
+        let holder = self.processes.get(&number);
+        let holder = holder.and_then(|process| process.holder(stage, Mutant::None));
+        let copy = holder.and_then(|holder| Copy::start(stage, newcomer, &holder));
+        let Some(copy) = copy else {
+            return false;
+        };
+        // Both are told, sooner or later.
+        self.ledger.excuse(stage.now() + Duration::from_secs(3_600));
+        self.copies.insert(newcomer, copy);
         true
     }
 
@@ -119,7 +252,8 @@ impl Subject for MachineIds {
         self.peers += 1;
         self.peer = Peer::claim(&stage.embedded, slot, self.peers);
         // It may have found the lock of a living holder evicted, who then has to give way.
-        self.ledger.excuse(stage.now() + 2 * TTL);
+        self.ledger
+            .excuse(stage.now() + 2 * stage.scene.longest_ttl());
         self.peer.is_some()
     }
 
@@ -137,8 +271,14 @@ impl Subject for MachineIds {
     fn check(&mut self, stage: &mut Stage) {
         self.holders.clear();
         for process in self.processes.values() {
-            self.holders.extend(process.holder(stage, stage.mutant));
+            let holder = process.holder(stage, stage.mutant);
+            let counts = |one: &Holder| !stage.amnesty.forgives((one.number, one.slot, one.fence));
+            self.holders.extend(holder.filter(counts));
         }
+        self.holders
+            .extend(self.copies.values().filter_map(Copy::holder));
+        self.check_copies(stage);
+        self.check_waits(stage);
         self.ledger.check_holders(stage.now(), &mut self.holders);
         let overdue = self
             .processes
@@ -156,6 +296,10 @@ impl Subject for MachineIds {
     fn end_faults(&mut self, stage: &mut Stage) {
         // Who alone may tell of a past that was forgotten stays (seed 710708).
         let spared = stage.calm.map(|(_, number)| number);
+        for (number, copy) in std::mem::take(&mut self.copies) {
+            copy.kill();
+            stage.shells.remove(&number);
+        }
         while self.slots < u32::try_from(self.processes.len()).expect("a few") {
             let mut numbers = self.processes.keys().copied();
             let number = numbers.find(|&number| spared != Some(number));

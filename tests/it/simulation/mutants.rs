@@ -20,14 +20,22 @@ pub(super) enum Mutant {
     HorizonIgnored,
     /// raus: a release deletes whatever key it finds, as the original's DEL does.
     ReleaseWithoutOwnerCheck,
-    /// raus: a grant takes effect before the replicas have it.
-    GrantBeforeAcknowledgement,
-    /// raus: a grant takes effect by the number of those that acknowledged it, whoever they are.
-    StandInsCount,
-    /// raus: only how many replicas there are counts, not who came since.
-    ArrivalsIgnored,
-    /// raus: after a failover that replicas vouch for, what looks expired is granted at once.
-    LostRenewalsIgnored,
+    /// raus: a release lowers the horizon to the floor of the grant, whatever was minted.
+    ReleaseLowersToFloor,
+    /// raus: any renewal continues the chain on record.
+    NoChain,
+    /// raus: the floor of a quarantine leaves the failover bound out.
+    FloorWithoutBound,
+    /// raus: a grant that was forgotten over a released one is not put back.
+    ForgottenStaysReleased,
+    /// A quarantine begins only when a newcomer asks.
+    QuarantineWithNewcomer,
+    /// What a client knows of the longest ttl tells the store nothing.
+    LongestStaysBehind,
+    /// A quarantine lasts as long as the longest ttl.
+    NoFailoverBound,
+    /// A server that failed over passes for the same one.
+    FailoverIgnored,
     /// redbuckets: a bucket is taken from whoever owns it, under whatever epoch.
     ReleaseWithoutEpochCheck,
     /// redbuckets: everybody above its floor sheds, whatever extras there are.
@@ -36,10 +44,8 @@ pub(super) enum Mutant {
     ReapWithoutEpochBump,
     /// redbuckets: free buckets are granted at once, whatever the store has forgotten.
     HistoryIgnored,
-    /// redbuckets: a grant takes effect before replicas have acknowledged it.
-    EffectiveUnacknowledged,
-    /// redbuckets: after a failover that replicas vouch for, leases that look over are taken for over.
-    VouchedLeasesEnd,
+    /// redbuckets: leases that look over are taken for over, whatever the store has forgotten.
+    LeasesEndInDoubt,
 }
 
 /// What is replaced by what in a script.
@@ -88,49 +94,73 @@ impl Mutant {
         match (self, script) {
             (Self::RenewWithoutOwnerCheck, "renew") => &[
                 (
-                    "if not missing and found ~= holder then return { 'lost', 'foreign' } end",
-                    "",
+                    "if not missing and found ~= holder then\n",
+                    "if false then\n",
                 ),
                 (
                     "if record and record.fence > fence then return",
                     "if false then return",
                 ),
                 (
-                    "redis.call('PEXPIRE', lock, ttl)",
-                    "redis.call('SET', lock, holder, 'PX', ttl)",
+                    "redis.call('PEXPIRE', lock, terms.ttl)",
+                    "redis.call('SET', lock, holder, 'PX', terms.ttl)",
                 ),
             ],
             (Self::HorizonIgnored, "acquire") => &[(
                 "local floor = math.max(old.horizon, past.floor)",
                 "local floor = past.floor",
             )],
-            (Self::GrantBeforeAcknowledgement, "acquire") => {
-                &[("digits(now), need,", "digits(now), 0,")]
-            }
-            (Self::StandInsCount, "acquire") => &[
-                (
-                    "local refusal = not_now(past)\n      if refusal then return refusal end",
-                    "",
-                ),
-                (
-                    "return granted(slot, record, past.need)",
-                    "return granted(slot, record, 0)",
-                ),
-            ],
-            (Self::ArrivalsIgnored, _) => &[("there < past.most + came", "there < past.most")],
-            (Self::LostRenewalsIgnored, "acquire") => {
-                &[("elseif record.till == 0 or not only_spare then", "else")]
-            }
+            (Self::ReleaseLowersToFloor, "release") => &[(
+                "record.horizon = math.max(record.floor, horizon)",
+                "record.horizon = record.floor",
+            )],
+            (Self::NoChain, "renew" | "release") => &[(
+                "local function chain_step(record, named)\n",
+                "local function chain_step(record, named)\n  if true then return 'next' end\n",
+            )],
+            (Self::FloorWithoutBound, "acquire" | "renew" | "release") => &[(
+                "past.till + past.longest.skew",
+                "past.till - past.longest.bound + past.longest.skew",
+            )],
+            (Self::ForgottenStaysReleased, "release") => &[(
+                "if record and not forgotten and record.till == 0",
+                "if record and record.till == 0",
+            )],
+            (Self::QuarantineWithNewcomer, "renew") => &[(
+                "  local looks = past == nil or",
+                "  if past and not is_same_server(past.run, run_id()) then return past, false end\n  local looks = past == nil or",
+            )],
+            (
+                Self::LongestStaysBehind,
+                "acquire" | "renew" | "release" | "join" | "claim" | "beat",
+            ) => &[(
+                "known = { ttl = tonumber(known_ttl), bound",
+                "known = { ttl = 0, bound",
+            )],
+            (
+                Self::NoFailoverBound,
+                "acquire" | "renew" | "release" | "join" | "claim" | "beat",
+            ) => &[(
+                "return past.longest.ttl + past.longest.bound",
+                "return past.longest.ttl",
+            )],
+            (
+                Self::FailoverIgnored,
+                "acquire" | "renew" | "release" | "join" | "claim" | "beat",
+            ) => &[(
+                "local function is_same_server(before, run)\n",
+                "local function is_same_server(before, run)\n  if true then return true end\n",
+            )],
             (Self::ReleaseWithoutOwnerCheck, "release") => &[
+                ("if found and found ~= holder then\n", "if false then\n"),
                 (
-                    "if found and found ~= holder then return { 'not_held' } end",
-                    "",
+                    "if forgotten and (not usable or acknowledged_till <= now) then",
+                    "if false then",
                 ),
                 (
                     "if record and record.fence > fence then return { 'not_held' } end",
                     "",
                 ),
-                ("if record and record.fence == fence then", "if record then"),
                 (
                     "if found == holder then redis.call('DEL', lock) end",
                     "redis.call('DEL', lock)",
@@ -166,16 +196,12 @@ impl Mutant {
                 "own.epoch = own.epoch == 0 and now or own.epoch",
             )],
             Self::HistoryIgnored => &[(
-                "local known = past.standing == 'known' or past.standing == 'vouched'\nlocal reaps",
-                "past.standing, past.need = 'known', past.need or 0; local known = true\nlocal reaps",
+                "local known = past.standing == 'known'\n-- For how many ms",
+                "past.standing = 'known'; local known = true\n-- For how many ms",
             )],
-            Self::EffectiveUnacknowledged => &[(
-                "tostring(need), past.standing == 'few'",
-                "need ~= '' and '0' or '', past.standing == 'few'",
-            )],
-            Self::VouchedLeasesEnd => &[(
-                "local reaps = past.standing == 'known'",
-                "local reaps = known",
+            Self::LeasesEndInDoubt => &[(
+                "if known and held_back() == 0 and next_expiry == 0",
+                "if next_expiry == 0",
             )],
             _ => &[],
         }

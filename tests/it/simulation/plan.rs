@@ -22,10 +22,29 @@ pub(super) struct Scene {
     pub(super) subject: Subject,
     /// How many replicas the server has while nothing is wrong.
     pub(super) replicas: u32,
-    /// The time between two heartbeats.
+    /// How many of them must have a grant, and a renewal, before it counts.
+    pub(super) acknowledge: u32,
+    /// Whether ttls differ between instances.
+    pub(super) mixed: bool,
+    /// The longest time between two heartbeats.
     pub(super) heartbeat: Duration,
+    /// For how long a master that was replaced goes on answering at most.
+    pub(super) bound: Duration,
+    /// Whether a missing record always means that it was lost.
+    pub(super) expects: bool,
     /// The longest time between two turns of the world.
     pub(super) tick: Duration,
+}
+
+/// The options of one instance, as far as they may differ from another's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    pub(super) ttl: Duration,
+    pub(super) heartbeat: Duration,
+    pub(super) discovery: Duration,
+    pub(super) failover_bound: Duration,
+    /// How far a generator may mint ahead of its clock.
+    pub(super) borrow: Duration,
 }
 
 /// What is being simulated.
@@ -46,18 +65,9 @@ pub(super) struct Group {
     pub(super) long_discovery: bool,
     pub(super) chunk: u32,
     pub(super) max_moves: u32,
-    pub(super) acknowledge: Acknowledging,
     pub(super) weighted: bool,
     /// Whether it is looked at how the settled group takes a join, a leave and a crash.
     pub(super) epilogue: bool,
-}
-
-/// How many replicas acknowledge a grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Acknowledging {
-    All,
-    One,
-    Nobody,
 }
 
 /// One thing that happens.
@@ -106,6 +116,10 @@ pub(super) enum Harm {
     Kill,
     /// It gives everything back, and leaves or starts over.
     Leave,
+    /// It is copied with its memory, and the copy renews the same lease.
+    Clone {
+        newcomer: Number,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -130,8 +144,20 @@ pub(super) enum Outage {
         pick: u32,
         newcomer: Number,
     },
+    /// A replica takes over, and for a while the master that was replaced goes on answering some instances.
+    SplitBrain {
+        pick: u32,
+        lasting: Duration,
+    },
     EmptyRestart,
     FlushAll,
+    /// An older copy takes the place of the data, and the server does not know; somebody new comes.
+    Rewind {
+        pick: u32,
+        newcomer: Number,
+    },
+    /// The same process takes another replication id.
+    Backlog,
     /// Its wall clock is set to so many milliseconds off the true time.
     SetClock(i64),
     ReplicasBehind {
@@ -139,13 +165,6 @@ pub(super) enum Outage {
         failing_over: Option<Duration>,
     },
     ReplicasCut(Duration),
-    /// One replica leaves, and another one that has everything takes its place. The former may take over later, while who
-    /// was granted something last cannot say so, and somebody new comes.
-    ReplicaReplaced {
-        pick: u32,
-        failing_over: Option<Duration>,
-        newcomer: Number,
-    },
     /// The lock of a slot goes.
     Evict {
         slot: u32,
@@ -155,6 +174,34 @@ pub(super) enum Outage {
         slot: u32,
         lasting: Duration,
     },
+}
+
+impl Scene {
+    /// The longest ttl that an instance may have.
+    pub(super) const fn longest_ttl(&self) -> Duration {
+        if self.mixed {
+            Duration::from_secs(6)
+        } else {
+            Duration::from_secs(3)
+        }
+    }
+
+    /// The shortest ttl that an instance may have.
+    pub(super) const fn shortest_ttl(&self) -> Duration {
+        if self.mixed {
+            Duration::from_secs(2)
+        } else {
+            Duration::from_secs(3)
+        }
+    }
+
+    /// The longest time for which nothing is granted after a failover.
+    pub(super) fn longest_quarantine(&self) -> Duration {
+        self.longest_ttl() + self.bound + Self::BOUND_SPREAD
+    }
+
+    /// How much more than [`bound`](Self::bound) an instance assumes at most.
+    pub(super) const BOUND_SPREAD: Duration = Duration::from_millis(500);
 }
 
 impl Plan {
@@ -199,6 +246,7 @@ impl Harm {
             Self::SetClock(_) => Kind::ClientClock,
             Self::Kill => Kind::Kill,
             Self::Leave => Kind::Leave,
+            Self::Clone { .. } => Kind::Clone,
         }
     }
 
@@ -210,7 +258,7 @@ impl Harm {
             }
             // Lost at the next heartbeats, which come soon.
             Self::LoseRequests(_) | Self::LoseReplies(_) => Some(Duration::from_secs(1)),
-            Self::SetClock(_) | Self::Kill | Self::Leave => None,
+            Self::SetClock(_) | Self::Kill | Self::Leave | Self::Clone { .. } => None,
         }
     }
 }
@@ -222,12 +270,14 @@ impl Outage {
             Self::Hang(_) => Kind::SlowStore,
             Self::Restart => Kind::Restart,
             Self::FailOver { .. } | Self::FailOverBehind { .. } => Kind::FailOver,
+            Self::SplitBrain { .. } => Kind::SplitBrain,
+            Self::Rewind { .. } => Kind::Rewind,
+            Self::Backlog => Kind::Backlog,
             Self::EmptyRestart => Kind::EmptyRestart,
             Self::FlushAll => Kind::FlushAll,
             Self::SetClock(_) => Kind::ServerClock,
             Self::ReplicasBehind { .. } => Kind::ReplicasBehind,
             Self::ReplicasCut(_) => Kind::ReplicasCut,
-            Self::ReplicaReplaced { .. } => Kind::ReplicaReplaced,
             Self::Evict { .. } => Kind::Eviction,
             Self::Peer { .. } => Kind::Peer,
         }
@@ -239,8 +289,8 @@ impl Outage {
             | Self::Hang(lasting)
             | Self::ReplicasCut(lasting)
             | Self::ReplicasBehind { lasting, .. }
+            | Self::SplitBrain { lasting, .. }
             | Self::Peer { lasting, .. } => Some(*lasting),
-            Self::ReplicaReplaced { failing_over, .. } => *failing_over,
             _ => None,
         }
     }
@@ -270,6 +320,7 @@ impl fmt::Display for Harm {
             Self::SetClock(ms) => write!(f, "has its clock set {ms} ms off"),
             Self::Kill => f.write_str("is killed"),
             Self::Leave => f.write_str("gives everything back"),
+            Self::Clone { newcomer } => write!(f, "is copied; the copy is #{newcomer}"),
         }
     }
 }
@@ -283,6 +334,11 @@ impl fmt::Display for Outage {
             Self::FailOver { .. } | Self::FailOverBehind { .. } => {
                 f.write_str("fails over and loses its last writes")
             }
+            Self::SplitBrain { lasting, .. } => {
+                write!(f, "fails over and goes on answering for {lasting:?}")
+            }
+            Self::Rewind { .. } => f.write_str("has an older copy of its data"),
+            Self::Backlog => f.write_str("takes another replication id"),
             Self::EmptyRestart => f.write_str("restarts empty"),
             Self::FlushAll => f.write_str("is flushed"),
             Self::SetClock(ms) => write!(f, "has its clock set {ms} ms off"),
@@ -290,7 +346,6 @@ impl fmt::Display for Outage {
                 write!(f, "has replicas that fall behind for {lasting:?}")
             }
             Self::ReplicasCut(lasting) => write!(f, "has no replica for {lasting:?}"),
-            Self::ReplicaReplaced { .. } => f.write_str("has another replica in place of one"),
             Self::Evict { slot } => write!(f, "evicts the lock of slot {slot}"),
             Self::Peer { slot, lasting } => {
                 write!(f, "has a peer that wants slot {slot} for {lasting:?}")

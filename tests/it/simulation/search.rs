@@ -159,7 +159,7 @@ impl Total {
 
     /// What was never hit of all that can be.
     pub(super) fn gaps(&self, of_machine_ids: bool) -> Vec<String> {
-        let is_for_ids = |kind| matches!(kind, Kind::Eviction | Kind::Peer);
+        let is_for_ids = |kind| matches!(kind, Kind::Eviction | Kind::Peer | Kind::Clone);
         self.coverage
             .gaps(|kind| of_machine_ids || !is_for_ids(kind))
     }

@@ -5,24 +5,23 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use coord_core::{
     clock::{Clock, Instant, TokioClock},
     store::{
-        Store,
-        embedded::{Embedded, EmbeddedStore},
+        Reply, Store,
+        embedded::{Embedded, Snapshot},
     },
 };
 use coord_tests::gate::Gate;
 
 use super::{
+    amnesty::Amnesty,
     coverage::{Coverage, Kind, Windows},
     mutants::Mutant,
-    plan::{Number, Plan, Scene},
+    plan::{Number, Options, Plan, Scene, Subject},
     record::{Record, Who},
     replicas::Replicas,
+    route::Route,
     wire::{Bell, Wire},
 };
 use crate::tap::Tap;
-
-/// The ttl of every lease.
-pub(super) const TTL: Duration = Duration::from_secs(3);
 
 pub(super) struct Stage {
     pub(super) seed: u64,
@@ -40,6 +39,15 @@ pub(super) struct Stage {
     /// Until then one process is spared, and so is the server: it has forgotten everything and somebody must tell.
     pub(super) calm: Option<(Instant, Number)>,
     pub(super) leaps: Vec<Leap>,
+    /// When the server last lost something, or may have, and how often that was.
+    pub(super) lost_at: Option<Instant>,
+    pub(super) doubts: u32,
+    pub(super) amnesty: Amnesty,
+    /// The master that was replaced and still answers.
+    replaced: Option<Embedded>,
+    /// For the one that replaces it; a run has at most one.
+    spare: Option<Embedded>,
+    retired: Option<Embedded>,
     /// The server's clock's error, ms.
     pub(super) server_error_ms: i64,
     pub(super) coverage: Coverage,
@@ -73,10 +81,8 @@ pub(super) enum Repair {
     FailOver {
         pick: u32,
     },
-    /// To the one that was replaced.
-    FailOverToReplaced {
-        newcomer: Number,
-    },
+    /// The master that was replaced answers nobody any more.
+    Retire,
     PeerLeaves,
 }
 
@@ -84,7 +90,8 @@ pub(super) enum Repair {
 pub(super) struct Shell {
     pub(super) gate: Gate,
     pub(super) clock: TokioClock,
-    pub(super) store: EmbeddedStore,
+    pub(super) options: Options,
+    pub(super) store: Route,
     pub(super) wire: Wire,
     pub(super) rng: fastrand::Rng,
     /// Its wall clock's error, ms.
@@ -92,18 +99,24 @@ pub(super) struct Shell {
 }
 
 impl Stage {
-    /// `retired` is the engine of an earlier run, which nobody uses any more.
+    /// `retired` are the engines of an earlier run, which nobody uses any more.
     pub(super) fn new(
         plan: &Plan,
         mutant: Mutant,
         is_recorded: bool,
-        retired: Option<Embedded>,
+        retired: Option<(Embedded, Embedded)>,
     ) -> Self {
         let clock = TokioClock::new(Duration::from_secs(1_800_000_000));
         let server_clock = Arc::new(clock.clone());
-        let embedded = match retired {
-            Some(retired) => retired.recycle(server_clock, plan.seed),
-            None => Embedded::with_seed(server_clock, plan.seed),
+        let (embedded, spare) = match retired {
+            Some((one, other)) => (
+                one.recycle(server_clock.clone(), plan.seed),
+                other.recycle(server_clock, !plan.seed),
+            ),
+            None => (
+                Embedded::with_seed(server_clock.clone(), plan.seed),
+                Embedded::with_seed(server_clock, !plan.seed),
+            ),
         };
         Self {
             seed: plan.seed,
@@ -119,6 +132,12 @@ impl Stage {
             repairs: Vec::new(),
             calm: None,
             leaps: Vec::new(),
+            lost_at: None,
+            doubts: 0,
+            amnesty: Amnesty::default(),
+            replaced: None,
+            spare: Some(spare),
+            retired: None,
             server_error_ms: 0,
             coverage: Coverage::default(),
             spans: Vec::new(),
@@ -135,7 +154,8 @@ impl Stage {
         let mut rng = fastrand::Rng::with_seed(self.seed.rotate_left(32) ^ u64::from(number));
         let error_ms = rng.i64(-most_error_ms..=most_error_ms);
         let clock = self.clock.sibling(error_ms * 1_000);
-        let store = self.embedded.client();
+        let options = Options::draw(&mut rng, &self.scene);
+        let store = Route::new(&self.embedded);
         let wire = Wire::new(
             number,
             self.mutant,
@@ -150,6 +170,7 @@ impl Stage {
         let shell = Shell {
             gate: Gate::default(),
             clock,
+            options,
             store,
             wire,
             rng,
@@ -165,6 +186,96 @@ impl Stage {
 
     pub(super) fn log_server(&self, what: impl FnOnce() -> String) {
         self.record.say(Who::Server, what);
+    }
+
+    /// Another master takes over with this much, and the former one goes on answering some instances; `false` if there is
+    /// no other one in this run.
+    pub(super) fn split(&mut self, snapshot: &Snapshot, pick: u32) -> bool {
+        let Some(next) = self.spare.take() else {
+            return false;
+        };
+        next.rollback(snapshot);
+        next.set_replicas(self.scene.replicas, false);
+        self.replaced = Some(std::mem::replace(&mut self.embedded, next));
+        for (number, shell) in &self.shells {
+            if pick >> (number % 32) & 1 == 0 {
+                shell.store.move_to(&self.embedded);
+            }
+        }
+        true
+    }
+
+    pub(super) const fn is_split(&self) -> bool {
+        self.replaced.is_some()
+    }
+
+    /// The master that was replaced answers nobody any more.
+    pub(super) fn retire(&mut self) {
+        let Some(replaced) = self.replaced.take() else {
+            return;
+        };
+        replaced.set_available(false);
+        for shell in self.shells.values() {
+            shell.store.move_to(&self.embedded);
+        }
+        self.spare = None;
+        self.retired = Some(replaced);
+    }
+
+    /// Both engines, for the next run.
+    pub(super) fn engines(&self) -> (Embedded, Embedded) {
+        let other = [&self.spare, &self.replaced, &self.retired];
+        let other = other
+            .into_iter()
+            .flatten()
+            .next()
+            .expect("one of them has it");
+        (self.embedded.clone(), other.clone())
+    }
+
+    /// The longest ttl that is on record.
+    pub(super) fn recorded_ttl(&self) -> Option<Duration> {
+        let key = match self.scene.subject {
+            Subject::MachineIds { .. } => "sim:slots",
+            Subject::Buckets(_) => "red-buckets:{sim}:group",
+        };
+        let found = self.embedded.command(&["HGET", key, "history"]).ok()?;
+        let Reply::Bytes(text) = found else {
+            return None;
+        };
+        let text = String::from_utf8(text).ok()?;
+        let fields: Vec<u64> = text
+            .split(' ')
+            .filter_map(|field| field.parse().ok())
+            .collect();
+        // Version, until, floor, seen, since, and twice ttl, bound and skew.
+        Some(Duration::from_millis(*fields.get(5)?.max(fields.get(8)?)))
+    }
+
+    /// The store has another identity, or has lost something.
+    pub(super) fn doubt(&mut self) {
+        self.lost_at = Some(self.now());
+        self.doubts += 1;
+    }
+
+    /// The store has lost something. Whoever has a longer ttl than it may learn of from `known` is not safe until it is
+    /// heard.
+    pub(super) fn lose(&mut self, known: Duration) {
+        let now = self.now();
+        self.doubt();
+        let shortest = self.shells.values().map(|shell| shell.options.ttl).min();
+        let known = known.max(shortest.unwrap_or_default());
+        for (&number, shell) in &self.shells {
+            if known < shell.options.ttl {
+                self.amnesty.put_beyond(number, now);
+            }
+        }
+    }
+
+    /// Whether what this process has may be another's without a fault of anybody's.
+    pub(super) fn may_be_forgotten(&self, shell: &Shell, number: Number) -> bool {
+        let heard = shell.wire.heard();
+        self.is_leapt_over(shell.options.ttl, heard) || self.amnesty.is_beyond(number, heard)
     }
 
     pub(super) fn is_calm(&self) -> bool {
@@ -218,12 +329,12 @@ impl Stage {
 
     /// Whether a process that was last heard at `heard` may find what it has in another's hands, because the server's
     /// clock was set forward since: its lease is over by that clock, and it had the time to be heard.
-    pub(super) fn is_leapt_over(&self, heard: Option<Instant>) -> bool {
+    pub(super) fn is_leapt_over(&self, ttl: Duration, heard: Option<Instant>) -> bool {
         let now = self.now();
         let since = |leap: &&Leap| heard.is_none_or(|heard| heard <= leap.at);
         let leaps = || self.leaps.iter().filter(since);
         let by: Duration = leaps().map(|leap| leap.by).sum();
-        let is_over = heard.is_none_or(|heard| heard + TTL <= now + by);
+        let is_over = heard.is_none_or(|heard| heard + ttl <= now + by);
         is_over && leaps().any(|leap| leap.at + leap.grace <= now)
     }
 }

@@ -1,8 +1,8 @@
 //! What a simulation has to know of what it simulates.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use super::{coverage::Windows, plan::Number, stage::Stage};
+use super::{amnesty::Holding, coverage::Windows, plan::Number, stage::Stage};
 
 /// Machine IDs, or buckets: the processes that use them, and what must hold.
 pub(super) trait Subject {
@@ -34,8 +34,16 @@ pub(super) trait Subject {
         false
     }
 
-    /// Whether a replica may be promoted now.
-    fn may_fail_over(&self, stage: &Stage) -> bool;
+    /// Everything that is held now.
+    fn holdings(&mut self, stage: &Stage) -> HashSet<Holding>;
+
+    /// Looks what does not count, before anything else is done.
+    fn pardon(&mut self, stage: &mut Stage);
+
+    /// Process `number` is copied with its memory; whether it has anything of which two can tell.
+    fn copy(&mut self, _stage: &mut Stage, _number: Number, _newcomer: Number) -> bool {
+        false
+    }
 
     /// A holder of another kind comes; whether it got what it wants.
     fn peer(&mut self, _stage: &mut Stage, _slot: u32) -> bool {

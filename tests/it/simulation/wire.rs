@@ -11,7 +11,8 @@ use std::{
 
 use coord_core::{
     clock::{Clock, Instant, TokioClock},
-    store::{BoxFuture, Command, Reply, StoreError},
+    history::Terms,
+    store::{BoxFuture, Command, Confirmed, Reply, StoreError},
 };
 use tokio::sync::{Notify, Semaphore};
 
@@ -41,6 +42,15 @@ struct State {
     acknowledged: Option<Instant>,
     /// When the last request was sent that acknowledged a lease.
     heard: Option<Instant>,
+    /// The longest ttl that the store has told of.
+    known_ttl: Duration,
+    /// The last renewal that was sent, and the server's time when the lease was last acknowledged.
+    renewal: Option<Command>,
+    server_ms: u64,
+    /// The last answer that nothing is granted, and for how long.
+    quarantine: Option<(Instant, Duration)>,
+    /// Since when a grant or a renewal waits for replicas.
+    confirming: Option<Instant>,
     /// What is being asked for, and since when.
     asking: Option<(Windows, Instant)>,
     /// What follows from the last answers.
@@ -79,12 +89,30 @@ impl Wire {
         self.state().heard
     }
 
+    /// The longest ttl that the instance knows of.
+    pub(super) fn known_ttl(&self) -> Duration {
+        self.state().known_ttl
+    }
+
+    /// The last renewal, and the server's time when the lease was last acknowledged: what a copy of the instance has.
+    pub(super) fn renewal(&self) -> Option<(Command, u64)> {
+        let state = self.state();
+        Some((state.renewal.clone()?, state.server_ms))
+    }
+
+    /// When a request was last refused because of a quarantine, and for how long; once.
+    pub(super) fn take_quarantine(&self) -> Option<(Instant, Duration)> {
+        self.state().quarantine.take()
+    }
+
     pub(super) fn windows(&self, now: Instant) -> Windows {
         let state = self.state();
         let asking = state.asking.filter(|&(_, since)| now < since + LONGEST);
         let asking = asking.map_or(Windows::NONE, |(windows, _)| windows);
         let held_up = state.held_up.iter().copied();
-        held_up.fold(state.standing.and(asking), Windows::and)
+        let confirming = state.confirming.is_some();
+        let standing = state.standing.with(Window::Acknowledging, confirming);
+        held_up.fold(standing.and(asking), Windows::and)
     }
 
     /// Lets one answer go that is held up; whether there was any.
@@ -119,7 +147,11 @@ impl Ear for Wire {
 
     fn sending(&self, commands: &[Command]) {
         let asked = commands.first().map_or(Windows::NONE, asked);
-        self.state().asking = Some((asked, self.clock.now()));
+        let mut state = self.state();
+        state.asking = Some((asked, self.clock.now()));
+        if let Some(command) = commands.first().filter(|command| command.name() == "renew") {
+            state.renewal = Some(command.clone());
+        }
     }
 
     fn answered<'a>(
@@ -138,11 +170,11 @@ impl Ear for Wire {
             state.acknowledged = Some(self.clock.now());
             state.heard = asked_at.or(state.heard);
         }
+        state.learn(&answer, self.clock.now());
         if !matches!(command.name(), "release" | "leave") {
             state.was_granted |= answer.is_grant;
             let is_new = !state.was_granted;
             state.standing = Windows::NONE
-                .with(Window::Acknowledging, answer.is_unconfirmed)
                 .with(
                     Window::Discovery,
                     answer.is_absent || (answer.is_doubt && is_new),
@@ -162,20 +194,39 @@ impl Ear for Wire {
     }
 
     fn confirming(&self) -> Option<BoxFuture<'_, ()>> {
+        self.state().confirming = Some(self.clock.now());
         self.hold_up(Windows::of(Window::Acknowledging))
     }
 
-    fn confirmed(&self, outcome: &Result<(Reply, u32), StoreError>) {
-        let Ok((reply, _)) = outcome else {
+    fn confirmed(&self, outcome: &Result<Confirmed, StoreError>) {
+        let mut state = self.state();
+        let sent = state.confirming.take();
+        let Ok((replies, count)) = outcome else {
             return;
         };
-        let mut state = self.state();
-        if Answer::of(reply).is_acknowledgement {
-            state.acknowledged = Some(self.clock.now());
+        let now = self.clock.now();
+        for answer in replies.iter().flatten().map(Answer::of) {
+            state.learn(&answer, now);
+            if answer.is_acknowledgement && 0 < *count {
+                state.acknowledged = Some(now);
+                state.heard = sent.or(state.heard);
+            }
+            if answer.is_grant {
+                self.record.count_grant(self.number);
+            }
         }
-        state.standing = Windows::NONE;
         drop(state);
         self.bell.ring_soon();
+    }
+}
+
+impl State {
+    fn learn(&mut self, answer: &Answer, now: Instant) {
+        self.known_ttl = answer.ttl.unwrap_or(self.known_ttl);
+        self.server_ms = answer.server_ms.unwrap_or(self.server_ms);
+        if let Some(wait) = answer.quarantine {
+            self.quarantine = Some((now, wait));
+        }
     }
 }
 
@@ -203,8 +254,10 @@ fn asked(command: &Command) -> Windows {
 struct Answer {
     is_acknowledgement: bool,
     is_grant: bool,
-    /// Granted, but to be acknowledged by replicas first.
-    is_unconfirmed: bool,
+    /// The longest ttl of the namespace or group.
+    ttl: Option<Duration>,
+    server_ms: Option<u64>,
+    quarantine: Option<Duration>,
     is_absent: bool,
     is_doubt: bool,
     /// Not worth telling.
@@ -216,20 +269,37 @@ impl Answer {
         let items = reply.as_array().unwrap_or_default();
         let text = |index: usize| items.get(index).and_then(Reply::as_str);
         let kind = text(0).unwrap_or_default();
-        let needs = |index| items.get(index).and_then(Reply::as_u64).unwrap_or(0);
+        let number = |index| items.get(index).and_then(Reply::as_u64);
         let is_ok = kind == "ok";
         let is_slot = kind == "granted";
         let is_bucket = is_ok && text(9).is_some_and(|grants| !grants.is_empty());
+        let terms = match kind {
+            "granted" => Some(6),
+            "renewed" | "reasserted" => Some(3),
+            "joined" | "claimed" => Some(4),
+            "ok" => Some(16),
+            _ => None,
+        };
         Self {
             is_acknowledgement: matches!(
                 kind,
                 "granted" | "renewed" | "reasserted" | "ok" | "same"
             ),
             is_grant: is_slot || is_bucket,
-            is_unconfirmed: (is_slot && needs(6) != 0) || (is_bucket && needs(16) != 0),
-            is_absent: kind == "absent",
-            is_doubt: kind == "suspect" || (is_ok && needs(12) != 0),
-            is_routine: matches!(kind, "renewed" | "same" | "ok" | "taken"),
+            ttl: terms
+                .and_then(text)
+                .and_then(Terms::parse)
+                .map(|terms| Duration::from_millis(terms.ttl_ms)),
+            server_ms: match kind {
+                "granted" => number(5),
+                "renewed" | "reasserted" => number(2),
+                _ => None,
+            },
+            quarantine: (kind == "quarantine")
+                .then(|| Duration::from_millis(number(1).unwrap_or(0))),
+            is_absent: matches!(kind, "absent" | "quiet"),
+            is_doubt: kind == "quarantine" || (is_ok && number(12) != Some(0)),
+            is_routine: matches!(kind, "renewed" | "same" | "ok" | "taken" | ""),
         }
     }
 }

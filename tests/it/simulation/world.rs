@@ -47,23 +47,24 @@ pub(super) struct World {
 pub(super) fn run(plan: &Plan, mutant: Mutant, is_recorded: bool) -> Outcome {
     thread_local! {
         /// A Lua state with its compiled scripts costs as much as a short run.
-        static LAST: Cell<Option<Embedded>> = const { Cell::new(None) };
+        static LAST: Cell<Option<(Embedded, Embedded)>> = const { Cell::new(None) };
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime");
-    let (outcome, embedded) = runtime.block_on(async {
+    let (outcome, engines) = runtime.block_on(async {
         // Timers fire on whole milliseconds; a world that begins on one replays to the microsecond.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let stage = Stage::new(plan, mutant, is_recorded, LAST.take());
-        let embedded = stage.embedded.clone();
-        (World::new(plan, stage).run().await, embedded)
+        let mut world = World::new(plan, stage);
+        let outcome = world.run().await;
+        (outcome, world.stage.engines())
     });
     // With all tasks that use the engine.
     drop(runtime);
-    LAST.set(Some(embedded));
+    LAST.set(Some(engines));
     outcome
 }
 
@@ -84,7 +85,7 @@ impl World {
         }
     }
 
-    async fn run(mut self) -> Outcome {
+    async fn run(&mut self) -> Outcome {
         let scene = &self.stage.scene;
         self.stage.record.say(Who::World, || format!("{scene:?}"));
         self.pass(self.faulty).await;
@@ -98,10 +99,10 @@ impl World {
         self.outcome()
     }
 
-    fn outcome(mut self) -> Outcome {
+    fn outcome(&mut self) -> Outcome {
         self.stage.end_spans();
         let (losses, moves) = self.subject.totals();
-        let stage = self.stage;
+        let stage = &self.stage;
         let (violation, timeline) = stage.record.take();
         Outcome {
             violation,
@@ -111,7 +112,7 @@ impl World {
             losses,
             moves,
             virtual_time: stage.now().saturating_since(self.zero),
-            coverage: stage.coverage,
+            coverage: stage.coverage.clone(),
         }
     }
 
@@ -139,6 +140,7 @@ impl World {
             () = self.stage.bell.rung() => {}
             () = tokio::time::sleep(left) => {}
         }
+        self.subject.pardon(&mut self.stage);
         self.handle_held_up();
         self.repair();
         self.take_steps();
@@ -166,7 +168,11 @@ impl World {
                 self.subject.act(&mut self.stage, number);
             }
         }
-        if !self.stage.is_calm() && 0 < self.stage.record.grants() && self.stage.rng.u8(0..10) == 0
+        // A copy without a record of the past would be the same as an empty store.
+        if !self.stage.is_calm()
+            && !self.stage.is_split()
+            && self.stage.rng.u8(0..10) == 0
+            && self.stage.recorded_ttl().is_some()
         {
             let now = self.stage.now();
             self.stage.replicas.remember(now, &self.stage.embedded);
@@ -281,6 +287,14 @@ impl World {
                 None
             }
             Harm::Kill | Harm::Leave => None,
+            // Said once it is known whether there is anything to be copied.
+            Harm::Clone { newcomer } => {
+                let newcomer = *newcomer;
+                if !self.subject.copy(&mut self.stage, number, newcomer) {
+                    return;
+                }
+                None
+            }
         };
         self.stage.log(number, || format!("{harm}{}", note(step)));
         if let (Some(repair), Some(lasting)) = (repair, harm.lasting()) {
@@ -344,7 +358,10 @@ impl World {
             Repair::FailOver { pick } => {
                 self.fail_over(pick);
             }
-            Repair::FailOverToReplaced { newcomer } => self.fail_over_to_replaced(newcomer),
+            Repair::Retire => {
+                stage.retire();
+                stage.log_server(|| "is the only master again".to_owned());
+            }
             Repair::PeerLeaves => self.subject.peer_leaves(stage),
         }
     }

@@ -76,7 +76,7 @@ async fn repeat(cycles: u32, forgets: u32, cycle: impl AsyncFn(bool) -> Result<(
 
 /// Leases a machine ID, mints under it and gives it back.
 async fn lease(raus: &Raus, forget: bool) -> Result<()> {
-    let generator = Generator::from_raus(raus.acquire().await.context("acquiring")?)?;
+    let generator = Generator::from_raus(raus.acquire().await.context("acquiring")?).await?;
     generator.next().await.context("minting")?;
     if forget {
         std::mem::forget(generator);

@@ -9,10 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use coord_core::{
-    clock::{Clock, Instant, SystemClock},
-    history::Acknowledge,
-};
+use coord_core::clock::{Clock, Instant, SystemClock};
 use raus::Raus;
 use redbuckets::{Instance, Redbuckets};
 use serde_json::Value;
@@ -79,7 +76,8 @@ async fn hold(
         .ttl(millis(&options, "ttl_ms"))
         .heartbeat(millis(&options, "heartbeat_ms"))
         .discovery(millis(&options, "discovery_ms"))
-        .acknowledge(acknowledge(&options))
+        .failover_bound(millis(&options, "failover_bound_ms"))
+        .acknowledge(u32::try_from(number(&options, "acknowledge"))?)
         .build()?;
     let acquired = tokio::select! {
         acquired = raus.acquire_within(millis(&options, "patience_ms")) => acquired,
@@ -98,7 +96,7 @@ async fn hold(
         machine_id.fence()
     ));
     let mut events = machine_id.events();
-    let generator = Generator::from_raus(machine_id.clone())?;
+    let generator = Generator::from_raus(machine_id.clone()).await?;
     let mut until = Until::default();
     let mut ticks = tokio::time::interval(millis(&options, "tick_ms"));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -148,7 +146,8 @@ async fn work(out: Out, options: Arc<Value>, mut stopped: watch::Receiver<bool>)
         .settle(Duration::from_millis(250))
         .discovery(millis(&options, "discovery_ms"))
         .register_timeout(millis(&options, "patience_ms"))
-        .acknowledge(acknowledge(&options))
+        .failover_bound(millis(&options, "failover_bound_ms"))
+        .acknowledge(u32::try_from(number(&options, "acknowledge"))?)
         .build()?;
     let joined = tokio::select! {
         joined = buckets.join() => joined,
@@ -273,11 +272,4 @@ fn number(options: &Value, key: &str) -> u64 {
 
 fn millis(options: &Value, key: &str) -> Duration {
     Duration::from_millis(number(options, key))
-}
-
-fn acknowledge(options: &Value) -> Acknowledge {
-    match text(options, "acknowledge") {
-        "never" => Acknowledge::Never,
-        _ => Acknowledge::All,
-    }
 }

@@ -61,7 +61,9 @@ async fn ask(store: &dyn Store, count: usize, within: Duration) -> Result<(), St
 }
 
 async fn confirm(store: &dyn Store) -> Result<(), StoreError> {
-    store.confirm(&publish(), 1, WITHIN).await.map(drop)
+    let (replies, _) = store.confirm(&[publish()], 1, WITHIN).await?;
+    let failure = replies.into_iter().find_map(Result::err);
+    failure.map_or(Ok(()), Err)
 }
 
 /// Reads for as long as there is patience: how that ended, and how many messages came.

@@ -59,7 +59,7 @@ impl Job {
             url: String::new(),
             ttl_ms: 10_000,
             heartbeat_ms: 1_000,
-            discovery_ms: 1_500,
+            discovery_ms: 2_500,
             highest: 1_023,
             buckets: 0,
             patience_ms: 30_000,
@@ -67,12 +67,13 @@ impl Job {
         }
     }
 
-    /// `members` workers over 1,024 buckets with a ttl of 6 s and a period of 1 s.
+    /// `members` workers over 1,024 buckets with a ttl of 7 s and a period of 1 s: they outlive a server that stops for
+    /// 5 s, whenever their last heartbeat was.
     #[must_use]
     pub fn workers(members: u32) -> Self {
         Self {
             role: Role::Workers,
-            ttl_ms: 6_000,
+            ttl_ms: 7_000,
             buckets: 1_024,
             ..Self::holders(members)
         }

@@ -8,7 +8,7 @@ use raus::{MachineId, Raus};
 use snowflake::{Generator, Id, MintError};
 use tokio::time::MissedTickBehavior;
 
-use super::{DISCOVERY, HEARTBEAT, Job, Member, PATIENCE, PAUSE, TICK, causes};
+use super::{DISCOVERY, FAILOVER_BOUND, HEARTBEAT, Job, Member, PATIENCE, PAUSE, TICK, causes};
 use crate::{
     history::{End, Grant, Kind, Record, What, now_us, us},
     nemesis::NAME,
@@ -20,6 +20,7 @@ pub(super) async fn run(job: Arc<Job>, mut member: Member) -> Result<()> {
         .ttl(job.ttl())
         .heartbeat(HEARTBEAT)
         .discovery(DISCOVERY)
+        .failover_bound(FAILOVER_BOUND)
         .release_timeout(Duration::from_secs(5))
         .build()?;
     tracing::info!(?raus, "a holder begins");
@@ -71,7 +72,7 @@ async fn hold(
     });
     let mut tenure = Tenure::begin(member.clone(), asked);
     tenure.look(&machine_id);
-    let generator = Generator::from_raus(machine_id.clone())?;
+    let generator = Generator::from_raus(machine_id.clone()).await?;
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = tokio::time::sleep(lasts.min(LONG));

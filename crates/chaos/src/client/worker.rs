@@ -11,7 +11,7 @@ use coord_core::clock::Instant;
 use redbuckets::{BucketGuard, Instance, Owned, Redbuckets};
 use tokio::time::MissedTickBehavior;
 
-use super::{DISCOVERY, HEARTBEAT, Job, Member, PATIENCE, PAUSE, TICK, causes};
+use super::{DISCOVERY, FAILOVER_BOUND, HEARTBEAT, Job, Member, PATIENCE, PAUSE, TICK, causes};
 use crate::{
     history::{End, Grant, Kind, Record, What, now_us, us},
     nemesis::NAME,
@@ -25,6 +25,7 @@ pub(super) async fn run(job: Arc<Job>, mut member: Member) -> Result<()> {
         .period(HEARTBEAT)
         .settle(Duration::from_millis(300))
         .discovery(DISCOVERY)
+        .failover_bound(FAILOVER_BOUND)
         .register_timeout(PATIENCE)
         .leave_timeout(Duration::from_secs(5))
         .build()?;

@@ -128,8 +128,8 @@ memory      allkeys-lru, 7 of 100 bytes used
 clock       0.000 s from the local one
 advice      warn evicts-all-keys: maxmemory-policy allkeys-lru may evict what is known of leases; set maxmemory-policy \
              noeviction, or give leases a server of their own
-            info no-persistence: persistence is off: a restart forgets all leases; set appendonly yes, unless a wait of \
-             one ttl after each restart is acceptable
+            info no-persistence: persistence is off: a restart forgets all leases; set appendonly yes: only living holders \
+             put back what a restart forgets
             info unchecked: not known: snapshots (CONFIG GET save: NOPERM no permissions); allow +info, +time and \
              +config|get to this user, or check it by hand"
         );

@@ -9,7 +9,11 @@ use tokio::sync::{
     watch,
 };
 
-use super::{Heartbeat, Renew, Validity, Verdict, words::Request};
+use super::{
+    Heartbeat, Renew, Validity, Verdict,
+    batch::{Answers, Batch, Kind},
+    words::Request,
+};
 use crate::{
     clock::{Clock, Instant},
     lease::{Lease, LeaseState, Timing, Transition},
@@ -39,23 +43,16 @@ struct Entry {
     state: watch::Sender<LeaseState>,
     nudged: Arc<Request>,
     stop: oneshot::Receiver<oneshot::Sender<()>>,
-    /// Renewed by the pipeline under way.
+    /// Renewed by a batch under way.
     under_way: bool,
+    /// Due, but a batch of its kind is under way: the next one takes it along.
+    held_back: bool,
+    /// A key of its last renewal, which says what server that went to.
+    key: Option<String>,
     stopping: Option<oneshot::Sender<()>>,
 }
 
-/// Requests whose replies come together.
-struct Batch {
-    sent: Instant,
-    ids: Vec<(u64, usize)>,
-    replies: Vec<Result<Reply, StoreError>>,
-    /// How many replicas have what the first request wrote, where they were waited for.
-    acknowledged: Option<u32>,
-    /// Whether it was the pipeline, of which there is one at a time.
-    shared: bool,
-}
-
-type Batches = FuturesUnordered<BoxFuture<'static, Batch>>;
+type Batches = FuturesUnordered<BoxFuture<'static, Answers>>;
 
 pub(super) struct Driver {
     store: Arc<dyn Store>,
@@ -65,6 +62,8 @@ pub(super) struct Driver {
     rng: fastrand::Rng,
     entries: Vec<Entry>,
     next_id: u64,
+    /// The kinds of the batches under way.
+    busy: Vec<Kind>,
 }
 
 impl Driver {
@@ -82,31 +81,26 @@ impl Driver {
             rng: fastrand::Rng::with_seed(seed),
             entries: Vec::new(),
             next_id: 0,
+            busy: Vec::new(),
         }
     }
 
     pub(super) async fn run(mut self) {
         let mut under_way = Batches::new();
-        let mut piped = false;
         loop {
             self.advance();
-            if !piped {
-                piped = self.start_batches(&under_way);
-            }
+            self.start_batches(&under_way);
             if !self.inbox_open && self.entries.is_empty() && under_way.is_empty() {
                 return;
             }
-            let wake = self.wakes_at(piped);
+            let wake = self.wakes_at();
             tokio::select! {
                 biased;
                 message = self.inbox.recv(), if self.inbox_open => match message {
                     Some(message) => self.handle_message(message),
                     None => self.inbox_open = false,
                 },
-                Some(batch) = under_way.next() => {
-                    piped &= !batch.shared;
-                    self.handle_batch(batch);
-                }
+                Some(answers) = under_way.next() => self.handle_answers(answers),
                 () = sleep_until(&*self.clock, wake) => {}
             }
         }
@@ -133,6 +127,8 @@ impl Driver {
                     nudged,
                     stop,
                     under_way: false,
+                    held_back: false,
+                    key: None,
                     stopping: None,
                 });
                 self.next_id += 1;
@@ -165,93 +161,71 @@ impl Driver {
         });
     }
 
-    /// One pipeline with a renewal for every lease that is due, or nearly: leases with one heartbeat fall into step. Those
-    /// that replicas have to acknowledge go alone, so that nobody else waits for a slow one. Whether there is a pipeline.
-    fn start_batches(&mut self, batches: &Batches) -> bool {
+    /// One batch of each kind of which some lease is due, with a renewal for every lease of that kind that is due, or
+    /// nearly: leases with one heartbeat fall into step. A kind that has a batch under way waits for that.
+    fn start_batches(&mut self, under_way: &Batches) {
         let now = self.clock.now();
-        let any_due = self
-            .entries
-            .iter()
-            .any(|entry| entry.renewable() && entry.due(now) <= now);
-        if !any_due {
-            return false;
+        let mut batches: Vec<Batch> = Vec::new();
+        for entry in &mut self.entries {
+            entry.held_back = false;
+            if !entry.renewable() || now < entry.due(now) {
+                continue;
+            }
+            let kind = entry.kind(&*self.store);
+            if self.busy.contains(&kind) {
+                entry.held_back = true;
+            } else if batches.iter().all(|batch| batch.kind != kind) {
+                batches.push(Batch::new(kind, now));
+            }
         }
-        let mut commands: Vec<Command> = Vec::new();
-        let mut ids = Vec::new();
-        let mut patience = Heartbeat::RESPONSE_TIMEOUT;
+        if batches.is_empty() {
+            return;
+        }
         for entry in &mut self.entries {
             let heartbeat = entry.lease.timing().heartbeat();
             if !entry.renewable() || now + heartbeat / 2 < entry.due(now) {
                 continue;
             }
-            // Taken before the commands are made: a nudge from here on wants the heartbeat after this one.
-            entry.nudged.take();
-            let mut own = entry.protocol.commands();
-            entry.under_way = true;
-            // A short lease must get a second attempt before its deadline.
-            let own_patience = Heartbeat::RESPONSE_TIMEOUT.min(entry.lease.timing().ttl() / 3);
-            if let Some(replicas) = entry.protocol.acknowledgements()
-                && !own.is_empty()
-            {
-                let hints = own.split_off(1);
-                let confirmed = Confirmation {
-                    id: entry.id,
-                    renewal: own.remove(0),
-                    hints,
-                    replicas,
-                };
-                let store = Arc::clone(&self.store);
-                batches.push(Box::pin(confirmed.run(store, now, own_patience)));
-                continue;
+            let kind = entry.kind(&*self.store);
+            if let Some(batch) = batches.iter_mut().find(|batch| batch.kind == kind) {
+                batch.add(entry.id, entry.begin(), entry.patience());
             }
-            ids.push((entry.id, own.len()));
-            commands.extend(own);
-            patience = patience.min(own_patience);
         }
-        if ids.is_empty() {
-            return false;
+        for batch in batches {
+            self.busy.push(batch.kind.clone());
+            under_way.push(Box::pin(batch.run(Arc::clone(&self.store))));
         }
-        let store = Arc::clone(&self.store);
-        batches.push(Box::pin(async move {
-            let replies = store.pipeline(&commands, patience).await;
-            Batch {
-                sent: now,
-                ids,
-                replies,
-                acknowledged: None,
-                shared: true,
-            }
-        }));
-        true
     }
 
-    fn handle_batch(&mut self, batch: Batch) {
+    fn handle_answers(&mut self, answers: Answers) {
         let now = self.clock.now();
         let jitter = self.rng.f64();
-        let mut replies = batch.replies.as_slice();
-        for (id, count) in batch.ids {
-            let (own, rest) = replies.split_at(count.min(replies.len()));
+        self.busy.retain(|kind| *kind != answers.kind);
+        let mut replies = answers.replies.as_slice();
+        for share in &answers.shares {
+            let (own, rest) = replies.split_at(share.count.min(replies.len()));
             replies = rest;
             // Entries are pushed with rising ids and never reordered.
-            let Ok(index) = self.entries.binary_search_by_key(&id, |entry| entry.id) else {
+            let Ok(index) = self
+                .entries
+                .binary_search_by_key(&share.id, |entry| entry.id)
+            else {
                 continue;
             };
             let entry = &mut self.entries[index];
             entry.under_way = false;
-            if let Some(count) = batch.acknowledged {
-                entry.protocol.handle_acknowledgements(count);
-            }
-            entry.handle_replies(now, batch.sent, own, jitter);
+            entry.handle_replies(now, answers.sent, own, answers.shortfall(share), jitter);
         }
     }
 
-    /// The next instant at which something is to be done; while a pipeline is under way only state changes count.
-    fn wakes_at(&self, under_way: bool) -> Option<Instant> {
+    /// The next instant at which something is to be done; for a lease that waits for an answer only state changes count.
+    fn wakes_at(&self) -> Option<Instant> {
         let now = self.clock.now();
         self.entries
             .iter()
             .filter_map(|entry| {
-                let due = (!under_way && entry.renewable()).then(|| entry.due(now));
+                let waits = entry.held_back || !entry.renewable();
+                let due = (!waits).then(|| entry.due(now));
                 match (due, entry.lease.changes_at()) {
                     (Some(due), Some(change)) => Some(due.min(change)),
                     (due, change) => due.or(change),
@@ -261,43 +235,39 @@ impl Driver {
     }
 }
 
-/// A renewal that replicas have to acknowledge, with its hints.
-struct Confirmation {
-    id: u64,
-    renewal: Command,
-    hints: Vec<Command>,
-    replicas: u32,
-}
-
-impl Confirmation {
-    async fn run(self, store: Arc<dyn Store>, sent: Instant, patience: Duration) -> Batch {
-        let confirm = store.confirm(&self.renewal, self.replicas, patience);
-        let hint = async {
-            if self.hints.is_empty() {
-                return Vec::new();
-            }
-            store.pipeline(&self.hints, patience).await
-        };
-        let (confirmed, hinted) = tokio::join!(confirm, hint);
-        let (reply, acknowledged) = match confirmed {
-            Ok((reply, acknowledged)) => (Ok(reply), Some(acknowledged)),
-            Err(error) => (Err(error), None),
-        };
-        let mut replies = vec![reply];
-        replies.extend(hinted);
-        Batch {
-            sent,
-            ids: vec![(self.id, replies.len())],
-            replies,
-            acknowledged,
-            shared: false,
-        }
-    }
-}
-
 impl Entry {
     const fn renewable(&self) -> bool {
         !self.under_way && self.stopping.is_none()
+    }
+
+    fn kind(&self, store: &dyn Store) -> Kind {
+        match self.protocol.acknowledge() {
+            0 => Kind::Shared,
+            replicas => Kind::Confirmed {
+                replicas,
+                patience: self.patience(),
+                route: self.key.as_deref().and_then(|key| store.route(key)),
+            },
+        }
+    }
+
+    /// A short lease must get a second attempt before its deadline.
+    fn patience(&self) -> Duration {
+        Heartbeat::RESPONSE_TIMEOUT.min(self.lease.timing().ttl() / 3)
+    }
+
+    /// The commands of a heartbeat that is sent now.
+    fn begin(&mut self) -> Vec<Command> {
+        // Taken before the commands are made: a nudge from here on wants the heartbeat after this one.
+        self.nudged.take();
+        self.under_way = true;
+        let commands = self.protocol.commands();
+        if self.key.is_none()
+            && let Some(Command::Eval { keys, .. }) = commands.first()
+        {
+            self.key = keys.first().cloned();
+        }
+        commands
     }
 
     /// When the next renewal is to be sent: now, where somebody asked for it and renewals do not fail.
@@ -313,6 +283,7 @@ impl Entry {
         now: Instant,
         sent: Instant,
         replies: &[Result<Reply, StoreError>],
+        shortfall: Option<StoreError>,
         jitter: f64,
     ) {
         if let Some(transition) = self.lease.poll(now) {
@@ -321,7 +292,16 @@ impl Entry {
         if self.lease.state() == LeaseState::Lost {
             return;
         }
-        match self.protocol.handle_replies(replies) {
+        let verdict = match (replies.first(), shortfall) {
+            (Some(Ok(_)), Some(shortfall)) => {
+                match self.protocol.handle_unacknowledged(replies, shortfall) {
+                    Verdict::Lost => Verdict::Lost,
+                    _ => Verdict::Failed,
+                }
+            }
+            _ => self.protocol.handle_replies(replies),
+        };
+        match verdict {
             Verdict::Acknowledged => {
                 let transition = self.lease.handle_acknowledged(now, sent, jitter);
                 if let Some(transition) = transition {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::{BoxFuture, Command, Reply, ServerInfo, Subscription};
+use crate::store::{BoxFuture, Command, Confirmed, Reply, ServerInfo, Subscription};
 
 #[test]
 fn scripts_are_told_in_their_own_words() {
@@ -7,14 +7,51 @@ fn scripts_are_told_in_their_own_words() {
     assert_eq!(Mode::Voice.as_arg(), "voice");
     let token = "run@5".to_owned();
     assert_eq!(Mode::First { token }.as_arg(), "first:run@5");
-    for (acknowledge, able) in [
-        (Acknowledge::All, "all"),
-        (Acknowledge::AtLeast(3), "3"),
-        (Acknowledge::Never, "never"),
+    let seconds = Duration::from_secs;
+    let mut policy = Policy::new(Terms::new(seconds(60), seconds(15), seconds(10)));
+    let known = Terms::new(seconds(90), seconds(20), seconds(5));
+    assert_eq!(policy.as_arg(known), "60000 15000 10000 90000 20000 5000 -");
+    (policy.expect_history, policy.allow_unverified) = (true, true);
+    assert_eq!(
+        policy.as_arg(Terms::default()),
+        "60000 15000 10000 0 0 0 eu"
+    );
+}
+
+#[test]
+fn terms_are_read_as_they_are_written() {
+    let terms = Terms::new(
+        Duration::from_secs(60),
+        Duration::ZERO,
+        Duration::from_millis(7),
+    );
+    assert_eq!(Terms::parse(&terms.to_string()), Some(terms));
+    assert_eq!(terms.quarantine(), Duration::from_secs(60));
+    for garbage in [
+        "",
+        "1 2",
+        "1 2 3 4",
+        "1 2 x",
+        "-1 2 3",
+        "1 2 3600001",
+        "1  2 3",
     ] {
-        assert_eq!(acknowledge.as_arg(true), able);
-        assert_eq!(acknowledge.as_arg(false), "unable");
+        assert_eq!(Terms::parse(garbage), None, "{garbage:?}");
     }
+    let longest = Terms::new(Duration::MAX, Duration::MAX, Duration::MAX);
+    assert_eq!(Terms::parse(&longest.to_string()), Some(longest));
+}
+
+/// A living holder is heard at least once in the shortest discovery.
+#[test]
+fn discovery_follows_the_heartbeat() {
+    let seconds = Duration::from_secs;
+    assert_eq!(default_discovery(seconds(1)), seconds(3));
+    assert_eq!(
+        default_discovery(seconds(20)),
+        Duration::from_millis(40_500)
+    );
+    assert_eq!(shortest_discovery(seconds(1)), Duration::from_millis(2_500));
 }
 
 /// A store that nobody can listen to.
@@ -32,10 +69,10 @@ impl Store for Mute {
 
     fn confirm<'a>(
         &'a self,
-        _write: &'a Command,
+        _writes: &'a [Command],
         _replicas: u32,
         _within: Duration,
-    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
+    ) -> BoxFuture<'a, Result<Confirmed, StoreError>> {
         unreachable!("nobody asks")
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "metrics")]
-use crate::store::{BoxFuture, Command, Reply, ServerInfo, StoreError, Subscription};
+use crate::store::{BoxFuture, Command, Confirmed, Reply, ServerInfo, StoreError, Subscription};
 use crate::{clock::Clock, store::Store};
 
 /// `store` with its operations measured by `clock`; `server` names it, without credentials. Just `store` without the feature
@@ -48,6 +48,28 @@ impl Measured {
         error.is_transient() || matches!(error, StoreError::Credentials { .. })
     }
 
+    /// How long a pipeline took, once for each script in it.
+    fn record(&self, watch: super::Stopwatch, commands: &[Command]) {
+        let mut seen: Vec<&'static str> = Vec::new();
+        for command in commands {
+            let name = command.name();
+            if !seen.contains(&name) {
+                seen.push(name);
+                watch.record(&*self.clock, &super::SCRIPT_SECONDS, &[("script", name)]);
+            }
+        }
+    }
+
+    fn judge_all(&self, commands: &[Command], replies: &[Result<Reply, StoreError>]) {
+        let mut is_up = true;
+        for (command, reply) in commands.iter().zip(replies) {
+            if let Err(error) = reply {
+                is_up &= !Self::judge(command.name(), error);
+            }
+        }
+        self.note(is_up);
+    }
+
     fn note(&self, is_up: bool) {
         super::STORE_UP.set(f64::from(u8::from(is_up)), &[("server", &self.server)]);
     }
@@ -63,38 +85,29 @@ impl Store for Measured {
         Box::pin(async move {
             let watch = super::Stopwatch::start(&*self.clock);
             let replies = self.store.pipeline(commands, within).await;
-            let mut seen: Vec<&'static str> = Vec::new();
-            for command in commands {
-                let name = command.name();
-                if !seen.contains(&name) {
-                    seen.push(name);
-                    watch.record(&*self.clock, &super::SCRIPT_SECONDS, &[("script", name)]);
-                }
-            }
-            let mut is_up = true;
-            for (command, reply) in commands.iter().zip(&replies) {
-                if let Err(error) = reply {
-                    is_up &= !Self::judge(command.name(), error);
-                }
-            }
-            self.note(is_up);
+            self.record(watch, commands);
+            self.judge_all(commands, &replies);
             replies
         })
     }
 
     fn confirm<'a>(
         &'a self,
-        write: &'a Command,
+        writes: &'a [Command],
         replicas: u32,
         within: std::time::Duration,
-    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
+    ) -> BoxFuture<'a, Result<Confirmed, StoreError>> {
         Box::pin(async move {
             let watch = super::Stopwatch::start(&*self.clock);
-            let confirmed = self.store.confirm(write, replicas, within).await;
-            let script = write.name();
-            watch.record(&*self.clock, &super::SCRIPT_SECONDS, &[("script", script)]);
-            let failed = confirmed.as_ref().err();
-            self.note(!failed.is_some_and(|error| Self::judge(script, error)));
+            let confirmed = self.store.confirm(writes, replicas, within).await;
+            self.record(watch, writes);
+            match &confirmed {
+                Ok((replies, _)) => self.judge_all(writes, replies),
+                Err(error) => {
+                    let operation = writes.first().map_or("confirm", Command::name);
+                    self.note(!Self::judge(operation, error));
+                }
+            }
             confirmed
         })
     }
@@ -141,6 +154,7 @@ const fn kind(error: &StoreError) -> &'static str {
         StoreError::Unavailable { .. } => "unavailable",
         StoreError::Refused { .. } => "refused",
         StoreError::Unsupported { .. } => "unsupported",
+        StoreError::Unacknowledged { .. } => "unacknowledged",
         StoreError::Unexpected { .. } => "unexpected",
     }
 }

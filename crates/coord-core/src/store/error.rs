@@ -90,6 +90,19 @@ pub enum StoreError {
         /// What to bring for it.
         remedy: String,
     },
+    /// The server executed the write, but fewer replicas than wanted acknowledged it in time.
+    #[error(
+        "{operation}: executed, but {found} of {wanted} replicas acknowledged it in time, so it does not count; start \
+         the missing replicas or lower acknowledge({wanted})"
+    )]
+    Unacknowledged {
+        /// The operation.
+        operation: &'static str,
+        /// How many replicas acknowledged it.
+        found: u32,
+        /// How many replicas the option `acknowledge` asks for.
+        wanted: u32,
+    },
     /// The server answered something that no version of this protocol answers.
     #[error("{operation}: unexpected reply {reply}")]
     Unexpected {
@@ -172,6 +185,7 @@ impl StoreError {
                 | Self::Timeout { .. }
                 | Self::Broken { .. }
                 | Self::Unavailable { .. }
+                | Self::Unacknowledged { .. }
         )
     }
 }

@@ -23,6 +23,9 @@ pub use self::{
 /// A boxed future, as object-safe async methods return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// What [`Store::confirm`] returns: a reply for each write, and how many replicas have acknowledged them all.
+pub type Confirmed = (Vec<Result<Reply, StoreError>>, u32);
+
 /// A place where scripts run: a Redis deployment, or the embedded engine.
 ///
 /// Implementations bound every operation: waiting for an answer by the `within` they are given, getting a connection
@@ -42,23 +45,26 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         within: Duration,
     ) -> BoxFuture<'a, Vec<Result<Reply, StoreError>>>;
 
-    /// Runs `write` and then waits until `replicas` replicas have acknowledged it, and with it everything that the
-    /// server executed before. Returns the reply to `write` and how many did; fewer where the time was over. Uses a
-    /// connection that nothing else does.
+    /// Sends all of `writes` in one write, on a connection that nothing else uses, and waits there until `replicas`
+    /// replicas have acknowledged all of them. Returns one reply for each write, in order, and how many replicas
+    /// have everything that was executed: fewer than `replicas` if the time ran out, 0 if every write failed.
+    ///
+    /// If the writes go to several servers, the number is the smallest of theirs.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where `write` failed or nobody answered `within` the time.
+    /// [`StoreError`] if the writes are not answered `within` the time, or the server does not let its clients wait for
+    /// replicas. A write that fails alone has its error among the replies.
     ///
     /// # Cancel safety
     ///
     /// As for [`pipeline`](Self::pipeline).
     fn confirm<'a>(
         &'a self,
-        write: &'a Command,
+        writes: &'a [Command],
         replicas: u32,
         within: Duration,
-    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>>;
+    ) -> BoxFuture<'a, Result<Confirmed, StoreError>>;
 
     /// Whether [`confirm`](Self::confirm) has a connection of its own to wait on. Without one nothing is confirmed.
     fn can_confirm(&self) -> bool {

@@ -42,7 +42,7 @@ use self::{
     node::{Node, Patience},
     secured::Secured,
 };
-use super::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription};
+use super::{BoxFuture, Command, Confirmed, Reply, ServerInfo, Store, StoreError, Subscription};
 #[cfg(feature = "sentinel")]
 use crate::clock::SystemClock;
 use crate::{
@@ -148,12 +148,15 @@ impl Store for RedisStore {
 
     fn confirm<'a>(
         &'a self,
-        write: &'a Command,
+        writes: &'a [Command],
         replicas: u32,
         within: Duration,
-    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
+    ) -> BoxFuture<'a, Result<Confirmed, StoreError>> {
         let patience = Patience::Answer(within);
-        Box::pin(self.node.confirm(write, replicas, patience))
+        Box::pin(async move {
+            let writes: Vec<&Command> = writes.iter().collect();
+            self.node.confirm(&writes, replicas, patience).await
+        })
     }
 
     fn subscribe<'a>(

@@ -149,7 +149,7 @@ impl Group {
         }
         if !read.doubt.is_zero() {
             let left = time::span(read.doubt);
-            let text = format!("history suspect: nothing free is granted for {left}");
+            let text = format!("quarantine: nothing free is granted for {left}");
             parts.push(output::styled(output::WARN, &text));
         }
         if read.is_torn {

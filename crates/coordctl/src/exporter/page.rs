@@ -63,11 +63,10 @@ fn show_namespace(namespace: &Namespace) {
 
     let (is, quarantine) = match namespace.read.history {
         History::Known => ("known", Duration::ZERO),
-        History::Suspect { left } => ("suspect", left),
-        History::Vouched { .. } => ("vouched", Duration::ZERO),
+        History::Quarantine { left, .. } => ("quarantine", left),
         _ => ("absent", Duration::ZERO),
     };
-    for state in ["known", "suspect", "vouched", "absent"] {
+    for state in ["known", "quarantine", "absent"] {
         let value = if state == is { 1.0 } else { 0.0 };
         series::HISTORY.set(value, &[name, ("state", state)]);
     }

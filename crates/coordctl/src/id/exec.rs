@@ -117,7 +117,7 @@ async fn lead(
     reports: &mut Reports,
 ) -> Result<ExitCode, Failure> {
     let watermark = Arc::new(Watermark::default());
-    let attached = machine_id.attach(Arc::clone(&watermark) as _);
+    let attached = machine_id.attach(Arc::clone(&watermark) as _).await;
     attached.map_err(|error| Failure::Failed(causes(&error)))?;
     tokio::select! {
         passed = watermark.passed(&reports.journal) => passed?,

@@ -102,24 +102,26 @@ impl Namespace {
         let size = u64::from(*high) - u64::from(*low) + 1;
         let history = match self.read.history {
             History::Known => output::styled(output::GOOD, "history known"),
-            History::Suspect { left } => output::styled(
+            History::Quarantine { left, has_begun } => output::styled(
                 output::WARN,
                 &format!(
-                    "history suspect: nothing is granted for {}",
-                    time::span(left)
-                ),
-            ),
-            History::Vouched { left } => output::styled(
-                output::WARN,
-                &format!(
-                    "failed over: what was held is not granted for {}",
-                    time::span(left)
+                    "quarantine: nothing new is granted for {}{}",
+                    time::span(left),
+                    if has_begun {
+                        ""
+                    } else {
+                        ", from the next renewal or request on"
+                    }
                 ),
             ),
             _ => output::styled(output::DIM, "no history: not used yet, or emptied"),
         };
+        let layout = match self.read.layout.as_str() {
+            "" => String::new(),
+            layout => format!("; layout {}", output::plain(layout)),
+        };
         format!(
-            "namespace {}, machine IDs {low}-{high}: {} of {size} held; {history}",
+            "namespace {}, machine IDs {low}-{high}: {} of {size} held; {history}{layout}",
             output::plain(&self.name),
             self.held()
         )
@@ -176,6 +178,13 @@ impl Namespace {
             "range": [self.range.start(), self.range.end()],
             "server_ms": self.read.server_ms,
             "history": history_json(self.read.history),
+            "layout": layout_json(&self.read.layout),
+            "floor_ms": self.read.floor_ms,
+            "longest": {
+                "ttl_ms": self.read.longest.ttl_ms,
+                "failover_bound_ms": self.read.longest.failover_bound_ms,
+                "clock_skew_ms": self.read.longest.max_clock_skew_ms,
+            },
             "held": self.held(),
             "recorded": self.read.recorded,
             "slots": slots,
@@ -183,11 +192,20 @@ impl Namespace {
     }
 }
 
+/// Null where none is on record.
+pub(crate) fn layout_json(layout: &str) -> Value {
+    match layout {
+        "" => Value::Null,
+        layout => layout.into(),
+    }
+}
+
 pub(crate) fn history_json(history: History) -> Value {
     match history {
         History::Known => json!({ "state": "known", "left_ms": 0 }),
-        History::Suspect { left } => json!({ "state": "suspect", "left_ms": time::ms(left) }),
-        History::Vouched { left } => json!({ "state": "vouched", "left_ms": time::ms(left) }),
+        History::Quarantine { left, has_begun } => {
+            json!({ "state": "quarantine", "left_ms": time::ms(left), "begun": has_begun })
+        }
         _ => json!({ "state": "absent", "left_ms": 0 }),
     }
 }

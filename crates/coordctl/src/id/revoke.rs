@@ -1,9 +1,6 @@
 //! Takes a machine ID away from its holder.
 
-use std::{
-    io::{IsTerminal, Write},
-    process::ExitCode,
-};
+use std::{io::IsTerminal, process::ExitCode};
 
 use raus::inspect::{Revocation, SlotRecord, SlotState};
 use serde_json::json;
@@ -101,13 +98,7 @@ fn confirm(slot: &SlotRecord) -> Result<bool, Failure> {
     let left = time::span(slot.lease_left);
     let (id, fence) = (slot.id, slot.fence);
     let holder = output::plain(&format!("{holder} ({label})"));
-    let mut out = anstream::stderr().lock();
-    write!(
-        out,
-        "Take machine ID {id} from {holder}, fence {fence}, {left} left? [y/N] "
-    )?;
-    out.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    output::confirm(&format!(
+        "Take machine ID {id} from {holder}, fence {fence}, {left} left?"
+    ))
 }

@@ -53,7 +53,7 @@ async fn main() -> anyhow::Result<()> {
     // A full range, or a Redis that is still starting, may pass.
     let machine_id = raus.acquire_within(Duration::from_secs(30)).await?;
     println!("machine {}", machine_id.id());
-    let ids = Generator::from_raus(machine_id)?;
+    let ids = Generator::from_raus(machine_id).await?;
 
     let app = Router::new()
         .route("/orders", post(create_order))

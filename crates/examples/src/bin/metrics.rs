@@ -63,7 +63,7 @@ impl Service {
             // Nobody else uses such a store, so nobody is listened for.
             raus = raus.discovery(Duration::ZERO);
         }
-        let ids = Generator::from_raus(raus.build()?.acquire().await?)?;
+        let ids = Generator::from_raus(raus.build()?.acquire().await?).await?;
         let buckets = Redbuckets::builder(url, "orders").buckets(64).build()?;
         let buckets = buckets.join().await?;
         Ok(Self { ids, buckets, page })

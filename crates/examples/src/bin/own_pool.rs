@@ -23,7 +23,7 @@ async fn main() -> anyhow::Result<()> {
 
     // The pool is asked how to connect, and for nothing else: renewals never wait for one of its connections.
     let raus = Raus::with_connection(pool.clone(), "own-pool", 0..=1023).build()?;
-    let ids = Generator::from_raus(raus.acquire().await?)?;
+    let ids = Generator::from_raus(raus.acquire().await?).await?;
     let mut connection = pool.get().await?;
     for item in ["tea", "milk", "sugar"] {
         let id = ids.next().await?;

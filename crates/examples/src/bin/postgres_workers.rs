@@ -92,7 +92,7 @@ const SCHEMA: &str = "
 /// Jobs get unique keys without asking the database; a hash spreads them over the buckets.
 async fn produce(options: &Options, database: &Pool, count: u32) -> anyhow::Result<()> {
     let raus = Raus::new(&options.redis, 0..=1023)?;
-    let ids = Generator::from_raus(raus.acquire().await?)?;
+    let ids = Generator::from_raus(raus.acquire().await?).await?;
     let client = database.get().await?;
     let insert = client.prepare_cached("INSERT INTO jobs (id, bucket) VALUES ($1, $2)");
     let insert = insert.await?;

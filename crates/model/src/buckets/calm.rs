@@ -29,7 +29,7 @@ pub(crate) fn every_bucket_is_owned(world: &World, setting: &Setting) -> bool {
             world.actors[at].handle_failed();
         }
     }
-    for _ in 0..3 * setting.rules.ttl + setting.rules.discovery {
+    for _ in 0..3 * setting.rules.ttl + setting.rules.bound + setting.rules.discovery {
         for _ in 0..ROUNDS {
             for at in 0..=NEWCOMER {
                 take_turn(&mut world, at, &calm);

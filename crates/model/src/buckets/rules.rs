@@ -3,9 +3,12 @@
 /// Lengths of time in ticks, and the rules. `Rules::default()` is the protocol as the scripts have it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
+    /// The longest ttl of the group; in the model, everybody's.
     pub(crate) ttl: u8,
+    /// What a quarantine adds to it.
+    pub(crate) bound: u8,
     pub(crate) discovery: u8,
-    /// `history.lua`: another server identity puts the past in doubt.
+    /// `history.lua`: another server begins a quarantine.
     pub(crate) quarantine: bool,
     /// `hand.lua`: a member is removed only when its lease is over.
     pub(crate) lease_check: bool,
@@ -25,6 +28,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             ttl: 2,
+            bound: 1,
             discovery: 1,
             quarantine: true,
             lease_check: true,

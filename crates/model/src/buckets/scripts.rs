@@ -99,9 +99,10 @@ impl Context<'_> {
         }
     }
 
-    /// `doubt` in `table.lua`.
+    /// A quarantine begins: `doubt` in `table.lua`.
     fn doubt(&self, group: &mut Group) {
-        (group.run, group.till) = (self.run, self.now + self.rules.ttl);
+        let lasts = self.rules.ttl + self.rules.bound;
+        (group.run, group.till) = (self.run, self.now + lasts);
         group.doubted = true;
     }
 

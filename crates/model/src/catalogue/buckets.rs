@@ -66,7 +66,7 @@ fn protocol(bounds: Bounds) -> Vec<Entry> {
             Setting {
                 buckets: bounds.pick(1, 2),
                 end: bounds.pick(3, 4),
-                ..setting(3, FAILOVER)
+                ..setting(bounds.pick(2, 3), FAILOVER)
             },
         ),
         protocol_entry(

@@ -1,20 +1,26 @@
 //! The models of the lease protocol.
 
+mod clones;
+mod failovers;
+mod horizons;
+mod losses;
+
 use super::{Bounds, Entry, Kind};
-use crate::lease::{Clocks, EXCLUSIVE, Faults, Identity, Rules, Setting, TWICE};
+use crate::lease::{EXCLUSIVE, Faults, GRANTED, Record, Rules, SHORT, Setting, TWICE};
 
 pub(super) fn entries(bounds: Bounds) -> Vec<Entry> {
     let mut entries = protocol(bounds);
     entries.extend(mutants());
-    entries.extend(forgotten());
-    entries.extend(failed_over(bounds));
+    entries.extend(horizons::entries(bounds));
+    entries.extend(failovers::entries(bounds));
+    entries.extend(losses::entries(bounds));
+    entries.extend(clones::entries(bounds));
     entries
 }
 
-const FLUSH: Faults = Faults {
-    flushes: 1,
-    ..Faults::NONE
-};
+/// A ttl so long that a quarantine by the shorter one ends before it.
+const LONG: u8 = 5;
+
 const GHOST: Faults = Faults {
     ghosts: 1,
     ..Faults::NONE
@@ -23,36 +29,34 @@ const EVICTION: Faults = Faults {
     evictions: 1,
     ..Faults::NONE
 };
+const FAILOVER: Faults = Faults {
+    failovers: 1,
+    ..Faults::NONE
+};
+const FLUSH: Faults = Faults {
+    flushes: 1,
+    ..Faults::NONE
+};
 
-pub(super) const fn failovers(failovers: u8) -> Faults {
-    Faults {
-        failovers,
-        ..Faults::NONE
-    }
-}
-
-pub(super) fn rules(change: impl Fn(&mut Rules)) -> Rules {
+fn rules(change: impl Fn(&mut Rules)) -> Rules {
     let mut rules = Rules::default();
     change(&mut rules);
     rules
 }
 
-/// With what the limits need.
-pub(super) fn repaired(change: impl Fn(&mut Rules)) -> Rules {
-    rules(|rules| {
-        (rules.horizon_capped, rules.first_floor) = (true, true);
-        change(rules);
-    })
+/// The same with one rule less.
+fn without(setting: &Setting, change: impl Fn(&mut Rules)) -> Setting {
+    let mut mutated = setting.clone();
+    change(&mut mutated.rules);
+    mutated
 }
 
-/// Two holders, one slot, until the tick `end`.
-fn setting(end: u8, faults: Faults, rules: Rules) -> Setting {
-    Setting {
-        end,
-        faults,
-        rules,
-        ..Setting::default()
-    }
+fn holds(name: &'static str, setting: Setting) -> Entry {
+    Entry::lease(Kind::Protocol, name, None, setting)
+}
+
+fn mutant(name: &'static str, property: &'static str, setting: Setting) -> Entry {
+    Entry::lease(Kind::Mutant, name, Some(property), setting)
 }
 
 fn limit(name: &'static str, property: &'static str, setting: Setting) -> Entry {
@@ -63,185 +67,116 @@ fn repair(name: &'static str, setting: Setting) -> Entry {
     Entry::lease(Kind::Repair, name, None, setting)
 }
 
+/// Two holders, one slot, requests that take their time.
+fn slow(ticks: u8, faults: Faults) -> Setting {
+    Setting {
+        ticks,
+        faults,
+        ..Setting::default()
+    }
+}
+
+/// The same, with requests that take none.
+fn prompt(ticks: u8, faults: Faults) -> Setting {
+    Setting {
+        prompt: true,
+        ..slow(ticks, faults)
+    }
+}
+
+/// Three holders and two slots, and fewer ways.
+fn two_slots(ttls: [u8; 3], setting: Setting) -> Setting {
+    Setting {
+        actors: 3,
+        slots: 2,
+        ttls,
+        lean: true,
+        claims: &[EXCLUSIVE, GRANTED],
+        ..setting
+    }
+}
+
+const TWO_TTLS: [u8; 3] = [LONG, SHORT, SHORT];
+
 fn protocol(bounds: Bounds) -> Vec<Entry> {
-    let entry = |name, setting| Entry::lease(Kind::Protocol, name, None, setting);
-    let real = |end, faults| setting(end, faults, Rules::default());
     vec![
-        entry(
+        holds(
             "requests and answers late, lost, repeated",
-            real(bounds.pick(3, 5), GHOST),
+            Setting {
+                closes: true,
+                ..slow(2, GHOST)
+            },
         ),
-        entry(
+        holds(
             "two slots",
             Setting {
                 slots: 2,
-                ..real(bounds.pick(3, 4), Faults::NONE)
+                ..slow(bounds.pick(2, 3), Faults::NONE)
             },
         ),
-        entry(
+        holds(
             "three holders",
             Setting {
                 actors: 3,
-                ..real(bounds.pick(3, 4), Faults::NONE)
+                ..slow(bounds.pick(2, 3), Faults::NONE)
             },
         ),
-        entry(
-            "a failover that loses the last writes",
-            real(bounds.pick(3, 5), failovers(1)),
-        ),
-        entry("a lock that is evicted", real(bounds.pick(4, 5), EVICTION)),
-        entry(
+        holds("a lock that is evicted", slow(3, EVICTION)),
+        holds(
             "first use, by two at once",
             Setting {
-                fresh: true,
-                ..real(4, bounds.pick(Faults::NONE, GHOST))
+                record: Record::Absent,
+                ..slow(3, bounds.pick(Faults::NONE, GHOST))
             },
         ),
-        entry(
+        holds(
             "timestamps, where no deadline is kept",
             Setting {
                 claims: &[TWICE],
                 rules: rules(|rules| rules.local_deadline = false),
-                ..real(bounds.pick(4, 5), Faults::NONE)
+                ..slow(bounds.pick(3, 4), Faults::NONE)
             },
         ),
     ]
 }
 
 fn mutants() -> Vec<Entry> {
-    let entry = |name, property, setting| Entry::lease(Kind::Mutant, name, Some(property), setting);
-    let without = |faults, change: fn(&mut Rules)| setting(5, faults, rules(change));
+    let calm = slow(4, Faults::NONE);
     vec![
-        entry(
+        mutant(
             "no horizon: the next holder begins at its own clock",
             TWICE,
-            without(Faults::NONE, |rules| rules.horizon = false),
+            without(&calm, |rules| rules.horizon = false),
         ),
-        entry(
+        mutant(
             "no owner check: a renewal overwrites (and no deadline is kept)",
             TWICE,
             Setting {
                 claims: &[TWICE],
-                ..without(Faults::NONE, |rules| {
+                ..without(&calm, |rules| {
                     (rules.owner_check, rules.local_deadline) = (false, false);
                 })
             },
         ),
-        entry(
-            "no quarantine after a failover",
-            EXCLUSIVE,
-            without(failovers(1), |rules| rules.quarantine = false),
-        ),
-        entry(
+        mutant(
             "a deadline from the answer",
             EXCLUSIVE,
-            without(Faults::NONE, |rules| rules.deadline_from_send = false),
+            without(&calm, |rules| rules.deadline_from_send = false),
         ),
-        entry(
+        mutant(
             "a deadline without a margin",
             EXCLUSIVE,
-            without(Faults::NONE, |rules| rules.margin = false),
+            without(&calm, |rules| rules.margin = false),
         ),
-        entry(
+        mutant(
             "no local deadline",
             EXCLUSIVE,
-            without(Faults::NONE, |rules| rules.local_deadline = false),
+            without(&calm, |rules| rules.local_deadline = false),
         ),
-        entry(
-            "a claim of first use without a token",
-            EXCLUSIVE,
-            Setting {
-                fresh: true,
-                ..setting(5, FLUSH, repaired(|rules| rules.token = false))
-            },
-        ),
-        entry(
+        mutant(
             "a free lock is a free slot",
             EXCLUSIVE,
-            without(EVICTION, |rules| rules.till_on_record = false),
+            without(&slow(4, EVICTION), |rules| rules.till_on_record = false),
         ),
     ]
-}
-
-/// A store that has forgotten everything.
-fn forgotten() -> Vec<Entry> {
-    let forgetful = |rules| Setting {
-        fresh: true,
-        ..setting(4, FLUSH, rules)
-    };
-    vec![
-        limit(
-            "everything forgotten, everybody gone, clocks apart",
-            TWICE,
-            forgetful(Rules::default()),
-        ),
-        repair(
-            "the same, first use above all clocks",
-            forgetful(repaired(|_| {})),
-        ),
-        limit(
-            "everything forgotten, a holder cut off for the discovery",
-            EXCLUSIVE,
-            Setting {
-                cut_off: true,
-                ..forgetful(repaired(|_| {}))
-            },
-        ),
-    ]
-}
-
-/// A failover, and something else.
-fn failed_over(bounds: Bounds) -> Vec<Entry> {
-    let there_and_back = |identity| Setting {
-        identity,
-        ..setting(bounds.pick(3, 4), failovers(2), Rules::default())
-    };
-    let stepped = |rules| Setting {
-        clocks: Clocks::Stepped,
-        ..setting(bounds.pick(3, 4), failovers(1), rules)
-    };
-    let released_ahead = |rules| Setting {
-        actors: 3,
-        ..setting(3, failovers(1), rules)
-    };
-    let mut entries = vec![
-        limit(
-            "a failover there and back, servers known by run_id",
-            EXCLUSIVE,
-            there_and_back(Identity::Process),
-        ),
-        repair(
-            "the same, servers known by their term",
-            there_and_back(Identity::Term),
-        ),
-        limit(
-            "a clock set far ahead, then a failover",
-            TWICE,
-            stepped(Rules::default()),
-        ),
-        repair(
-            "the same, horizons capped by the server's clock",
-            stepped(repaired(|_| {})),
-        ),
-        limit(
-            "a replaced master that goes on answering",
-            EXCLUSIVE,
-            Setting {
-                split: true,
-                ..setting(5, failovers(1), Rules::default())
-            },
-        ),
-    ];
-    if bounds == Bounds::Large {
-        entries.push(limit(
-            "a slot released ahead and granted again, then a failover",
-            TWICE,
-            released_ahead(Rules::default()),
-        ));
-        entries.push(repair(
-            "the same, horizons capped",
-            released_ahead(repaired(|_| {})),
-        ));
-    }
-    entries
 }

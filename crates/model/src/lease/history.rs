@@ -1,171 +1,186 @@
-//! Whether the store can vouch for its past: `history.lua`, and how acknowledgements help.
+//! Whether the store can vouch for its past: `history.lua`.
 
 use super::{
-    rules::{Acks, Heirs, Rules},
-    store::{Acquire, Mode, Past, Server, Store},
+    rules::{Identity, Rules},
+    store::{Context, Mode, Past, Server, Store, Terms, Token},
 };
 
 /// What may be granted.
 pub(super) enum Standing {
-    Known(u8),
-    /// Only what is not shown as held may be granted.
-    Open,
-    Suspect,
-    Absent(u8),
+    Known(Past),
+    Quarantine,
+    /// The past is absent or quiet.
+    Listen(u8),
 }
 
-/// `history_doubt` in `history.lua`.
-pub(super) fn doubt(
-    store: &mut Store,
-    now: u8,
-    server: Server,
-    numbers: &mut u8,
-    rules: &Rules,
-    open: bool,
-) {
-    let past = store.past;
-    let till = now + rules.ttl;
-    let clears = rules.acks.is_none_or(|acks| acks.doubt_clears);
-    let was_acked = past.is_some_and(|past| past.acked);
-    let acked = was_acked && (open || !clears);
-    let mut flip = past.map_or(0, |past| past.flip);
-    if past.is_none() || was_acked && !acked {
-        flip = lapse(flip, numbers, rules);
+impl Past {
+    /// `history_new`.
+    fn new(terms: Terms, cx: &Context<'_>) -> Self {
+        Self {
+            run: cx.server,
+            till: 0,
+            floor: 0,
+            seen: cx.now,
+            since: cx.now,
+            used: terms.ttl,
+            before: terms.known,
+        }
     }
-    store.past = Some(Past {
-        run: server.run,
-        till,
-        floor: (till + rules.skew).max(past.map_or(0, |past| past.floor)),
-        acked,
-        flip,
-        open,
-    });
+
+    pub(crate) fn longest(&self) -> u8 {
+        self.used.max(self.before)
+    }
+
+    fn quarantine(&self, rules: &Rules) -> u8 {
+        self.longest() + rules.bound
+    }
+
+    fn left(&self, cx: &Context<'_>) -> u8 {
+        let left = self.till.saturating_sub(cx.now);
+        left.min(self.quarantine(cx.rules))
+    }
+
+    /// `history_use`. What is longest as far as the client knows counts as used in the window before.
+    fn uses(&mut self, ttl: u8, known: u8, cx: &Context<'_>) {
+        let lasted = self.quarantine(cx.rules);
+        let stays = cx.rules.windows_stay && cx.now < self.till;
+        if self.since != 0 && self.since + self.longest() < cx.now && !stays {
+            (self.before, self.used, self.since) = (self.used, ttl, cx.now);
+        }
+        self.used = self.used.max(ttl);
+        self.before = self.before.max(known);
+        if cx.rules.grows && cx.now < self.till {
+            self.till += self.quarantine(cx.rules).saturating_sub(lasted);
+            self.floor = self.floor.max(self.till + cx.rules.skew);
+        }
+    }
 }
 
-/// `history_admit` in `history.lua`.
-pub(super) fn admit(
-    store: &mut Store,
-    now: u8,
-    server: Server,
-    ask: &Acquire,
-    numbers: &mut u8,
-    rules: &Rules,
-) -> Standing {
-    let Some(past) = &mut store.past else {
-        return admit_absent(store, now, server, ask, numbers, rules);
+/// `is_same_server`.
+fn is_same_server(before: Server, server: Server, rules: &Rules) -> bool {
+    match rules.identity {
+        Identity::Ignored => true,
+        Identity::Process => before.process == server.process,
+        Identity::Strict => before == server,
+        Identity::Whole => {
+            before.process == server.process && (before.id == server.id || !server.followed)
+        }
+    }
+}
+
+fn known(terms: Terms, rules: &Rules) -> u8 {
+    if rules.known { terms.known } else { 0 }
+}
+
+/// `history_doubt`.
+pub(super) fn doubt(store: &mut Store, terms: Terms, cx: &Context<'_>) {
+    let terms = Terms {
+        known: known(terms, cx.rules),
+        ..terms
     };
-    if past.run != server.run {
-        if !rules.quarantine {
-            past.run = server.run;
-            return Standing::Known(past.floor);
-        }
-        let open = rules.acks.is_some_and(|acks| {
-            past.acked
-                && (past.open || past.till <= now)
-                && match acks.heirs {
-                    Heirs::Any => true,
-                    Heirs::Promoted => server.promoted,
-                    Heirs::Direct => server.promoted && server.before == past.run,
-                }
-        });
-        doubt(store, now, server, numbers, rules, open);
-        return if open {
-            Standing::Open
-        } else {
-            Standing::Suspect
-        };
-    }
-    if now < past.till {
-        return if past.open {
-            Standing::Open
-        } else {
-            Standing::Suspect
-        };
-    }
-    past.open = false;
-    Standing::Known(past.floor)
-}
-
-fn admit_absent(
-    store: &mut Store,
-    now: u8,
-    server: Server,
-    ask: &Acquire,
-    numbers: &mut u8,
-    rules: &Rules,
-) -> Standing {
-    match ask.mode {
-        Mode::Voice => {
-            doubt(store, now, server, numbers, rules, false);
-            Standing::Suspect
-        }
-        Mode::First(token) if store.token == (server.run, token) || !rules.token => {
-            store.token = (0, 0);
-            let floor = if rules.first_floor {
-                now + rules.skew + 1
-            } else {
-                0
-            };
-            store.past = Some(Past {
-                run: server.run,
-                till: 0,
-                floor,
-                acked: rules.acks.is_some() && ask.acking,
-                flip: lapse(0, numbers, rules),
-                open: false,
-            });
-            Standing::Known(floor)
-        }
-        Mode::Ask | Mode::First(_) => {
-            if store.token.1 == 0 || store.token.0 != server.run {
-                store.token = (server.run, next(numbers));
-            }
-            Standing::Absent(store.token.1)
-        }
-    }
-}
-
-/// Who does not wait for replicas says so first, and who does says so again.
-pub(super) fn flip(
-    store: &mut Store,
-    ask: &Acquire,
-    numbers: &mut u8,
-    rules: &Rules,
-) -> Option<u8> {
-    let acks: Acks = rules.acks?;
-    let past = store.past.as_mut()?;
-    if ask.acking {
-        past.acked = true;
-        return None;
-    }
-    if !acks.flag {
-        return None;
-    }
-    let confirmed = if acks.flip_numbered {
-        ask.armed == past.flip
+    let mut past = store.past.unwrap_or_else(|| Past::new(terms, cx));
+    if cx.rules.windows_stay {
+        past.before = past.longest().max(terms.known);
+        past.used = terms.ttl;
+        past.since = if past.since == 0 { 0 } else { cx.now };
     } else {
-        ask.armed != 0
+        past.uses(terms.ttl, terms.known, cx);
+    }
+    if !cx.rules.longest {
+        (past.used, past.before) = (terms.ttl, 0);
+    }
+    (past.run, past.seen) = (cx.server, cx.now);
+    past.till = cx.now + past.quarantine(cx.rules);
+    let served = if cx.rules.floor_bound {
+        past.till
+    } else {
+        cx.now + past.longest()
     };
-    if !past.acked && (confirmed || !acks.own_flip) {
-        return None;
-    }
-    if past.acked {
-        (past.acked, past.flip) = (false, next(numbers));
-    }
-    // Without a number there is nothing to wait for.
-    (past.flip != 0).then_some(past.flip)
+    past.floor = past.floor.max(served + cx.rules.skew);
+    store.past = Some(past);
 }
 
-/// The number of a past that is not acknowledged although nobody flipped it.
-fn lapse(flip: u8, numbers: &mut u8, rules: &Rules) -> u8 {
-    match rules.acks {
-        Some(acks) if acks.lapses_numbered => next(numbers),
-        _ => flip,
+/// `history_rewound`.
+pub(super) fn rewound(store: &mut Store, terms: Terms, acknowledged: u8, cx: &Context<'_>) {
+    if let Some(past) = &mut store.past
+        && is_same_server(past.run, cx.server, cx.rules)
+        && 0 < past.left(cx)
+        && acknowledged + past.quarantine(cx.rules) < past.till
+    {
+        if cx.rules.grows {
+            past.uses(terms.ttl, known(terms, cx.rules), cx);
+        }
+        return;
+    }
+    doubt(store, terms, cx);
+}
+
+/// `history_watch`.
+pub(super) fn watch(store: &mut Store, terms: Terms, cx: &Context<'_>) {
+    let Some(past) = &mut store.past else {
+        return doubt(store, terms, cx);
+    };
+    let is_same = is_same_server(past.run, cx.server, cx.rules);
+    if past.seen != cx.now && !is_same && cx.rules.watch {
+        return doubt(store, terms, cx);
+    }
+    past.uses(terms.ttl, 0, cx);
+    if past.seen != cx.now {
+        past.seen = cx.now;
+        if is_same {
+            past.run = cx.server;
+        }
     }
 }
 
-/// What server time in microseconds is to the scripts: never the same twice, whatever was forgotten.
-fn next(numbers: &mut u8) -> u8 {
-    *numbers += 1;
-    *numbers
+/// `history_admit`.
+pub(super) fn admit(store: &mut Store, mode: Mode, terms: Terms, cx: &mut Context<'_>) -> Standing {
+    let is_quiet =
+        |past: Past| cx.rules.quiet && past.till < cx.now && past.seen + past.longest() < cx.now;
+    if store.past.is_none_or(is_quiet) {
+        if mode == Mode::Voice || store.past.is_none() && terms.expects {
+            doubt(store, terms, cx);
+            return Standing::Quarantine;
+        }
+        let token = token(store, cx);
+        if mode != Mode::First(token) && (cx.rules.token || !matches!(mode, Mode::First(_))) {
+            return Standing::Listen(token);
+        }
+        store.token = Token::default();
+        let past = store.past.get_or_insert_with(|| Past::new(terms, cx));
+        if cx.rules.first_floor {
+            past.floor = past.floor.max(cx.now + cx.rules.skew + 1);
+        }
+    }
+    let Some(past) = &mut store.past else {
+        return Standing::Quarantine;
+    };
+    if !is_same_server(past.run, cx.server, cx.rules) {
+        doubt(store, terms, cx);
+        return Standing::Quarantine;
+    }
+    past.uses(terms.ttl, 0, cx);
+    let left = past.left(cx);
+    past.till = if left == 0 { 0 } else { cx.now + left };
+    (past.run, past.seen) = (cx.server, cx.now);
+    if left == 0 {
+        Standing::Known(*past)
+    } else {
+        Standing::Quarantine
+    }
+}
+
+/// `discovery_token`.
+fn token(store: &mut Store, cx: &mut Context<'_>) -> u8 {
+    let seen = store.past.map_or(0, |past| past.seen);
+    let token = store.token;
+    if token.number == 0 || token.id != cx.server.id || token.seen != seen {
+        *cx.numbers += 1;
+        store.token = Token {
+            id: cx.server.id,
+            seen,
+            number: *cx.numbers,
+        };
+    }
+    store.token.number
 }

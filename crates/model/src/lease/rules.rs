@@ -1,89 +1,118 @@
 //! Which rules of the protocol are in force: all of them, or all but one.
 
-/// Lengths of time in ticks, and the rules. `Rules::default()` is the protocol as the scripts have it.
+/// Lengths of time in ticks, and the rules. `Rules::default()` is the protocol.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    pub(crate) ttl: u8,
     /// How far a wall clock may differ from the server's.
     pub(crate) skew: u8,
-    /// How long a newcomer listens where there is no past.
+    /// How long a newcomer listens.
     pub(crate) discovery: u8,
+    /// What a quarantine adds to the longest ttl.
+    pub(crate) bound: u8,
     /// `acquire.lua`: the next holder begins at the stored horizon.
     pub(crate) horizon: bool,
     /// `renew.lua`: a lock key that is not the holder's is not changed.
     pub(crate) owner_check: bool,
-    /// `history.lua`: another server identity puts the past in doubt.
-    pub(crate) quarantine: bool,
-    /// `history.lua`: a claim of first use bears the store's token.
-    pub(crate) token: bool,
     /// `acquire.lua`: a slot whose lease on record runs is held, lock or not.
     pub(crate) till_on_record: bool,
+    /// `slots.lua`, `next_horizon`: what was minted counts only as far as a tolerated clock could have shown it.
+    pub(crate) cap_last: bool,
+    /// `history.lua`: another server begins a quarantine.
+    pub(crate) identity: Identity,
+    /// `history.lua`: a claim of silence bears the store's token.
+    pub(crate) token: bool,
+    /// `history.lua`: a quarantine lasts as long as the longest ttl of the namespace, not that of the caller.
+    pub(crate) longest: bool,
+    /// `history.lua`: a client brings the longest ttl back that it was told.
+    pub(crate) known: bool,
+    /// `history.lua`: a renewal begins the quarantine, not only an acquisition.
+    pub(crate) watch: bool,
+    /// `history.lua`: the floor of a quarantine lies beyond what a replaced master may acknowledge meanwhile.
+    pub(crate) floor_bound: bool,
+    /// `history.lua`: a quarantine grows with a longer ttl that becomes known while it lasts.
+    pub(crate) grows: bool,
+    /// `history.lua`: a quarantine begins a window, and none ends while it lasts.
+    pub(crate) windows_stay: bool,
+    /// `history.lua`: a client listens if nobody was seen for the longest ttl.
+    pub(crate) quiet: bool,
+    /// `slots.lua`: each renewal continues the chain on record.
+    pub(crate) chain: bool,
+    /// `slots.lua`: the count in a chain's numbers tells an old record from a clone.
+    pub(crate) chain_count: bool,
+    /// `renew.lua`, `release.lua`: another's lock beside an older fence shows a loss.
+    pub(crate) foreign: bool,
+    /// `release.lua`: a forgotten grant is put back although the older record shows the slot as released.
+    pub(crate) puts_back: bool,
+    /// `release.lua`: the horizon is lowered only to a value that the holder states.
+    pub(crate) explicit: bool,
+    /// `tenure.rs`: a second close reports what the first one did.
+    pub(crate) close_remembers: bool,
+    /// `tenure.rs`: a close counts ranges that were handed out and are not minted yet.
+    pub(crate) close_counts_ranges: bool,
     /// `lease.rs`: the deadline counts from the send of the acknowledged request.
     pub(crate) deadline_from_send: bool,
     /// `lease.rs`: the deadline keeps a margin, which the slowest tolerated clock uses up.
     pub(crate) margin: bool,
-    /// `lease.rs`: a holder stops at its deadline. Without, it goes on until the store tells it otherwise, as after a
-    /// pause that its clock did not count.
+    /// `lease.rs`: a holder stops at its deadline. Without, it goes on until the store tells it otherwise.
     pub(crate) local_deadline: bool,
-    /// Proposed: nothing takes a horizon further ahead than a tolerated clock would, not what was minted, nor the floor.
-    pub(crate) horizon_capped: bool,
-    /// Proposed: the first grant of an absent past begins above what wall clocks may have shown so far.
+    /// `heartbeat.rs`: what counts only once replicas have it.
+    pub(crate) acknowledge: Acknowledge,
+    /// Proposed: the first grant of an absent or quiet past begins above what wall clocks may have shown so far.
     pub(crate) first_floor: bool,
-    /// Extension: grants that replicas acknowledged before they took effect.
-    pub(crate) acks: Option<Acks>,
 }
 
-/// The rules of an acknowledged history.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Acks {
-    /// After a failover, slots that the surviving copy shows as held wait for a ttl.
-    pub(crate) held_slots_wait: bool,
-    /// Every replica has to acknowledge, not just one.
-    pub(crate) all_replicas: bool,
-    /// A grant that is asked for again waits like a new one, where no replica is connected any more as well.
-    pub(crate) repeats_wait: bool,
-    /// A client that does not wait for acknowledgements flips the flag before its first grant.
-    pub(crate) flag: bool,
-    /// It waits until its own flip, known by its number, is acknowledged, whoever flipped the flag before.
-    pub(crate) own_flip: bool,
-    /// Its grant names that flip, and is refused where the flag was flipped back since.
-    pub(crate) flip_numbered: bool,
-    /// A past that was put in doubt, or made anew, counts as flipped: it has to be acknowledged as such, too.
-    pub(crate) lapses_numbered: bool,
-    /// A past in doubt is not acknowledged, until a grant after the doubt is.
-    pub(crate) doubt_clears: bool,
-    /// Which servers may grant at once what their copy shows as free.
-    pub(crate) heirs: Heirs,
-}
-
-/// Where a server has its copy from.
+/// What tells one server from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heirs {
-    /// From anywhere.
-    Any,
-    /// It ran before it became the master, so not from its own disk.
-    Promoted,
-    /// Besides, the master before it is the one on record, so nobody in between had it from disk.
-    Direct,
+pub(crate) enum Identity {
+    /// Nothing does.
+    Ignored,
+    /// Its process, `run_id`.
+    Process,
+    /// Its process and its replication id, whatever the reason for a new one.
+    Strict,
+    /// As `Strict`, but a master that was never a replica may take a new replication id.
+    Whole,
+}
+
+/// Which answers count only once replicas have what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acknowledge {
+    Nothing,
+    Grants,
+    Everything,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            ttl: 2,
             skew: 1,
             discovery: 1,
+            bound: 1,
             horizon: true,
             owner_check: true,
-            quarantine: true,
-            token: true,
             till_on_record: true,
+            cap_last: true,
+            identity: Identity::Whole,
+            token: true,
+            longest: true,
+            known: true,
+            watch: true,
+            floor_bound: true,
+            grows: true,
+            windows_stay: true,
+            quiet: true,
+            chain: true,
+            chain_count: true,
+            foreign: true,
+            puts_back: true,
+            explicit: true,
+            close_remembers: true,
+            close_counts_ranges: true,
             deadline_from_send: true,
             margin: true,
             local_deadline: true,
-            horizon_capped: false,
+            acknowledge: Acknowledge::Nothing,
             first_floor: false,
-            acks: None,
         }
     }
 }
@@ -91,38 +120,24 @@ impl Default for Rules {
 impl Rules {
     /// The instant at which a holder stops that sent its last acknowledged request at `sent`: the margin and what the
     /// slowest tolerated clock loses cancel out.
-    pub(crate) const fn deadline(&self, sent: u8) -> u8 {
+    pub(crate) const fn deadline(&self, sent: u8, ttl: u8) -> u8 {
         if self.margin {
-            sent + self.ttl
+            sent + ttl
         } else {
-            sent + self.ttl + 1
+            sent + ttl + 1
         }
     }
 
-    /// `next_horizon` in `shared.lua`: how far a holder may mint.
-    pub(crate) fn next_horizon(&self, now: u8, wall: u8, minted: u8, floor: u8) -> u8 {
-        let most = now + self.skew;
-        let base = wall.min(most).max(minted).max(floor);
-        if self.horizon_capped {
-            base.min(most) + self.ttl
-        } else {
-            base + self.ttl
-        }
+    /// `first_horizon` in `slots.lua`: how far a new holder may mint.
+    pub(crate) fn first_horizon(&self, now: u8, wall: u8, floor: u8, ttl: u8) -> u8 {
+        floor.max(wall.max(floor).min(now + self.skew) + ttl)
     }
-}
 
-impl Default for Acks {
-    fn default() -> Self {
-        Self {
-            held_slots_wait: true,
-            all_replicas: true,
-            repeats_wait: true,
-            flag: true,
-            own_flip: true,
-            flip_numbered: true,
-            lapses_numbered: true,
-            doubt_clears: true,
-            heirs: Heirs::Direct,
-        }
+    /// `next_horizon` in `slots.lua`: how far a holder may go on.
+    pub(crate) fn next_horizon(&self, now: u8, wall: u8, last: u8, ttl: u8) -> u8 {
+        let limit = now + self.skew;
+        let caps = wall <= limit && self.cap_last;
+        let last = if caps { last.min(limit) } else { last };
+        wall.min(limit).max(last) + ttl
     }
 }

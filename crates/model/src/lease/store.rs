@@ -1,13 +1,14 @@
 //! What the scripts do to the store, as pure functions. Each names the script it stands for.
 
 use super::{
+    chain::{self, Chain, Step},
     history::{self, Standing},
     rules::Rules,
 };
 
 pub(crate) const SLOTS: usize = 2;
 
-/// `till` of a slot that was released, and of one whose lease is over without a release.
+/// `till` of a slot that was released, and of one whose lease ended without a release.
 pub(crate) const RELEASED: u8 = 0;
 pub(crate) const OVER: u8 = 1;
 
@@ -16,8 +17,7 @@ pub(crate) const OVER: u8 = 1;
 pub(crate) struct Store {
     pub(crate) slots: [Slot; SLOTS],
     pub(crate) past: Option<Past>,
-    /// The field `discovery`, "<run_id>@<time>"; (_, 0) where there is none.
-    pub(crate) token: (u8, u8),
+    pub(crate) token: Token,
 }
 
 /// The lock key and the record of one slot. A fence of 0 is no record, a lock of 0 no lock.
@@ -29,35 +29,60 @@ pub(crate) struct Slot {
     pub(crate) horizon: u8,
     pub(crate) floor: u8,
     pub(crate) till: u8,
+    pub(crate) chain: Chain,
 }
 
-/// The field `history`, with what an acknowledged history adds to it.
+/// The field `history`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Past {
-    pub(crate) run: u8,
+    pub(crate) run: Server,
     pub(crate) till: u8,
     pub(crate) floor: u8,
-    /// Every grant that took effect was acknowledged by a replica, or is in this copy.
-    pub(crate) acked: bool,
-    /// The number of the last flip of `acked`.
-    pub(crate) flip: u8,
-    /// Until `till` only slots wait that are shown as held.
-    pub(crate) open: bool,
-}
-
-/// What a script can know of the server it runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Server {
-    pub(crate) run: u8,
-    /// How many masters there were before; no rule of the protocol reads it.
-    pub(crate) term: u8,
-    /// The identity of the master before it.
+    pub(crate) seen: u8,
+    /// When the current window began; 0 if windows do not matter, because everybody has the same ttl.
+    pub(crate) since: u8,
+    /// The longest ttl in this window, and in the one before.
+    pub(crate) used: u8,
     pub(crate) before: u8,
-    /// It ran before it became the master, as a replica.
-    pub(crate) promoted: bool,
 }
 
-/// What a client says of an absent past.
+/// The field `discovery`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Token {
+    pub(crate) id: u8,
+    pub(crate) seen: u8,
+    pub(crate) number: u8,
+}
+
+/// What tells one server from another: `run_id`, replication id, and whether there is a second replication id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Server {
+    pub(crate) process: u8,
+    pub(crate) id: u8,
+    /// It followed another master since it started.
+    pub(crate) followed: bool,
+}
+
+/// What a script knows besides the store and its arguments.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) now: u8,
+    pub(crate) server: Server,
+    /// The last of the numbers that server time in microseconds gives, never the same twice.
+    pub(crate) numbers: &'a mut u8,
+    pub(crate) slots: usize,
+    pub(crate) rules: &'a Rules,
+}
+
+/// What a client says of itself: its ttl, the longest one as last told to it, and that an absent record means loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Terms {
+    pub(crate) ttl: u8,
+    pub(crate) known: u8,
+    pub(crate) expects: bool,
+}
+
+/// What a client says of a past that is absent or quiet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Mode {
     Ask,
@@ -68,31 +93,36 @@ pub(crate) enum Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Acquire {
     pub(crate) holder: u8,
+    pub(crate) terms: Terms,
     pub(crate) first: u8,
     pub(crate) wall: u8,
     pub(crate) mode: Mode,
-    /// It will wait until replicas have what it was granted.
-    pub(crate) acking: bool,
-    /// The flip of its own that was acknowledged; 0: none.
-    pub(crate) armed: u8,
+    pub(crate) number: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Renew {
     pub(crate) holder: u8,
+    pub(crate) terms: Terms,
     pub(crate) slot: u8,
     pub(crate) fence: u16,
     pub(crate) wall: u8,
-    pub(crate) minted: u8,
+    pub(crate) last: u8,
     pub(crate) till: u8,
+    pub(crate) horizon: u8,
+    pub(crate) chain: Chain,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Release {
     pub(crate) holder: u8,
+    pub(crate) terms: Terms,
     pub(crate) slot: u8,
     pub(crate) fence: u16,
+    pub(crate) till: u8,
     pub(crate) horizon: u8,
+    pub(crate) lowers: bool,
+    pub(crate) chain: Chain,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,148 +133,170 @@ pub(crate) enum Reply {
         floor: u8,
         horizon: u8,
         at: u8,
-        /// The holder had it already.
-        again: bool,
+        longest: u8,
     },
-    Absent(u8),
-    /// The flag was flipped; ask again when that is acknowledged.
-    Flipped(u8),
-    /// Taken, suspect or skewed.
+    Listen(u8),
+    /// Taken, in quarantine, or skewed.
     Refused,
     Renewed {
         horizon: u8,
         at: u8,
+        longest: u8,
     },
+    /// A later renewal came first.
+    Late,
     Lost,
+    Cloned,
 }
 
 /// `acquire.lua`.
-pub(crate) fn acquire(
-    store: &mut Store,
-    now: u8,
-    server: Server,
-    ask: &Acquire,
-    slots: usize,
-    numbers: &mut u8,
-    rules: &Rules,
-) -> Reply {
+pub(crate) fn acquire(store: &mut Store, ask: &Acquire, cx: &mut Context<'_>) -> Reply {
+    let (now, rules, ttl) = (cx.now, cx.rules, ask.terms.ttl);
     if ask.wall.abs_diff(now) > rules.skew {
         return Reply::Refused;
     }
-    let order: Vec<usize> = (0..slots)
-        .map(|i| (i + usize::from(ask.first)) % slots)
+    let order: Vec<usize> = (0..cx.slots)
+        .map(|i| (i + usize::from(ask.first)) % cx.slots)
         .collect();
-    for &at in &order {
-        let slot = &mut store.slots[at];
-        if slot.lock == ask.holder && slot.fence != 0 {
-            slot.horizon = slot
-                .horizon
-                .max(rules.next_horizon(now, ask.wall, 0, slot.floor));
-            (slot.till, slot.expiry) = (now + rules.ttl, now + rules.ttl);
-            return granted(at, slot, now, true);
-        }
-    }
-    let mut free: Vec<usize> = order
-        .into_iter()
-        .filter(|&at| is_free(&store.slots[at], now, rules))
-        .collect();
-    if free.is_empty() {
-        return Reply::Refused;
-    }
-    let floor = match history::admit(store, now, server, ask, numbers, rules) {
-        Standing::Absent(token) => return Reply::Absent(token),
-        Standing::Suspect => return Reply::Refused,
-        Standing::Known(floor) => floor,
-        Standing::Open => {
-            let all = rules.acks.is_some_and(|acks| !acks.held_slots_wait);
-            free.retain(|&at| all || shows_free(&store.slots[at]));
-            0
-        }
+    let own = order
+        .iter()
+        .copied()
+        .find(|&at| store.slots[at].lock == ask.holder && store.slots[at].fence != 0);
+    let longest = store.past.map_or(0, |past| past.longest()).max(ttl);
+    let is_free = |slot: &Slot| {
+        let over = slot.till <= now || !rules.till_on_record;
+        slot.lock == 0 && over && slot.horizon <= now + longest + rules.skew
     };
-    let near = |&&at: &&usize| store.slots[at].horizon <= now + rules.skew;
-    let Some(&chosen) = free.iter().find(near).or_else(|| free.first()) else {
+    let Some(chosen) = own.or_else(|| order.into_iter().find(|&at| is_free(&store.slots[at])))
+    else {
         return Reply::Refused;
     };
-    if let Some(flipped) = history::flip(store, ask, numbers, rules) {
-        return Reply::Flipped(flipped);
-    }
+    let past = match history::admit(store, ask.mode, ask.terms, cx) {
+        Standing::Listen(token) => return Reply::Listen(token),
+        Standing::Quarantine => return Reply::Refused,
+        Standing::Known(past) if now + past.longest() + rules.skew < past.floor => {
+            return Reply::Refused;
+        }
+        Standing::Known(past) => past,
+    };
     let slot = &mut store.slots[chosen];
-    let below = if rules.horizon { slot.horizon } else { 0 };
-    slot.floor = below.max(floor);
-    slot.fence = (slot.fence + 1).max(u16::from(now) * 8);
-    slot.horizon = slot
-        .floor
-        .max(rules.next_horizon(now, ask.wall, 0, slot.floor));
-    slot.till = now + rules.ttl;
-    (slot.lock, slot.expiry) = (ask.holder, now + rules.ttl);
-    granted(chosen, slot, now, false)
-}
-
-fn granted(at: usize, slot: &Slot, now: u8, again: bool) -> Reply {
+    if own.is_none() {
+        let below = if rules.horizon { slot.horizon } else { 0 };
+        slot.floor = below.max(past.floor);
+        slot.fence = (slot.fence + 1).max(u16::from(now) * 8);
+        slot.horizon = 0;
+    }
+    let horizon = rules.first_horizon(now, ask.wall, slot.floor, ttl);
+    slot.horizon = slot.horizon.max(horizon);
+    slot.chain = [ask.number, 0, 0, 0];
+    hold(slot, ask.holder, now + ttl);
     Reply::Granted {
-        slot: u8::try_from(at).expect("two slots"),
+        slot: u8::try_from(chosen).expect("two slots"),
         fence: slot.fence,
         floor: slot.floor,
         horizon: slot.horizon,
         at: now,
-        again,
+        longest: past.longest(),
     }
 }
 
-fn is_free(slot: &Slot, now: u8, rules: &Rules) -> bool {
-    slot.lock == 0 && (slot.till <= now || !rules.till_on_record)
-}
-
-/// What the surviving copy shows as never granted or released.
-fn shows_free(slot: &Slot) -> bool {
-    slot.fence == 0 || slot.till == RELEASED
+fn hold(slot: &mut Slot, holder: u8, till: u8) {
+    (slot.lock, slot.expiry, slot.till) = (holder, till, till);
 }
 
 /// `renew.lua`.
-pub(crate) fn renew(
-    store: &mut Store,
-    now: u8,
-    server: Server,
-    ask: &Renew,
-    numbers: &mut u8,
-    rules: &Rules,
-) -> Reply {
+pub(crate) fn renew(store: &mut Store, ask: &Renew, cx: &Context<'_>) -> Reply {
+    let (now, rules) = (cx.now, cx.rules);
     let slot = &mut store.slots[usize::from(ask.slot)];
+    let acknowledged = ask.till - ask.terms.ttl;
+    let older = slot.fence < ask.fence;
     if rules.owner_check && slot.lock != 0 && slot.lock != ask.holder {
+        if rules.foreign && older && now < ask.till {
+            slot.horizon = slot.horizon.max(ask.horizon);
+            history::rewound(store, ask.terms, acknowledged, cx);
+        }
         return Reply::Lost;
     }
     if rules.owner_check && slot.fence > ask.fence {
         return Reply::Lost;
     }
-    let forgotten = slot.fence < ask.fence;
+    let step = chain::step(slot.chain, ask.chain, rules);
+    match step {
+        Step::Late if !older => return Reply::Late,
+        Step::Cloned if !older => {
+            if now < ask.till {
+                slot.chain = chain::BROKEN;
+            }
+            return Reply::Cloned;
+        }
+        _ => {}
+    }
+    let forgotten = older || step == Step::Rewound;
     if forgotten && ask.till <= now {
         return Reply::Lost;
     }
-    if forgotten {
-        (slot.fence, slot.floor) = (ask.fence, ask.minted);
+    if older {
+        (slot.fence, slot.floor) = (ask.fence, ask.last);
     }
-    let raised = rules.next_horizon(now, ask.wall, ask.minted, 0);
+    if forgotten {
+        slot.horizon = slot.horizon.max(ask.horizon);
+    }
+    let raised = rules.next_horizon(now, ask.wall, ask.last, ask.terms.ttl);
     slot.horizon = slot.horizon.max(raised);
-    slot.till = now + rules.ttl;
-    (slot.lock, slot.expiry) = (ask.holder, now + rules.ttl);
+    slot.chain = ask.chain;
+    hold(slot, ask.holder, now + ask.terms.ttl);
     let horizon = slot.horizon;
     if forgotten {
-        history::doubt(store, now, server, numbers, rules, false);
+        history::rewound(store, ask.terms, acknowledged, cx);
+    } else {
+        history::watch(store, ask.terms, cx);
     }
-    Reply::Renewed { horizon, at: now }
+    Reply::Renewed {
+        horizon,
+        at: now,
+        longest: store.past.map_or(0, |past| past.longest()),
+    }
 }
 
 /// `release.lua`.
-pub(crate) fn release(store: &mut Store, ask: &Release) {
+pub(crate) fn release(store: &mut Store, ask: &Release, cx: &Context<'_>) {
+    let (now, rules) = (cx.now, cx.rules);
     let slot = &mut store.slots[usize::from(ask.slot)];
-    if (slot.lock != 0 && slot.lock != ask.holder) || slot.fence > ask.fence {
+    let acknowledged = ask.till - ask.terms.ttl;
+    let older = slot.fence < ask.fence;
+    if slot.lock != 0 && slot.lock != ask.holder {
+        if rules.foreign && older && now < ask.till {
+            slot.horizon = slot.horizon.max(ask.horizon);
+            history::rewound(store, ask.terms, acknowledged, cx);
+        }
         return;
     }
-    if slot.fence == ask.fence {
-        slot.horizon = slot.floor.max(ask.horizon);
-        slot.till = RELEASED;
+    let step = chain::step(slot.chain, ask.chain, rules);
+    if slot.fence > ask.fence || !older && step == Step::Cloned {
+        return;
     }
-    (slot.lock, slot.expiry) = (0, 0);
+    let forgotten = older || step == Step::Rewound;
+    if forgotten && ask.till <= now {
+        (slot.lock, slot.expiry) = (0, 0);
+        return;
+    }
+    let shows_released = slot.fence != 0 && slot.till == RELEASED && slot.lock == 0;
+    if shows_released && !(forgotten && rules.puts_back) {
+        return;
+    }
+    if older {
+        (slot.fence, slot.floor) = (ask.fence, 0);
+    }
+    slot.horizon = if ask.lowers && !forgotten {
+        slot.floor.max(ask.horizon)
+    } else {
+        slot.horizon.max(ask.horizon)
+    };
+    slot.chain = ask.chain;
+    (slot.lock, slot.expiry, slot.till) = (0, 0, RELEASED);
+    if forgotten {
+        history::rewound(store, ask.terms, acknowledged, cx);
+    }
 }
 
 /// What time alone does: locks expire, and what is over stays over.
@@ -260,6 +312,6 @@ pub(crate) fn tick(store: &mut Store, now: u8) {
     if let Some(past) = &mut store.past
         && past.till <= now
     {
-        (past.till, past.open) = (0, false);
+        past.till = 0;
     }
 }

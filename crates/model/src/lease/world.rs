@@ -1,15 +1,17 @@
 //! Holders, messages, servers and faults around the store.
 
 use super::{
-    rules::Rules,
-    setting::Setting,
+    chain::Chain,
+    setting::{Record, SHORT, Setting},
     store::{Acquire, Past, Release, Renew, Reply, SLOTS, Server, Store},
 };
 
 pub(crate) const ACTORS: usize = 3;
-/// Copies of the store: two replicas and the disk.
+/// Copies of the store: a replica, the replica of that one, and the disk.
 pub(crate) const COPIES: usize = 3;
 pub(crate) const DISK: usize = 2;
+/// The first tick: late enough for a window that began before.
+pub(crate) const START: u8 = 6;
 
 /// Everything there is at one moment. Times are ticks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,18 +20,20 @@ pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) store: Store,
     pub(crate) copies: [Store; COPIES],
-    /// The identities of the servers that hold `copies`.
-    pub(crate) runs: [u8; COPIES],
-    /// A master that was replaced and still answers.
-    pub(crate) old: Option<(Server, Store)>,
+    /// The processes of the two replicas.
+    pub(crate) processes: [u8; 2],
+    /// A master that was replaced and still answers, and until when.
+    pub(crate) old: Option<(Server, Store, u8)>,
     pub(crate) actors: [Actor; ACTORS],
     /// What is under way to a server, sorted.
     pub(crate) net: Vec<Message>,
-    /// The last number that was given out, see `store::next`.
+    /// The last number that was given out.
     pub(crate) numbers: u8,
     pub(crate) left: Faults,
     /// Since the store forgot its past, these holders were not heard of.
     pub(crate) unheard: [bool; ACTORS],
+    /// The store lost something, and no holder has shown that yet.
+    pub(crate) unnoticed: bool,
     pub(crate) seen: Seen,
 }
 
@@ -40,9 +44,15 @@ pub(crate) struct Faults {
     pub(crate) ghosts: u8,
     pub(crate) failovers: u8,
     pub(crate) restarts: u8,
+    /// An older copy takes the place of what the server has.
+    pub(crate) rewinds: u8,
+    /// New replication ids of a master that was never a replica: a first replica, a backup.
+    pub(crate) renames: u8,
     pub(crate) flushes: u8,
     /// Lock keys that are deleted under their holders.
     pub(crate) evictions: u8,
+    /// Holders that are copied with their memory.
+    pub(crate) clones: u8,
 }
 
 impl Faults {
@@ -50,9 +60,16 @@ impl Faults {
         ghosts: 0,
         failovers: 0,
         restarts: 0,
+        rewinds: 0,
+        renames: 0,
         flushes: 0,
         evictions: 0,
+        clones: 0,
     };
+
+    pub(crate) const fn needs_disk(&self) -> bool {
+        0 < self.restarts + self.rewinds
+    }
 }
 
 /// What was observed so far; no rule of the protocol reads it.
@@ -66,6 +83,12 @@ pub(crate) struct Seen {
     pub(crate) twice: bool,
     /// A grant took effect under a fence not above an earlier one's.
     pub(crate) fell: bool,
+    /// A clone was renewed although its twin was, too, or was told.
+    pub(crate) untold: bool,
+    /// A holder without a clone was told that it has one.
+    pub(crate) mistaken: bool,
+    /// When a holder first renewed since the last failover; 0: not yet.
+    pub(crate) renewed: u8,
 }
 
 /// One acquisition: a holder UUID of its own, from its first request to the end of its lease.
@@ -75,14 +98,31 @@ pub(crate) struct Actor {
     /// The store's token, and when the listening began.
     pub(crate) token: u8,
     pub(crate) since: u8,
-    /// Send time of the request under way.
+    /// Send time and number of the request under way.
     pub(crate) sent: u8,
+    pub(crate) asked: u8,
     pub(crate) flight: Flight,
     pub(crate) grant: Grant,
-    /// What is waited for: the term in which it was written, and a flip, or 0 for the grant.
-    pub(crate) term: u8,
-    pub(crate) flip: u8,
-    pub(crate) armed: u8,
+    /// The longest ttl as last told.
+    pub(crate) known: u8,
+    /// What closing it reported, the first timestamp that was never handed out; 0: it is open.
+    pub(crate) closed: u8,
+    /// Renewals so far, and the numbers of the last one that was answered and of those without an answer.
+    pub(crate) renewals: u8,
+    pub(crate) answered: u8,
+    pub(crate) missing: [u8; 2],
+    pub(crate) twin: Twin,
+}
+
+/// What became of a holder that was cloned, or is a clone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum Twin {
+    #[default]
+    None,
+    /// Neither was renewed since.
+    Fresh,
+    Renewed,
+    Told,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -90,8 +130,6 @@ pub(crate) enum Phase {
     #[default]
     Idle,
     Asking,
-    /// Written, but not acknowledged by replicas.
-    Waiting,
     Held,
     Over,
 }
@@ -102,8 +140,8 @@ pub(crate) enum Flight {
     None,
     /// Under way, see `World::net`.
     Sent,
-    /// Executed; the answer is under way, from the master of this term.
-    Replied(Reply, u8),
+    /// Executed; the answer is under way.
+    Replied(Reply),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -138,56 +176,36 @@ pub(crate) enum Request {
 impl World {
     pub(crate) fn new(setting: &Setting) -> Self {
         let server = Server {
-            run: 1,
-            term: 0,
-            before: 0,
-            promoted: true,
-        };
-        let past = Past {
-            run: server.run,
-            till: 0,
-            floor: 0,
-            acked: setting.rules.acks.is_some(),
-            flip: 0,
-            open: false,
+            process: 1,
+            id: 1,
+            followed: false,
         };
         let store = Store {
-            past: (!setting.fresh).then_some(past),
+            past: past(setting, server),
             ..Store::default()
         };
         Self {
-            now: 1,
+            now: START,
             server,
             store,
             copies: [store; COPIES],
-            runs: [2, 3, 0],
+            processes: [2, 3],
             old: None,
             actors: [Actor::default(); ACTORS],
             net: Vec::new(),
             numbers: 0,
             left: setting.faults,
             unheard: [false; ACTORS],
+            unnoticed: false,
             seen: Seen::default(),
         }
     }
 
     /// Whether the holder may work on its slot, by its own clock.
-    pub(crate) fn is_valid(&self, actor: usize, rules: &Rules) -> bool {
-        let actor = &self.actors[actor];
-        actor.phase == Phase::Held
-            && (!rules.local_deadline || self.now < rules.deadline(actor.grant.sent))
-    }
-
-    /// A fresh identity for a server.
-    pub(crate) fn new_run(&self) -> u8 {
-        self.runs
-            .iter()
-            .copied()
-            .max()
-            .unwrap_or(0)
-            .max(self.server.run)
-            .max(3)
-            + 1
+    pub(crate) fn is_valid(&self, at: usize, setting: &Setting) -> bool {
+        let (actor, rules) = (&self.actors[at], &setting.rules);
+        let deadline = rules.deadline(actor.grant.sent, setting.ttls[at]);
+        actor.phase == Phase::Held && (!rules.local_deadline || self.now < deadline)
     }
 
     /// A grant takes effect; what it may mint begins where its wall clock can be at the earliest.
@@ -213,8 +231,34 @@ impl World {
     }
 }
 
+fn past(setting: &Setting, run: Server) -> Option<Past> {
+    let longest = setting.longest();
+    let (used, before, since) = match setting.record {
+        Record::Absent => return None,
+        Record::Known => (longest, longest, START),
+        Record::Short => (SHORT, SHORT, START),
+        Record::Ending => (SHORT, longest, START - longest),
+    };
+    Some(Past {
+        run,
+        till: 0,
+        floor: 0,
+        seen: START,
+        since: if setting.has_windows() { since } else { 0 },
+        used,
+        before,
+    })
+}
+
 /// One bit for each timestamp of `from..to`.
 fn span(from: u8, to: u8) -> u64 {
     let below = |limit: u8| (1_u64 << limit.min(63)) - 1;
     below(to.max(from)) & !below(from)
+}
+
+impl Actor {
+    /// What a renewal or release names.
+    pub(crate) const fn chain(&self) -> Chain {
+        [self.asked, self.answered, self.missing[0], self.missing[1]]
+    }
 }

@@ -1,25 +1,51 @@
 //! What the operators' scripts answer, in terms of this crate: pure conversions.
 
+mod changes;
+
 use std::time::Duration;
 
-use coord_core::store::{Reply, StoreError};
+use coord_core::{
+    history::Terms,
+    store::{Reply, StoreError},
+};
 
+pub(super) use self::changes::{
+    Page, Relaid, Repaired, parse_import, parse_init, parse_page, parse_relayout, parse_repair,
+};
 use super::{History, InspectError, Inspection, Lock, Revocation, SlotRecord};
 
 pub(super) fn parse_inspect(reply: &Reply) -> Result<Inspection, InspectError> {
     let parsed = || -> Option<Result<Inspection, InspectError>> {
         let items = reply.as_array()?;
         match (items.first()?.as_str()?, &items[1..]) {
-            ("slots", [server, standing, left, recorded, slots]) => {
+            (
+                "slots",
+                [
+                    server,
+                    standing,
+                    left,
+                    recorded,
+                    slots,
+                    layout,
+                    floor,
+                    longest,
+                    has_begun,
+                    tells,
+                ],
+            ) => {
                 let slots = slots.as_array()?.iter().map(parse_slot);
                 Some(Ok(Inspection {
                     server_ms: server.as_u64()?,
-                    history: parse_history(standing.as_str()?, left)?,
+                    history: parse_history(standing.as_str()?, left, has_begun.as_str()? == "1")?,
+                    tells_identity: tells.as_str()? == "1",
                     recorded: recorded.as_u64()?,
+                    layout: lossy(layout)?,
+                    floor_ms: floor.as_u64()?,
+                    longest: Terms::parse(longest.as_str()?)?,
                     slots: slots.collect::<Option<_>>()?,
                 }))
             }
-            (kind, rest) => wrong_type(kind, rest).map(Err),
+            (kind, rest) => refusal(kind, rest).map(Err),
         }
     };
     parsed().unwrap_or_else(|| Err(StoreError::unexpected("inspect", reply).into()))
@@ -36,7 +62,7 @@ pub(super) fn parse_revoke(reply: &Reply) -> Result<Revocation, InspectError> {
             ("changed", []) => Ok(Revocation::Changed),
             ("free", []) => Ok(Revocation::Free),
             ("unrecorded", []) => Ok(Revocation::Unrecorded),
-            (kind, rest) => return wrong_type(kind, rest).map(Err),
+            (kind, rest) => return refusal(kind, rest).map(Err),
         })
     };
     parsed().unwrap_or_else(|| Err(StoreError::unexpected("revoke", reply).into()))
@@ -52,14 +78,12 @@ pub(super) fn parse_clock(reply: &Reply) -> Result<Duration, StoreError> {
         .ok_or_else(|| StoreError::unexpected("clock", reply))
 }
 
-fn parse_history(standing: &str, left: &Reply) -> Option<History> {
+fn parse_history(standing: &str, left: &Reply, has_begun: bool) -> Option<History> {
     match standing {
         "known" => Some(History::Known),
-        "suspect" => Some(History::Suspect {
+        "quarantine" => Some(History::Quarantine {
             left: milliseconds(left)?,
-        }),
-        "vouched" => Some(History::Vouched {
-            left: milliseconds(left)?,
+            has_begun,
         }),
         "absent" => Some(History::Absent),
         _ => None,
@@ -103,8 +127,13 @@ fn milliseconds(reply: &Reply) -> Option<Duration> {
     reply.as_u64().map(Duration::from_millis)
 }
 
-fn wrong_type(kind: &str, rest: &[Reply]) -> Option<InspectError> {
+/// What any of the scripts may answer instead.
+fn refusal(kind: &str, rest: &[Reply]) -> Option<InspectError> {
     match (kind, rest) {
+        ("newer", [version]) => Some(InspectError::NewerVersion {
+            version: version.as_u64()?,
+        }),
+        ("unverified", []) => Some(InspectError::Unverified),
         ("wrongtype", [key, found]) => Some(InspectError::WrongType {
             key: key.as_str()?.to_owned(),
             found: found.as_str()?.to_owned(),
@@ -120,6 +149,11 @@ pub(crate) fn fuzz(reply: &Reply) {
         parse_inspect(reply),
         parse_revoke(reply),
         parse_clock(reply),
+        parse_init(reply),
+        parse_page(reply, "ns"),
+        parse_repair(reply),
+        parse_relayout(reply),
+        parse_import(reply, ""),
     );
 }
 
@@ -139,6 +173,11 @@ mod tests {
             Reply::Int(70),
             Reply::Int(2),
             Reply::Array(slots),
+            text("41/10/12"),
+            text("5"),
+            text("60000 15000 10000"),
+            text("1"),
+            text("0"),
         ]))
     }
 
@@ -155,11 +194,17 @@ mod tests {
         for (standing, expected) in [
             ("known", History::Known),
             ("absent", History::Absent),
-            ("suspect", History::Suspect { left }),
-            ("vouched", History::Vouched { left }),
+            (
+                "quarantine",
+                History::Quarantine {
+                    left,
+                    has_begun: true,
+                },
+            ),
         ] {
             let inspection = inspected(standing, Vec::new()).expect("understood");
             assert_eq!(inspection.history, expected);
+            assert!(!inspection.tells_identity);
             assert_eq!((inspection.server_ms, inspection.recorded), (1_000, 2));
         }
     }
@@ -246,11 +291,21 @@ mod tests {
                 Reply::Int(0),
                 Reply::Int(0),
                 Reply::Array(vec![]),
+                text(""),
+                text("0"),
+                text("0 0 0"),
+                text("1"),
+                text("1"),
             ]),
         ] {
             assert!(parse_inspect(&reply).is_err(), "{reply:?}");
             assert!(parse_revoke(&reply).is_err(), "{reply:?}");
             assert!(parse_clock(&reply).is_err(), "{reply:?}");
+            assert!(parse_init(&reply).is_err(), "{reply:?}");
+            assert!(parse_page(&reply, "ns").is_err(), "{reply:?}");
+            assert!(parse_repair(&reply).is_err(), "{reply:?}");
+            assert!(parse_relayout(&reply).is_err(), "{reply:?}");
+            assert!(parse_import(&reply, "").is_err(), "{reply:?}");
         }
     }
 }

@@ -13,14 +13,15 @@ impl Raus {
     pub fn inspector(&self) -> std::io::Result<Inspector> {
         Ok(Inspector::new(
             self.shared.connector.heartbeat()?,
-            self.shared.keys.clone(),
+            self.shared.identity.clone(),
             self.shared.settings.range.clone(),
+            self.shared.settings.discovery,
         ))
     }
 
     /// The namespace that slots are leased from.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        self.shared.keys.namespace()
+        self.shared.identity.keys.namespace()
     }
 }

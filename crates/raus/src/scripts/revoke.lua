@@ -10,7 +10,7 @@
 -- Reply   {'revoked', fence on record now as a string, ms until the slot may be granted again}
 --         {'changed'}: it is not as it was read | {'free'}: nobody holds it
 --         {'unrecorded'}: its holder keeps no record (a process of the Go original), so no raised fence would stop it
---         {'wrongtype', key, type}
+--         {'newer', version} | {'wrongtype', key, type}
 --
 -- Guarantees: compare-and-set by holder and fence as read. The fence on record rises, and the lock no longer holds the
 -- holder's value, so the holder's next renewal says that it has lost the slot, and its release frees nothing. The
@@ -23,6 +23,8 @@ local slot, holder, fence, at_once = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4
 
 local refused = wrong_type(slots)
 if refused then return refused end
+local _, newer = history_read(slots)
+if type(newer) == 'number' then return { 'newer', newer } end
 local kind = redis.call('TYPE', lock).ok
 if kind ~= 'none' and kind ~= 'string' then return { 'wrongtype', lock, kind } end
 
@@ -39,6 +41,7 @@ if record then
   if at_once then record.till, left = 0, 0 end
   redis.call('HSET', slots, slot, record_text(record))
 end
+redis.call('HDEL', slots, 'full')
 if at_once then
   redis.call('DEL', lock)
 else

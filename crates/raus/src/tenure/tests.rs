@@ -1,7 +1,7 @@
 use coord_core::{
     clock::TokioClock,
     heartbeat::{Renew as _, Verdict},
-    history::Acknowledge,
+    history::{Policy, Terms},
     lease::Timing,
     namespace::Namespace,
     store::{Command, Reply},
@@ -9,7 +9,7 @@ use coord_core::{
 use uuid::Uuid;
 
 use super::*;
-use crate::{event::Events, keys::Keys, renewal::Renewal};
+use crate::{chain::Entropy, event::Events, keys::Keys, protocol::Longest, renewal::Renewal};
 
 /// A minter that keeps a diary.
 #[derive(Debug, Default)]
@@ -29,6 +29,10 @@ impl Diary {
 }
 
 impl Minter for Diary {
+    fn layout(&self) -> String {
+        LAYOUT.to_owned()
+    }
+
     fn grant(&self, grant: &Grant) {
         let Grant {
             machine_id,
@@ -42,8 +46,8 @@ impl Minter for Diary {
         ));
     }
 
-    fn extend(&self, horizon_ms: u64) {
-        self.note(format!("extend {horizon_ms}"));
+    fn extend(&self, fence: u64, horizon_ms: u64) {
+        self.note(format!("extend {fence} {horizon_ms}"));
     }
 
     fn last_minted_ms(&self) -> Option<u64> {
@@ -56,50 +60,74 @@ impl Minter for Diary {
 
     fn close(&self) -> Option<u64> {
         self.note("close".to_owned());
-        self.last_minted_ms()
+        self.last_minted_ms().map(|last| last + 1)
     }
 }
 
 const WALL_MS: u64 = 1_800_000_000_000;
+const LAYOUT: &str = "41/10/12";
+/// Of the slot that [`slot`] makes.
+const FENCE: u64 = 9;
 
 fn slot(number: u32) -> Slot {
     Slot {
         number,
         holder: Uuid::from_u128(7),
-        fence: 9,
+        fence: FENCE,
         floor_ms: WALL_MS - 100,
         horizon_ms: WALL_MS + 6_000,
         server_ms: WALL_MS,
     }
 }
 
+fn granted(slot: Slot) -> Granted {
+    Granted {
+        slot,
+        sent: Instant::from_boot(Duration::ZERO),
+        chain: Chain::new(Entropy::Seeded(fastrand::Rng::with_seed(1))),
+        layout: String::new(),
+    }
+}
+
 fn tenure(slot: Slot) -> (Arc<Tenure>, Events) {
+    let seconds = Duration::from_secs;
     let identity = Identity {
         keys: Keys::new(&Namespace::new("ns").expect("valid"), false),
         label: String::new(),
-        timing: Timing::new(Duration::from_secs(6), Duration::from_secs(1)).expect("valid"),
-        max_clock_skew: Duration::from_secs(10),
-        acknowledge: Acknowledge::All,
+        timing: Timing::new(seconds(6), seconds(1)).expect("valid"),
+        policy: Policy::new(Terms::new(seconds(6), seconds(15), seconds(10))),
+        acknowledge: 0,
+        longest: Longest::default(),
     };
     let clock = Arc::new(TokioClock::new(Duration::from_millis(WALL_MS)));
-    let tenure = Arc::new(Tenure::new(identity, clock, slot));
+    let tenure = Arc::new(Tenure::new(identity, clock, &granted(slot)));
     let events = Events::new(tenure.events.subscribe());
     (tenure, events)
+}
+
+fn attach(tenure: &Tenure, diary: &Arc<Diary>) -> Result<(), AttachError> {
+    tenure.attach(Arc::<Diary>::clone(diary), LAYOUT.to_owned())
 }
 
 fn attached(slot: Slot) -> (Arc<Tenure>, Events, Arc<Diary>) {
     let (tenure, events) = tenure(slot);
     let diary = Arc::new(Diary::default());
-    tenure
-        .attach(Arc::<Diary>::clone(&diary))
-        .expect("the first");
+    attach(&tenure, &diary).expect("the first");
     diary.read();
     (tenure, events, diary)
 }
 
+fn renewed(horizon_ms: u64, server_ms: u64) -> Renewed {
+    Renewed {
+        horizon_ms,
+        server_ms,
+        longest: Terms::default(),
+    }
+}
+
 fn reply(words: &str) -> Result<Reply, StoreError> {
     let word = |word: &str| Reply::Bytes(word.as_bytes().to_vec());
-    Ok(Reply::Array(words.split(' ').map(word).collect()))
+    Ok(Reply::Array(words.split(',').map(word).collect()))
 }
 
 fn refused() -> StoreError {
@@ -126,13 +154,11 @@ async fn none(events: &mut Events) -> bool {
 async fn a_minter_learns_its_grant_and_there_is_one_only() {
     let (tenure, _events) = tenure(slot(4));
     let diary = Arc::new(Diary::default());
-    tenure
-        .attach(Arc::<Diary>::clone(&diary))
-        .expect("the first");
+    attach(&tenure, &diary).expect("the first");
     let granted = format!("grant 4 9 {} {} 0ns", WALL_MS - 100, WALL_MS + 6_000);
     assert_eq!(diary.read(), [granted]);
-    let second = tenure.attach(Arc::<Diary>::clone(&diary));
-    assert_eq!(second.expect_err("there is one").id, 4);
+    let second = attach(&tenure, &diary);
+    assert!(matches!(second, Err(AttachError::Attached { id: 4 })));
     assert!(diary.read().is_empty());
 }
 
@@ -146,19 +172,20 @@ async fn a_floor_far_ahead_is_waited_for_as_far_as_it_is_not_tolerated() {
     };
     let (tenure, _events) = tenure(far);
     let diary = Arc::new(Diary::default());
-    tenure
-        .attach(Arc::<Diary>::clone(&diary))
-        .expect("the first");
+    attach(&tenure, &diary).expect("the first");
     assert!(diary.read()[0].ends_with(" 250ms"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_renewal_raises_the_horizon_and_never_lowers_it() {
     let (tenure, mut events, diary) = attached(slot(4));
-    tenure.handle_renewed(WALL_MS + 7_000, WALL_MS, WALL_MS);
-    assert_eq!(diary.read(), [format!("extend {}", WALL_MS + 7_000)]);
+    tenure.handle_renewed(FENCE, 1, WALL_MS, &renewed(WALL_MS + 7_000, WALL_MS));
+    assert_eq!(
+        diary.read(),
+        [format!("extend {FENCE} {}", WALL_MS + 7_000)]
+    );
     for lower in [WALL_MS + 7_000, WALL_MS + 6_999] {
-        tenure.handle_renewed(lower, WALL_MS, WALL_MS);
+        tenure.handle_renewed(FENCE, 1, WALL_MS, &renewed(lower, WALL_MS));
         assert!(diary.read().is_empty());
     }
     assert_eq!(tenure.slot().horizon_ms, WALL_MS + 7_000);
@@ -168,7 +195,9 @@ async fn a_renewal_raises_the_horizon_and_never_lowers_it() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_off_is_told_when_that_begins() {
     let (tenure, mut events) = tenure(slot(4));
-    let at = |skew_ms: u64| tenure.handle_renewed(WALL_MS, WALL_MS - skew_ms, WALL_MS);
+    let at = |skew_ms: u64| {
+        tenure.handle_renewed(FENCE, 1, WALL_MS - skew_ms, &renewed(WALL_MS, WALL_MS));
+    };
     at(10_000);
     assert!(none(&mut events).await, "so much is tolerated");
     at(10_001);
@@ -189,13 +218,13 @@ async fn a_clock_that_is_off_is_told_when_that_begins() {
 async fn a_horizon_that_cannot_be_raised_is_told_once() {
     let (tenure, mut events) = tenure(slot(4));
     for _ in 0..2 {
-        tenure.handle_stuck("OOM".to_owned());
+        tenure.handle_stuck(FENCE, 1, WALL_MS, "OOM".to_owned());
     }
     let event = next(&mut events).await;
     assert!(matches!(event, Event::HorizonStuck { id: 4, error } if error == "OOM"));
     assert!(none(&mut events).await);
-    tenure.handle_renewed(WALL_MS + 7_000, WALL_MS, WALL_MS);
-    tenure.handle_stuck("OOM".to_owned());
+    tenure.handle_renewed(FENCE, 1, WALL_MS, &renewed(WALL_MS + 7_000, WALL_MS));
+    tenure.handle_stuck(FENCE, 1, WALL_MS, "OOM".to_owned());
     assert!(
         matches!(next(&mut events).await, Event::HorizonStuck { .. }),
         "anew"
@@ -222,29 +251,53 @@ async fn a_refused_announcement_is_told_once_and_a_failed_one_never() {
 #[tokio::test(start_paused = true)]
 async fn what_was_minted_is_never_below_the_floor_and_is_left_behind() {
     let (tenure, _events, diary) = attached(slot(4));
-    assert_eq!(tenure.last_minted_ms(), WALL_MS - 100);
-    assert_eq!(tenure.close(), 0, "nothing was minted");
+    let last = |tenure: &Tenure| tenure.state().last_minted_ms();
+    assert_eq!(last(&tenure), WALL_MS - 100);
+    assert_eq!(tenure.close(), Leaves::Unknown, "the minter does not know");
     *diary.last.lock().expect("not poisoned") = Some(WALL_MS + 50);
-    assert_eq!(tenure.last_minted_ms(), WALL_MS + 50);
-    assert_eq!(tenure.close(), WALL_MS + 51);
+    assert_eq!(last(&tenure), WALL_MS + 50);
+    assert_eq!(tenure.close(), Leaves::Exactly(WALL_MS + 51));
     assert_eq!(diary.read(), ["close", "close"]);
+    // Without a minter: up to now, for all that is known, or to where the clock was before it was set back.
     let (without, _events) = self::tenure(slot(4));
-    assert_eq!(
-        without.close(),
-        WALL_MS + 1,
-        "up to now, for all that is known"
-    );
+    assert_eq!(without.close(), Leaves::Exactly(WALL_MS + 1));
+    without.next_renewal(FENCE, WALL_MS + 900).expect("current");
+    assert_eq!(without.close(), Leaves::Exactly(WALL_MS + 901));
+}
+
+/// Issue 13, A7: a renewal of the old slot, answered when the next one is there, says nothing of the new one.
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_an_earlier_grant_counts_for_nothing() {
+    let (tenure, mut events, diary) = attached(slot(4));
+    tenure.handle_expired(FENCE);
+    next(&mut events).await;
+    let other = Slot {
+        fence: FENCE + 1,
+        ..slot(5)
+    };
+    tenure.install(&granted(other));
+    assert!(diary.read()[0].starts_with("grant 5 10 "));
+    tenure.handle_renewed(FENCE, 1, WALL_MS, &renewed(WALL_MS + 90_000, WALL_MS));
+    tenure.handle_stuck(FENCE, 1, WALL_MS, "OOM".to_owned());
+    tenure.handle_failed(FENCE, refused());
+    tenure.handle_at_risk(FENCE, Instant::from_boot(Duration::ZERO));
+    tenure.handle_expired(FENCE);
+    tenure.handle_taken(FENCE, LossCause::Foreign);
+    assert!(tenure.next_renewal(FENCE, WALL_MS).is_none());
+    assert!(diary.read().is_empty() && none(&mut events).await);
+    assert_eq!(tenure.slot(), other);
+    assert!(matches!(&*tenure.status().borrow(), Status::Held));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slot_that_is_anothers_stops_its_minter_and_an_expired_lease_does_not() {
     let (tenure, mut events, diary) = attached(slot(4));
-    tenure.handle_failed(refused());
+    tenure.handle_failed(FENCE, refused());
     assert!(matches!(
         next(&mut events).await,
         Event::RenewalFailed { id: 4, .. }
     ));
-    tenure.handle_at_risk(Instant::from_boot(Duration::from_secs(5)));
+    tenure.handle_at_risk(FENCE, Instant::from_boot(Duration::from_secs(5)));
     let event = next(&mut events).await;
     assert!(matches!(
         event,
@@ -254,7 +307,7 @@ async fn a_slot_that_is_anothers_stops_its_minter_and_an_expired_lease_does_not(
             ..
         }
     ));
-    tenure.handle_expired();
+    tenure.handle_expired(FENCE);
     assert!(diary.read().is_empty(), "its horizon bounds it");
     let event = next(&mut events).await;
     assert!(matches!(
@@ -266,7 +319,7 @@ async fn a_slot_that_is_anothers_stops_its_minter_and_an_expired_lease_does_not(
         })
     ));
     assert!(matches!(&*tenure.status().borrow(), Status::Lost(_)));
-    tenure.handle_taken(LossCause::Foreign);
+    tenure.handle_taken(FENCE, LossCause::Foreign);
     assert_eq!(diary.read().len(), 1);
 }
 
@@ -295,9 +348,7 @@ async fn the_end_is_the_last_event_and_waiters_learn_of_it() {
     let late = Arc::new(Diary::default());
     let (tenure, _events) = self::tenure(slot(4));
     tenure.finish(Event::Released { id: 4, fence: 9 });
-    tenure
-        .attach(Arc::<Diary>::clone(&late))
-        .expect("the first");
+    attach(&tenure, &late).expect("the first");
     assert_eq!(late.read(), ["close"], "whoever comes late learns it too");
 }
 
@@ -305,27 +356,38 @@ async fn the_end_is_the_last_event_and_waiters_learn_of_it() {
 #[tokio::test(start_paused = true)]
 async fn each_answer_to_a_renewal_means_one_thing() {
     for (words, verdict) in [
-        ("renewed 1800000007000 1800000001000", Verdict::Acknowledged),
         (
-            "reasserted 1800000007000 1800000001000",
+            "renewed,1800000007000,1800000001000,1 2 3",
             Verdict::Acknowledged,
         ),
         (
-            "capped 1800000006000 1800000001000 OOM",
+            "reasserted,1800000007000,1800000001000,1 2 3",
             Verdict::Acknowledged,
         ),
-        ("lost foreign", Verdict::Lost),
-        ("lost forgotten", Verdict::Lost),
-        ("lost superseded 10", Verdict::Lost),
-        ("wrongtype ns:slots list", Verdict::Failed),
+        (
+            "capped,1800000006000,1800000001000,1 2 3,OOM",
+            Verdict::Acknowledged,
+        ),
+        ("lost,foreign", Verdict::Lost),
+        ("lost,forgotten", Verdict::Lost),
+        ("lost,cloned", Verdict::Lost),
+        ("lost,layout,41/8/14", Verdict::Lost),
+        ("lost,superseded,10", Verdict::Lost),
+        ("wrongtype,ns:slots,list", Verdict::Failed),
+        ("late", Verdict::Failed),
+        ("newer,2", Verdict::Failed),
         ("nonsense", Verdict::Failed),
     ] {
         let (tenure, _events, _diary) = attached(slot(4));
-        let mut renewal = Renewal::new(Arc::clone(&tenure), slot(4));
+        let mut renewal = Renewal::new(Arc::clone(&tenure), &slot(4));
         assert_eq!(renewal.commands().len(), 2);
         assert_eq!(renewal.handle_replies(&[reply(words)]), verdict, "{words}");
         let lost = matches!(&*tenure.status().borrow(), Status::Lost(_));
         assert_eq!(lost, verdict == Verdict::Lost, "{words}");
+        if words.starts_with("re") {
+            let longest = tenure.identity.longest.get();
+            assert_eq!(longest.to_string(), "1 2 3", "it goes along from now on");
+        }
         if verdict == Verdict::Acknowledged {
             // A lease lasts a ttl from the server's clock at the acknowledged renewal.
             assert_eq!(till(&mut renewal), WALL_MS + 1_000 + 6_000, "{words}");
@@ -334,7 +396,7 @@ async fn each_answer_to_a_renewal_means_one_thing() {
         }
     }
     let (tenure, mut events, _diary) = attached(slot(4));
-    let mut renewal = Renewal::new(tenure, slot(4));
+    let mut renewal = Renewal::new(tenure, &slot(4));
     assert_eq!(
         renewal.handle_replies(&[Err(refused()), Err(refused())]),
         Verdict::Failed
@@ -360,5 +422,5 @@ fn till(renewal: &mut Renewal) -> u64 {
     let Command::Eval { args, .. } = renewal.commands().remove(0) else {
         panic!("a script");
     };
-    args[8].parse().expect("a number")
+    args[7].parse().expect("a number")
 }

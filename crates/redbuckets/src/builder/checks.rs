@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coord_core::history::Acknowledge;
+use coord_core::history;
 
 use super::{Builder, Redbuckets};
 use crate::error::ConfigError;
@@ -32,13 +32,11 @@ impl Builder {
                 });
             }
         }
-        if let Acknowledge::AtLeast(replicas) = self.acknowledge
-            && !(1..=100).contains(&replicas)
-        {
+        if 100 < self.acknowledge {
             return Err(ConfigError::Number {
-                option: "acknowledge of at least",
-                value: replicas,
-                min: 1,
+                option: "acknowledge",
+                value: self.acknowledge,
+                min: 0,
                 max: 100,
             });
         }
@@ -50,6 +48,7 @@ impl Builder {
         for (option, value, max) in [
             ("settle", self.settle, seconds(10)),
             ("discovery", self.discovery.unwrap_or_default(), minutes(60)),
+            ("failover_bound", self.failover_bound, minutes(60)),
             ("register_timeout", self.register_timeout, minutes(10)),
             ("leave_timeout", self.leave_timeout, minutes(10)),
             ("drain_timeout", self.drain_timeout, minutes(60)),
@@ -65,6 +64,22 @@ impl Builder {
             }
         }
         Ok(())
+    }
+
+    /// The chosen discovery, or the default.
+    pub(super) fn checked_discovery(&self) -> Result<Duration, ConfigError> {
+        let least = history::shortest_discovery(self.period);
+        let discovery = self
+            .discovery
+            .unwrap_or_else(|| history::default_discovery(self.period));
+        if !discovery.is_zero() && discovery < least {
+            return Err(ConfigError::Discovery {
+                discovery,
+                period: self.period,
+                least,
+            });
+        }
+        Ok(discovery)
     }
 }
 

@@ -159,6 +159,9 @@ fn parse<T>(
         let items = reply.as_array()?;
         match (items.first()?.as_str()?, &items[1..]) {
             ("absent", []) => Some(Err(InspectError::Absent)),
+            ("newer", [version]) => Some(Err(InspectError::NewerVersion {
+                version: version.as_u64()?,
+            })),
             ("wrongtype", [key, found]) => Some(Err(InspectError::WrongType {
                 key: key.as_str()?.to_owned(),
                 found: found.as_str()?.to_owned(),
@@ -233,7 +236,11 @@ mod tests {
 
     #[test]
     fn every_field_of_a_group_and_its_members_is_read() {
-        let found = group("suspect", "c", "3|a\tb|2500:uuid|2|1|30|32|-5|60|4|0|8|40");
+        let found = group(
+            "quarantine",
+            "c",
+            "3|a\tb|2500:uuid|2|1|30|32|-5|60|4|0|8|40",
+        );
         let head = found.expect("well-formed");
         assert_eq!((head.highest, head.stamp.as_str()), (7, "stamp"));
         let member = MemberRecord {
@@ -311,6 +318,10 @@ mod tests {
         assert!(matches!(
             parse_drain(&Reply::Array(vec![text("absent")])),
             Err(InspectError::Absent)
+        ));
+        assert!(matches!(
+            parse_members(&Reply::Array(words("newer|2"))),
+            Err(InspectError::NewerVersion { version: 2 })
         ));
     }
 }

@@ -19,9 +19,7 @@ impl Membership {
         if self.limits.assignment == Assignment::Contiguous {
             return self.plan_range(now, beat);
         }
-        // What has not taken effect goes first: nobody works in it.
         let surplus = beat.surplus as usize;
-        let surplus = surplus - self.pending.give_back(surplus, |_| true);
         if surplus < self.going {
             self.reconsider(self.going - surplus);
         }
@@ -52,8 +50,6 @@ impl Membership {
         for bucket in back {
             self.reactivate(bucket);
         }
-        self.pending
-            .give_back(usize::MAX, |bucket| !beat.range.contains(&bucket));
         let room = self.limits.max_moves.saturating_sub(self.going);
         let outside: Vec<u32> = self
             .active()
@@ -65,9 +61,6 @@ impl Membership {
     }
 
     pub(super) fn revoke_all(&mut self, now: Instant) {
-        if self.ending == Ending::HandOver {
-            self.pending.give_back(usize::MAX, |_| true);
-        }
         let room = match self.ending {
             Ending::Park => usize::MAX,
             _ => self.limits.max_moves.saturating_sub(self.going),
@@ -118,12 +111,7 @@ impl Membership {
 
     pub(super) fn collect_releases(&mut self, now: Instant) {
         self.mark_overdue(now);
-        if self.ending == Ending::Park {
-            return;
-        }
-        let room = (self.limits.chunk as usize).saturating_sub(self.releasing.len());
-        self.releasing.extend(self.pending.release(room));
-        if self.going == 0 {
+        if self.ending == Ending::Park || self.going == 0 {
             return;
         }
         let room = (self.limits.chunk as usize).saturating_sub(self.releasing.len());

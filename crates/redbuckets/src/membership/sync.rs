@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Heard, Membership, Phase};
 use crate::{
     event::{Event, LossCause},
-    protocol::{ClaimReply, ClaimRequest, Grant},
+    protocol::{ClaimReply, ClaimRequest, Grant, Told},
 };
 
 /// A resynchronisation under way: what is yet to be claimed.
@@ -14,6 +14,8 @@ pub(super) struct Resync {
     generation: Option<String>,
     unclaimed: Vec<Grant>,
     asked: usize,
+    /// As of the last answer before it began: what the store said afterwards proves nothing.
+    told: Told,
 }
 
 impl Resync {
@@ -25,6 +27,7 @@ impl Resync {
             heard,
             last: self.asked == self.unclaimed.len(),
             claims: self.unclaimed[..self.asked].to_vec(),
+            told: self.told,
         }
     }
 }
@@ -36,18 +39,17 @@ impl Membership {
                 number,
                 generation,
                 rejected,
+                told,
             } => {
-                for bucket in rejected {
-                    self.lose(bucket, LossCause::Superseded);
-                }
+                self.reject(rejected);
                 let Some(sync) = &mut self.sync else {
                     return Heard::Failed;
                 };
                 sync.unclaimed.drain(..sync.asked);
-                self.heard = self.seq;
-                self.number = number;
                 let finished = sync.unclaimed.is_empty();
                 sync.generation = Some(generation.clone());
+                self.number = number;
+                self.note_answer(told);
                 if !finished {
                     return Heard::Unfinished;
                 }
@@ -67,10 +69,16 @@ impl Membership {
         }
     }
 
+    /// These were granted to others since.
+    pub(crate) fn reject(&mut self, rejected: Vec<u32>) {
+        for bucket in rejected {
+            self.lose(bucket, LossCause::Superseded);
+        }
+    }
+
     /// The answer never came, or was none. What was claimed so far may be in the store or not: it starts over.
     pub(crate) fn handle_failed(&mut self) -> Heard {
         self.glance = None;
-        self.note_failure();
         if self.sync.is_some() {
             self.start_sync();
         }
@@ -78,7 +86,7 @@ impl Membership {
     }
 
     /// The store may have forgotten: everything that is worked on is claimed anew. What is being released is not: the
-    /// store may have given it to another, and nobody works on it here. Nor are grants that have not taken effect.
+    /// store may have given it to another, and nobody works on it here.
     pub(super) fn start_sync(&mut self) {
         let going: Vec<Grant> = self
             .holdings
@@ -93,7 +101,6 @@ impl Membership {
             self.released(grant);
         }
         self.releasing.clear();
-        self.pending.forget();
         self.got = 0;
         let unclaimed = self
             .holdings
@@ -107,6 +114,7 @@ impl Membership {
             generation: None,
             unclaimed,
             asked: 0,
+            told: self.told,
         });
     }
 }

@@ -1,10 +1,8 @@
 //! Decisions of one member, whose store is made up answer by answer.
 
 mod course;
-mod pending;
 
 use super::*;
-use crate::protocol::Shortage;
 
 /// A member whose store is made up word by word.
 struct Story {
@@ -16,6 +14,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 fn limits(assignment: Assignment) -> Limits {
     Limits {
+        ttl: Duration::from_secs(60),
         chunk: 64,
         max_moves: 100,
         drain_timeout: DRAIN,
@@ -40,8 +39,7 @@ fn beat() -> Beat {
         doubt: Duration::ZERO,
         owned: 0,
         glance: None,
-        replicas: Some(0),
-        shortage: None::<Shortage>,
+        told: Told::default(),
     }
 }
 
@@ -51,10 +49,9 @@ fn grants(buckets: std::ops::Range<u32>) -> Vec<Grant> {
 
 impl Story {
     fn new(limits: Limits) -> Self {
-        Self {
-            member: Membership::new(limits, 1, "7".to_owned()),
-            now: Instant::from_boot(Duration::from_secs(100)),
-        }
+        let now = Instant::from_boot(Duration::from_secs(100));
+        let member = Membership::new(limits, now, 1, "7".to_owned(), Told::default());
+        Self { member, now }
     }
 
     /// Holds buckets 0 to 5.
@@ -166,30 +163,6 @@ fn a_smaller_surplus_lets_those_stay_that_work_goes_on_in() {
     );
 }
 
-/// What has not taken effect goes before what somebody works in.
-#[test]
-fn what_is_pending_is_given_back_first() {
-    let mut story = Story::holding(limits(Assignment::Sticky));
-    story.told(Beat {
-        grants: grants(6..8),
-        replicas: Some(1),
-        ..beat()
-    });
-    assert_eq!(
-        story.member.held().count(),
-        6,
-        "nobody has acknowledged them"
-    );
-    story.told(Beat {
-        surplus: 2,
-        replicas: Some(1),
-        ..beat()
-    });
-    assert!(story.revoked().is_empty());
-    assert_eq!(story.told(beat()), [6, 7]);
-    assert_eq!(story.member.held().count(), 6);
-}
-
 #[test]
 fn a_range_decides_what_goes_and_what_stays_after_all() {
     let mut story = Story::holding(limits(Assignment::Contiguous));
@@ -205,23 +178,6 @@ fn a_range_decides_what_goes_and_what_stays_after_all() {
     assert_eq!(story.kept(), [3, 4]);
     story.told(range(0..5));
     assert!(story.kept().is_empty() && story.revoked().is_empty());
-}
-
-#[test]
-fn what_is_pending_outside_the_range_is_given_back() {
-    let mut story = Story::holding(limits(Assignment::Contiguous));
-    let pending = |range| Beat {
-        range,
-        replicas: Some(1),
-        ..beat()
-    };
-    story.told(Beat {
-        grants: grants(6..8),
-        ..pending(0..8)
-    });
-    assert!(story.told(pending(0..8)).is_empty(), "all lie inside");
-    story.told(pending(0..7));
-    assert_eq!(story.told(pending(0..7)), [7]);
 }
 
 #[test]

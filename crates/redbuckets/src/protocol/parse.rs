@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use coord_core::{
+    history::Terms,
     lease::Timing,
     store::{Reply, StoreError},
 };
 
-use super::{Beat, BeatReply, ClaimReply, Grant, JoinReply, Outcome, Refusal, Shortage};
+use super::{Beat, BeatReply, ClaimReply, Grant, JoinReply, Outcome, Refusal, Told};
 use crate::{assignment::Assignment, glance::Glance};
 
 fn parse_grants(text: &str) -> Option<Vec<Grant>> {
@@ -39,14 +40,22 @@ fn refusal(kind: &str, rest: &[Reply]) -> Option<Refusal> {
             theirs: Assignment::of_letter(theirs.as_str()?)?,
         },
         ("full", []) => Refusal::Full,
-        ("unable", [replicas]) => Refusal::Unable {
-            replicas: u32_of(replicas)?,
+        ("unverified", []) => Refusal::Unverified,
+        ("newer", [version]) => Refusal::NewerVersion {
+            version: version.as_u64()?,
         },
         ("wrongtype", [key, found]) => Refusal::WrongType {
             key: key.as_str()?.to_owned(),
             found: found.as_str()?.to_owned(),
         },
         _ => return None,
+    })
+}
+
+fn told(longest: &Reply, server_ms: &Reply) -> Option<Told> {
+    Some(Told {
+        longest: Terms::parse(longest.as_str()?)?,
+        server_ms: server_ms.as_u64()?,
     })
 }
 
@@ -58,10 +67,11 @@ fn split(reply: &Reply) -> Option<(&str, &[Reply])> {
 pub(crate) fn parse_join(reply: &Reply) -> Result<JoinReply, StoreError> {
     let parsed = || -> Option<JoinReply> {
         Some(match split(reply)? {
-            ("joined", [number, generation, token]) => JoinReply::Joined {
+            ("joined", [number, generation, token, longest, server_ms]) => JoinReply::Joined {
                 number: u32_of(number)?,
                 generation: generation.as_str()?.to_owned(),
                 token: token.as_str()?.to_owned(),
+                told: told(longest, server_ms)?,
             },
             ("occupied", [left, over]) => JoinReply::Occupied {
                 left: ms_of(left)?.min(Timing::MAX_TTL),
@@ -109,8 +119,8 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
         owned,
         state,
         record,
-        need,
-        few,
+        longest,
+        server_ms,
     ] = items
     else {
         return None;
@@ -142,17 +152,7 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
             record: record.as_str()?.to_owned(),
         })
         .filter(|glance| !glance.state.is_empty()),
-        replicas: match need.as_str()? {
-            "" => None,
-            need => Some(need.parse().ok()?),
-        },
-        shortage: match few.as_str()?.split_once(' ') {
-            None => None,
-            Some((found, wanted)) => Some(Shortage {
-                found: found.parse().ok()?,
-                wanted: wanted.parse().ok()?,
-            }),
-        },
+        told: told(longest, server_ms)?,
     };
     let sound = beat.outcomes.len() == releases
         && beat
@@ -165,16 +165,19 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
 pub(crate) fn parse_claim(reply: &Reply) -> Result<ClaimReply, StoreError> {
     let parsed = || -> Option<ClaimReply> {
         Some(match split(reply)? {
-            ("claimed", [number, generation, rejected]) => ClaimReply::Claimed {
-                number: u32_of(number)?,
-                generation: generation.as_str()?.to_owned(),
-                rejected: rejected
-                    .as_str()?
-                    .split_ascii_whitespace()
-                    .map(str::parse)
-                    .collect::<Result<_, _>>()
-                    .ok()?,
-            },
+            ("claimed", [number, generation, rejected, longest, server_ms]) => {
+                ClaimReply::Claimed {
+                    number: u32_of(number)?,
+                    generation: generation.as_str()?.to_owned(),
+                    rejected: rejected
+                        .as_str()?
+                        .split_ascii_whitespace()
+                        .map(str::parse)
+                        .collect::<Result<_, _>>()
+                        .ok()?,
+                    told: told(longest, server_ms)?,
+                }
+            }
             ("restart", []) => ClaimReply::Restart,
             ("fenced", [by]) => ClaimReply::Fenced(by.as_str()?.to_owned()),
             ("stale", []) => ClaimReply::Stale,

@@ -16,7 +16,9 @@ fn a_process_knows_the_incarnations_that_were_its_own() {
         grace: Duration::ZERO,
         settle: Duration::ZERO,
         discovery: Duration::ZERO,
-        acknowledge: "never".to_owned(),
+        policy: Policy::new(Terms::default()),
+        acknowledge: 0,
+        told: Told::default(),
     };
     let own = |number| identity.is_own(&format!("1700000000000000:{}", uuid(number)));
     assert!(own(1) && own(2));

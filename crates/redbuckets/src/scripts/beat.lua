@@ -5,15 +5,13 @@
 --         received so far, 7 weight (0 gives everything away), 8 ttl ms, 9 settle ms, 10 the most buckets to grant in one
 --         call, 11 number of the last request that was answered, 12 releases: "bucket epoch bucket epoch …", of buckets that
 --         nobody works on any more, 13 state of the group as last told or '', 14 the member's record as last told, 15 that
---         with the number of this request, 16 ttl and grace, ms, 17 which replicas the caller has acknowledge its grants:
---         'all', a number, 'never' or 'unable' (see history_admit), 18 '1' to look at everything, although nothing has changed
+--         with the number of this request, 16 ttl and grace, ms, 17 terms, see terms_parse in history.lua, 18 '1' to look at everything, although nothing has changed, 19 discovery ms
 --
 -- Reply   {'ok', version, members, quota, surplus, ms until something is to be done or -1, '1' to ask again at once,
 --          first bucket of the range, end of the range, grants "bucket epoch …", outcomes of the releases, free buckets,
---          ms until anything is granted, own buckets, state, record, need, few}; the range is only set for contiguous
---          groups; state and record are for the next request, or '' where something is going on; need is how many
---          replicas must acknowledge what the caller was granted before that takes effect, '' where that was not looked
---          at; few is "found wanted" where there are too few replicas, or '';
+--          ms until anything is granted, own buckets, state, record, longest terms, server ms}; the range is only set for
+--          contiguous groups; state and record are for the next request, or '' where something is going on; the terms are
+--          those of the group, "<ttl> <bound> <skew>", ms, as is the server's time text
 --         {'same', ms until something is to be done}: group and record are as last told; the lease runs anew
 --         an outcome is m (given to another member), f (free), k (keep it, nobody lacks it), g (was not the caller's)
 --         {'resync'}: the store's view may differ from the caller's, which must claim what it holds (see claim.lua)
@@ -22,13 +20,11 @@
 -- The first part (glance.lua) is all that an idle member in an idle group needs, this one what an idle member needs; the
 -- last part (hand.lua) moves buckets.
 --
--- Guarantees: a bucket is granted only while the past is known, or replicas vouch for it, and nobody owns it, or handed
--- over within this call by its owner, and always with an epoch above every earlier one. It takes effect with the first
--- call whose need is not above the number of replicas that acknowledged an earlier one, made with or after the grant:
--- whoever came meanwhile may have been counted in place of one that is promoted without it. A member is removed only
--- once its lease and its grace are over by this server's clock, and not while renewals may have been lost. A release is
--- verified against owner and epoch. A member above its quota loses no more buckets than that; a grant stays in the inbox
--- until its receipt is acknowledged. Where there are too few replicas, leases are renewed and nothing moves.
+-- Guarantees: a bucket is granted only while the past is known and nobody owns it, or handed over within this call by its
+-- owner, and always with an epoch above every earlier one. A member is removed only once its lease and its grace are over
+-- by this server's clock, and not while renewals may have been lost. A release is verified against owner and epoch. A
+-- member above its quota loses no more buckets than that; a grant stays in the inbox until its receipt is acknowledged, so
+-- an answer that does not count (it was lost, or too few replicas have what it says) comes again.
 
 local id, incarnation, number = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local seq, gen, got = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
@@ -64,9 +60,9 @@ local share = quota(number, weight, count, extras)
 local free = group.pool + group.virgin
 local settled = group.settle_at <= now
 
--- What the caller is told; grants and outcomes come from the second half.
-local function answer(past, need, more, outcomes, calm)
-  local known = past.standing == 'known' or past.standing == 'vouched'
+-- What the caller is told; outcomes come from the second half.
+local function answer(past, more, outcomes, calm)
+  local known = past.standing == 'known'
   local surplus, low, high = 0, 0, 0
   if contiguous then
     low, high = 0, group.buckets
@@ -77,15 +73,10 @@ local function answer(past, need, more, outcomes, calm)
   elseif known and settled and not contiguous then
     surplus = math.max(0, count - share)
   end
-  local again = next_expiry
-  if past.standing == 'few' then
-    again = ttl
-  elseif past.standing == 'suspect' or (past.standing == 'vouched' and again == 0) then
-    again = past.wait
-  end
+  local again = known and next_expiry or past.wait
   if not settled then again = math.min(again, group.settle_at - now) end
   local grants = ''
-  if need ~= '' and me.acked < me.given then
+  if me.acked < me.given then
     local entries = redis.call('LRANGE', inbox, 0, chunk - 1)
     grants = table.concat(entries, ' ')
     more = more or #entries < me.given - me.acked
@@ -93,16 +84,16 @@ local function answer(past, need, more, outcomes, calm)
   calm = calm and settled and surplus == 0 and grants == ''
   return {
     'ok', group.version, group.members, share, surplus, again, more and '1' or '0', low, high, grants, outcomes, free,
-    past.standing == 'suspect' and past.wait or 0, count, calm and group.text or '', calm and record_text(me) or '',
-    tostring(need), past.standing == 'few' and past.good .. ' ' .. past.need or '',
+    known and 0 or past.wait, count, calm and group.text or '', calm and record_text(me) or '', terms_text(past.longest),
+    digits(now),
   }
 end
 
--- The identity of the server is looked at with every eighth request of a member, and whenever a bucket is to change its
--- owner: asking for it costs as much as the rest.
-local idle = releases == '' and ARGV[18] ~= '1' and weight == me.weight and not me.limbo and got == me.given and seq % 8 ~= 1
+-- The identity of the server is looked at when the caller asks for that, and whenever a bucket is to change its owner:
+-- asking for it costs as much as the rest.
+local idle = releases == '' and ARGV[18] ~= '1' and weight == me.weight and not me.limbo and got == me.given
   and 0 < next_expiry and (free == 0 or (share <= count and not contiguous))
-  and tonumber(string.match(group.past, '^%S+ (%d+) ')) <= now and not group.doubted
+  and group.doubt_till == 0 and wait.silent <= group.past.longest.ttl
 if idle then
   redis.call('ZADD', base .. 'lease', now + ttl + me.grace, number)
   if me.acked < got then
@@ -111,5 +102,5 @@ if idle then
   end
   me.seq = seq
   redis.call('HSET', base .. 'members', number, record_text(me))
-  return answer({ standing = 'known' }, '', false, '', true)
+  return answer({ standing = 'known', longest = group.past.longest }, false, '', true)
 end

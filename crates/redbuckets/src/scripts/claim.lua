@@ -3,31 +3,27 @@
 --
 -- KEYS[1] hash of the group; [2] a key that never exists (see group.lua)
 -- ARGV    1 instance id, 2 incarnation, 3 number of the request, 4 generation ('-' in the first call), 5 buckets,
---         6 assignment, 7 weight, 8 ttl ms, 9 grace ms, 10 settle ms, 11 '1' in the first call, 12 '1' in the last call,
---         13 number of the last request that was answered, 14 claims: "bucket epoch bucket epoch …", of grants that have
---         taken effect, 15 which replicas the caller has acknowledge its grants (see beat.lua)
+--         6 assignment, 7 weight, 8 terms, see terms_parse in history.lua, 9 grace ms, 10 settle ms, 11 '1' in the first
+--         call, 12 '1' in the last call, 13 number of the last request that was answered, 14 claims: "bucket epoch bucket
+--         epoch …", 15 server ms at which the last request before the claim was answered, 16 discovery ms
 --
--- Reply   {'claimed', member number, generation, rejected "bucket …"}: those the caller must stop working on now
+-- Reply   {'claimed', member number, generation, rejected "bucket …", longest terms, server ms}: the caller must stop
+--         working on what is rejected now
 --         {'restart'}: the store changed in between | {'fenced', incarnation} | {'stale'} | {'full'}
---         {'buckets', …} | {'assignment', …} | {'wrongtype', …} as in join.lua
+--         {'buckets', …} | {'assignment', …} | {'wrongtype', …} | {'newer', …} as in join.lua
 --
 -- Guarantees: epochs decide. A bucket granted with a higher epoch than the claimed one is not given back; one with a
 -- lower epoch becomes the caller's, because a holder's higher epoch proves that the earlier holding ended before. What
 -- the table gave to the caller and it does not claim is not granted to anybody, not even to the caller, before the past
--- is known or vouched for. A caller whose record is gone or older than an answer it had, or whose claim is ahead of the
--- table, proves that the store has forgotten something: nothing free is granted for one ttl.
---
--- After a failover that replicas vouch for, a lost answer proves nothing: the last beats and joins before a failover are
--- always lost, and only grants were waited for. What such beats did is either repeated here (claims), or never took
--- effect (grants that nobody acknowledged), or is undone without harm: a lost release leaves the bucket with a member
--- that does not claim it, so nobody works on it; a lost renewal is why no lease is over until the wait ends. A claim
--- ahead of the table is another matter: its grant took effect, so replicas had it, and this server does not. And so is
--- a lost join in place of an earlier incarnation, whose lease the lost part alone has seen end.
+-- is known. A caller whose record is gone or older than an answer it had, or whose claim is ahead of the table, proves that
+-- the store has forgotten something: a quarantine begins, for the longest terms that the caller or the store know of, unless
+-- one is under way that began later than the caller was answered.
 
 local id, incarnation, seq, gen = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local buckets, assignment, weight = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
-local ttl, grace, settle = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local terms, grace, settle = terms_parse(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local first, last, heard = ARGV[11] == '1', ARGV[12] == '1', tonumber(ARGV[13])
+local ttl, answered_at, discovery = terms.ttl, tonumber(ARGV[15]), tonumber(ARGV[16])
 
 local refused = wrong_type(weight)
 if refused then return refused end
@@ -37,18 +33,15 @@ if refused then return refused end
 if group and torn(id) then group = nil end
 if not group then
   if not first then return { 'restart' } end
-  create(buckets, assignment, ttl, 0, true)
+  create(buckets, assignment, terms, 0, true)
 end
 clock_look(ttl)
-admit(ttl, ARGV[15])
+admit(terms, discovery)
 
--- What has begun already: a doubt, or a wait in which replicas vouch for the past.
-local history = history_read(KEYS[1])
-local waits = group.doubted and (now < history.till or 0 < clock_wait(history.till))
-local doubted = waits and not history.vouched
+local lost = false
 local function lost_something()
-  if not doubted then doubt(ttl) end
-  doubted, waits = true, true
+  if not lost then doubt(terms, answered_at) end
+  lost = true
 end
 
 local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)
@@ -73,7 +66,7 @@ if me then
     splice(ring_own(number), ring_limbo(number))
     redis.call('DEL', base .. 'inbox:' .. number)
     me.acked, me.given, me.limbo = 0, 0, true
-    if me.seq < heard and not waits then lost_something() end
+    if me.seq < heard then lost_something() end
   end
 else
   number = new_number()
@@ -83,7 +76,7 @@ else
   end
   redis.call('ZADD', base .. 'lease', now + ttl + grace, number)
   me = new_member(number, id, incarnation, weight, grace, settle)
-  if not waits then lost_something() end
+  lost_something()
 end
 me.seq, me.gen, me.dirty = seq, last and group.gen or '-', true
 
@@ -118,4 +111,4 @@ for bucket, epoch in string.gmatch(ARGV[14], '(%d+) (%d+)') do
 end
 if gained ~= 0 then count_change(number, me.weight, gained) end
 flush()
-return { 'claimed', number, group.gen, table.concat(rejected, ' ') }
+return { 'claimed', number, group.gen, table.concat(rejected, ' '), terms_text(group.past.longest), digits(now) }

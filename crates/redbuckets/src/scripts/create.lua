@@ -20,6 +20,7 @@ end
 
 -- nil where the group is as the caller thinks it is, or is not there yet.
 local function mismatch(buckets, assignment)
+  if newer then return { 'newer', newer } end
   if not group then return nil end
   if group.buckets ~= buckets then return { 'buckets', group.buckets } end
   if group.assignment ~= assignment then return { 'assignment', group.assignment } end
@@ -53,11 +54,12 @@ end
 
 -- Makes the group anew. What is left of an older one, of which keys were lost, is removed. Without a history nothing is
 -- granted for `discovery` ms, in which living members whose group was lost find that out, and everybody who starts at
--- the same time joins; where something was lost for certain, for one ttl.
-local function create(buckets, assignment, ttl, discovery, lost)
+-- the same time joins; where something was lost for certain, in a quarantine.
+local function create(buckets, assignment, terms, discovery, lost)
   redis.call('DEL', base .. 'count:0')
   -- More than there can be are none of ours. What is left of their classes is removed when one of them is needed.
-  local known = redis.call('HLEN', base .. 'members') <= MAX_MEMBERS and redis.call('HGETALL', base .. 'members') or {}
+  local count = redis.call('HLEN', base .. 'members')
+  local known = count <= MAX_MEMBERS and redis.call('HGETALL', base .. 'members') or {}
   for _, text in pairs(known) do
     local weight = string.match(text, '^%S+ %S+ %d+ %d+ %d+ (%d+) ')
     if weight then redis.call('DEL', base .. 'count:' .. weight, base .. 'order:' .. weight) end
@@ -69,18 +71,21 @@ local function create(buckets, assignment, ttl, discovery, lost)
   end
   group = {
     buckets = buckets, assignment = assignment, gen = digits(now_us), version = 0, settle_at = now, unsettled = now,
-    cursor = 0, virgin = buckets, pool = 0, top = 0, doubted = false, members = 0, moves = 0, classes = {},
-    weight = 0, dirty = true,
+    cursor = 0, virgin = buckets, pool = 0, top = 0, doubt_from = now, doubt_till = now, members = 0, moves = 0,
+    classes = {}, weight = 0, dirty = true,
   }
   redis.call('HSET', KEYS[1], 'config', config_text(buckets, assignment), 'state', group_text(), 'classes', ';')
   records = {}
-  local past, garbled = history_read(KEYS[1])
-  if past or garbled or lost then
-    doubt(ttl)
+  local run, past, garbled = run_id(), history_read(KEYS[1])
+  if past or garbled or lost or 0 < count or terms.expects then
+    group.past = history_doubt(KEYS[1], past, run, now, terms)
+    group.doubt_till = group.past.till
   else
-    history_write(KEYS[1], {
-      run = run_id(), till = now + discovery, ttl = ttl, floor = 0, acked = 0, vouched = false, alone = 0, at = 0, most = 0, joins = 0,
-    })
+    group.past = history_new(run, now, terms)
+    history_write(KEYS[1], group.past)
+    group.doubt_till = now + discovery
+    -- Members whose group was lost are asked: most groups are as small as this.
+    for number = 1, 128 do publish[number] = true end
   end
   ring_reset(ring_free())
 end

@@ -4,7 +4,8 @@
 -- ARGV    1 instance id, 2 '1' to drain, '0' to take it back, 3 settle ms
 --
 -- Reply   {'draining', own buckets} | {'resumed', own buckets} | {'not_member'}
---         {'last'}: nobody else takes buckets, so its buckets would be nobody's | {'wrongtype', key, type}
+--         {'last'}: nobody else takes buckets, so its buckets would be nobody's | {'newer', version}
+--         {'wrongtype', key, type}
 --
 -- Guarantees: no bucket changes its owner here. A member that is to be drained has no share any more, whatever weight
 -- it asks for: it gets nothing, and its next beat tells it that all it owns is surplus, which it releases as it always
@@ -15,7 +16,7 @@ local id, wanted, settle = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
 
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'none' and kind ~= 'hash' then return { 'wrongtype', KEYS[1], kind } end
-if not group_load() then return { 'not_member' } end
+if not group_load() then return newer and { 'newer', newer } or { 'not_member' } end
 local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)
 local value = number and record(number)
 if not value then return { 'not_member' } end

@@ -38,6 +38,12 @@ local MAX_SETTLE, MAX_BUCKETS, MAX_MEMBERS = 10000, 1048576, 65535
 local base = string.sub(KEYS[1], 1, -6)
 local now, now_us = server_now()
 local group, records, publish = nil, {}, {}
+-- The version of a group that a newer client has written.
+local newer = nil
+
+-- A glance counts no terms, so a member has everything looked at at least once in half a ttl: together with that, a window
+-- outlasts every lease.
+WINDOW = 2
 
 local function classes_text()
   local classes = {}
@@ -47,16 +53,18 @@ end
 
 local function group_load()
   local fields = redis.call('HMGET', KEYS[1], 'config', 'state', 'classes', 'history')
-  if not (fields[1] and fields[2] and fields[3] and fields[4]) then return nil end
+  local past
+  if fields[4] then past, newer = history_parse(fields[4]) end
+  if not (fields[1] and fields[2] and fields[3] and past) then return nil end
   local buckets, assignment = string.match(fields[1], '^(%d+) (%a)$')
-  local gen, version, settle_at, unsettled, cursor, virgin, pool, top, doubted, members, moves =
-    string.match(fields[2], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%d+) (%d+)$')
-  if not buckets or not gen or not history_parse(fields[4]) then return nil end
+  local gen, version, settle_at, unsettled, cursor, virgin, pool, top, doubt_from, doubt_till, members, moves =
+    string.match(fields[2], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  if not buckets or not gen then return nil end
   group = {
-    past = fields[4], buckets = tonumber(buckets), assignment = assignment, gen = gen, version = tonumber(version),
+    past = past, buckets = tonumber(buckets), assignment = assignment, gen = gen, version = tonumber(version),
     settle_at = tonumber(settle_at), unsettled = tonumber(unsettled), cursor = tonumber(cursor),
-    virgin = tonumber(virgin), pool = tonumber(pool), top = tonumber(top), doubted = doubted == '1',
-    members = tonumber(members), moves = tonumber(moves), text = fields[2], classes = {}, weight = 0,
+    virgin = tonumber(virgin), pool = tonumber(pool), top = tonumber(top), doubt_from = tonumber(doubt_from),
+    doubt_till = tonumber(doubt_till), members = tonumber(members), moves = tonumber(moves), text = fields[2], classes = {}, weight = 0,
   }
   local known = 0
   for weight, count in string.gmatch(fields[3], '(%d+):(%d+)') do
@@ -68,7 +76,8 @@ local function group_load()
   local sound = 0 < group.buckets and group.buckets <= MAX_BUCKETS and group.top <= MAX_MEMBERS
     and group.cursor <= group.buckets and group.virgin + group.pool <= group.buckets
     and known <= group.members and group.members <= group.top and group.weight <= 1000 * MAX_MEMBERS
-    and math.max(tonumber(gen), group.version, group.settle_at, group.unsettled, group.moves) < LARGEST
+    and math.max(tonumber(gen), group.version, group.settle_at, group.unsettled, group.doubt_from, group.doubt_till,
+      group.moves) < LARGEST
     and fields[3] == classes_text()
   if not sound then group = nil end
   return group
@@ -92,8 +101,9 @@ local MOST_STEPS = 8
 
 -- For how long nobody is taken for dead (left, ms; 0 where there is no wait), how many steps there were in this time, when
 -- it began (mark, server ms), and until when everything is known that this clock says: when the wait began that it
--- follows, or when the group was last heard before the step (ripe).
-local wait = { left = 0, steps = 0, mark = 0, ripe = 0 }
+-- follows, or when the group was last heard before the step (ripe). For how long nobody was heard (silent, ms), and by how
+-- much the clock was set back since (back, ms).
+local wait = { left = 0, steps = 0, mark = 0, ripe = 0, silent = 0, back = 0 }
 
 -- For whoever looks whether a lease is over, before that.
 local function clock_look(ttl)
@@ -101,6 +111,7 @@ local function clock_look(ttl)
   local heard, left, steps, mark, ripe = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
   heard = tonumber(heard or string.match(text, '^%d+$') or nil)
   local third, since = math.ceil(ttl / 3), heard and now - heard or ttl
+  wait.silent, wait.back = now - math.max(heard or 0, group.past.seen), math.max(0, -since)
   wait.left, wait.steps = math.min(tonumber(left or nil) or 0, third), tonumber(steps or nil) or 0
   -- A clock that was set back since has not come to these yet.
   wait.mark, wait.ripe = math.min(tonumber(mark or nil) or 0, now), math.min(tonumber(ripe or nil) or 0, now)

@@ -2,21 +2,18 @@
 --
 -- KEYS, ARGV and the reply are those of beat.lua, which it follows, and so are the guarantees.
 
-local past = admit(ttl, ARGV[17])
+local past = admit(terms_parse(ARGV[17]), tonumber(ARGV[19]))
 if gen ~= group.gen then
   flush()
   return { 'resync' }
 end
--- Where replicas vouch for the past, what is free is free; but renewals may be lost, so nobody's lease is taken for over.
-local known = past.standing == 'known' or past.standing == 'vouched'
-local reaps = past.standing == 'known'
--- An owner hands over in doubt as well, except where the grant would need replicas that are not there.
-local need = known and past.need or ''
-if past.standing == 'suspect' and history_read(KEYS[1]).acked == 0 then need = 0 end
+-- An owner hands over in doubt as well. But what is free may be a forgotten owner's, and renewals may be lost, so nobody's
+-- lease is taken for over.
+local known = past.standing == 'known'
 -- For how many ms nobody is taken for dead whose lease is the first to be over.
 local function held_back()
   local over = tonumber(first_lease[2])
-  return reaps and over <= now and clock_wait(over) or 0
+  return known and over <= now and clock_wait(over) or 0
 end
 
 -- The lease first: were memory full, it would be refused, and nothing else be done.
@@ -28,7 +25,7 @@ if me.acked < got then
 end
 
 local changed = false
-if reaps and held_back() == 0 and next_expiry == 0 and tonumber(first_lease[1]) ~= number then
+if known and held_back() == 0 and next_expiry == 0 and tonumber(first_lease[1]) ~= number then
   local dead = tonumber(first_lease[1])
   remove(dead, record(dead) or { weight = 1, id = '' }, settle)
   changed = true
@@ -54,10 +51,6 @@ end
 local outcomes = {}
 
 local function hand_over(released)
-  if need == '' then
-    for _, bucket in ipairs(released) do to_free(bucket) end
-    return
-  end
   if contiguous then
     for _, bucket in ipairs(released) do
       local target = target_of(bucket)
@@ -91,9 +84,7 @@ end
 
 if releases ~= '' then
   local allowed = math.huge
-  if weight ~= 0 and need == '' then
-    allowed = 0
-  elseif weight ~= 0 and not contiguous then
+  if weight ~= 0 and not contiguous then
     local keeps = class.floor
     if class.rest and above() <= extras then keeps = keeps + 1 end
     allowed = count - keeps
@@ -178,8 +169,8 @@ if known and 0 < free then
   more = more or (0 < progress and 0 < free and (contiguous or count < share))
 end
 
-if reaps and next_expiry == 0 then more = true end
+if known and next_expiry == 0 then more = true end
 settled = group.settle_at <= now
 publish[number] = nil
 flush()
-return answer(past, need, more, table.concat(outcomes), false)
+return answer(past, more, table.concat(outcomes), false)

@@ -2,13 +2,14 @@
 --
 -- KEYS[1] hash of the group; [2] a key that never exists (see group.lua)
 -- ARGV    1 instance id, 2 incarnation (UUID), 3 an earlier incarnation (with its time) of the same process or '-', 4 buckets,
---         5 assignment ('s' or 'c'), 6 weight, 7 ttl ms, 8 grace ms, 9 settle ms, 10 discovery ms, 11 '1' where the others
---         should hear of it at once, 12 which replicas the caller has acknowledge its grants (see beat.lua)
+--         5 assignment ('s' or 'c'), 6 weight, 7 terms, see terms_parse in history.lua, 8 grace ms, 9 settle ms,
+--         10 discovery ms, 11 '1' where the others should hear of it at once
 --
--- Reply   {'joined', member number, generation, incarnation with its time}
+-- Reply   {'joined', member number, generation, incarnation with its time, longest terms, server ms}
 --         {'occupied', ms until the lease of that id is over, server ms at which it is over}
 --         {'buckets', count of the group} | {'assignment', that of the group} | {'full'} | {'wrongtype', key, type}
---         {'unable', how many replicas acknowledge every grant}, to a caller who cannot wait for them
+--         {'unverified'}: the server does not tell its identity, and the caller insists on that
+--         {'newer', version}: a newer client has made the group
 --
 -- Guarantees: an id whose lease runs, or may do so because its renewals were lost, is not taken, except by the same
 -- process. Whoever takes an id over fences its earlier incarnation and gets its buckets again, with higher epochs. A
@@ -17,22 +18,21 @@
 
 local id, incarnation, previous = ARGV[1], ARGV[2], ARGV[3]
 local buckets, assignment, weight = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
-local ttl, grace, settle, discovery = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local terms, grace, settle, discovery = terms_parse(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local ttl = terms.ttl
 
 local refused = wrong_type(weight)
 if refused then return refused end
 group_load()
 refused = mismatch(buckets, assignment)
 if refused then return refused end
+if run_id() == '?' and not terms.unverified then return { 'unverified' } end
 if group and torn(id) then group = nil end
 
-if not group then create(buckets, assignment, ttl, discovery, false) end
+-- A process that was a member knows that there was a group.
+if not group then create(buckets, assignment, terms, discovery, previous ~= '-') end
 clock_look(ttl)
-local past = admit(ttl, ARGV[12])
-if past.standing == 'few' and ARGV[12] == 'unable' then
-  flush()
-  return { 'unable', past.need }
-end
+local past = admit(terms, discovery)
 
 local token = digits(now_us) .. ':' .. incarnation
 local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)
@@ -51,8 +51,7 @@ else
   local over = tonumber(redis.call('ZSCORE', base .. 'lease', number) or '0') - value.grace
   if value.incarnation ~= previous then
     local left = over - now
-    if past.standing ~= 'known' then left = math.max(left, past.wait) end
-    left = math.max(left, clock_wait(over))
+    left = math.max(left, past.wait, clock_wait(over))
     if 0 < left then
       flush()
       return { 'occupied', left, digits(over) }
@@ -80,4 +79,4 @@ if ARGV[11] == '1' then
   publish[tostring(number)] = nil
 end
 flush()
-return { 'joined', number, group.gen, token }
+return { 'joined', number, group.gen, token, terms_text(past.longest), digits(now) }

@@ -5,8 +5,8 @@
 --
 -- Reply   {'group', server ms as a string, standing, ms, buckets, assignment, version, members, free buckets,
 --          ms until membership has been quiet, highest member number, stamp, members}
---         {'absent'}: there is no such group | {'wrongtype', key, type}
---         the standing is 'known', or 'suspect' with the ms until something free is granted again; the stamp changes
+--         {'absent'}: there is no such group | {'newer', version} | {'wrongtype', key, type}
+--         the standing is 'known', or 'quarantine' with the ms until something free is granted again; the stamp changes
 --         whenever who owns what does;
 --         a member is {number, id, incarnation with its time, weight, '1' where an operator wants it drained, owned,
 --         quota, ms left of its lease (negative: over), grace ms, grants it has not acknowledged, '1' where it is in
@@ -16,7 +16,7 @@
 
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'none' and kind ~= 'hash' then return { 'wrongtype', KEYS[1], kind } end
-if not group_load() then return { 'absent' } end
+if not group_load() then return newer and { 'newer', newer } or { 'absent' } end
 
 local extras, members = shares(), {}
 for number = tonumber(ARGV[1]), math.min(tonumber(ARGV[2]), group.top) do
@@ -33,7 +33,8 @@ for number = tonumber(ARGV[1]), math.min(tonumber(ARGV[2]), group.top) do
     }
   end
 end
-local state, left = history_standing(history_read(KEYS[1]), run_id(), now)
+local state, left = history_standing(group.past, run_id(), now)
+if now < group.doubt_till then state, left = 'quarantine', math.max(left, group.doubt_till - now) end
 return {
   'group', digits(now), state, left, group.buckets, group.assignment, group.version, group.members,
   group.pool + group.virgin, math.max(0, group.settle_at - now), group.top, group.text, members,

@@ -5,13 +5,13 @@
 --
 -- Reply   {'owners', stamp, runs}: runs of one owner, as "length owner length owner …" with the member's number, or 0
 --         where nobody owns them; the stamp is that of members.lua
---         {'absent'}: there is no such group | {'wrongtype', key, type}
+--         {'absent'}: there is no such group | {'newer', version} | {'wrongtype', key, type}
 --
 -- Guarantees: nothing is written.
 
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'none' and kind ~= 'hash' then return { 'wrongtype', KEYS[1], kind } end
-if not group_load() then return { 'absent' } end
+if not group_load() then return newer and { 'newer', newer } or { 'absent' } end
 
 local first, last = tonumber(ARGV[1]), math.min(tonumber(ARGV[2]), group.buckets)
 local lives = {}

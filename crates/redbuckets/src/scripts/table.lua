@@ -5,15 +5,26 @@
 local function group_text()
   return table.concat({
     group.gen, digits(group.version), digits(group.settle_at), digits(group.unsettled), digits(group.cursor),
-    digits(group.virgin), digits(group.pool), digits(group.top), group.doubted and '1' or '0', digits(group.members),
-    digits(group.moves),
+    digits(group.virgin), digits(group.pool), digits(group.top), digits(group.doubt_from),
+    digits(group.doubt_till), digits(group.members), digits(group.moves),
   }, ' ')
 end
 
--- Nothing is free of doubt from now on, for one ttl: a new generation, which every member has to confirm.
-local function doubt(ttl)
-  history_doubt(KEYS[1], history_read(KEYS[1]), run_id(), now, ttl, 0)
-  group.doubted, group.dirty = true, true
+-- The group keeps from when until when nothing is granted, server ms; 0 and 0 if something is.
+local function doubt_begins(from, till)
+  if group.doubt_from == from and group.doubt_till == till then return end
+  group.doubt_from, group.doubt_till, group.dirty = from, till, true
+end
+
+local function doubt_lasts(ms)
+  local from = group.doubt_till == 0 and now or group.doubt_from
+  doubt_begins(from, math.max(group.doubt_till, now + ms))
+end
+
+-- Something that was acknowledged at `acknowledged`, server ms, is missing: nothing is granted in a quarantine.
+local function doubt(terms, acknowledged)
+  group.past = history_rewound(KEYS[1], history_read(KEYS[1]), now, terms, acknowledged)
+  doubt_lasts(quarantine_left(group.past, now))
 end
 
 local function new_generation()
@@ -21,24 +32,27 @@ local function new_generation()
   group.dirty = true
 end
 
--- What may be granted now, see history_admit: 'known', 'vouched', 'suspect' or 'few' in `standing`. The floor that history
--- keeps is for timestamps; epochs do without, because whatever was granted and forgotten was granted before the wait
--- began, by a clock that is not a ttl ahead, or never took effect.
-local function admit(ttl, acks)
-  local past = history_admit(KEYS[1], now, 'ask', ttl, 0, acks)
-  if past.standing == 'known' and 0 < wait.left then
-    -- A step of the clock ends no doubt either, nor a discovery.
-    local history = history_read(KEYS[1])
-    past.wait = clock_wait(history.till)
-    if 0 < past.wait then past.standing = history.vouched and 'vouched' or 'suspect' end
+-- Whether anything may be granted: 'known' or 'quarantine' in `standing`, in `wait` for how many ms nothing is, in `longest`
+-- the group's terms. Besides a quarantine there is a discovery: a group that nobody was heard in for the longest ttl may be
+-- an old copy, and then living members of the other one shall be heard first, as when a group is made. The floor that
+-- history keeps is for timestamps; epochs do without, because whatever was granted and forgotten was granted before the
+-- wait began, by a clock that is not a ttl ahead, or never took effect.
+local function admit(terms, discovery)
+  local is_silent = group.past.longest.ttl < wait.silent
+  local found = history_admit(KEYS[1], now, 'group', terms)
+  group.past = found.past or history_read(KEYS[1])
+  if found.changed then new_generation() end
+  -- A clock that was set back prolongs neither.
+  if group.doubt_till ~= 0 then
+    doubt_begins(math.max(0, group.doubt_from - wait.back), math.max(0, group.doubt_till - wait.back))
   end
-  if past.changed then
-    new_generation()
-    group.doubted = true
-  elseif past.standing == 'known' and group.doubted then
-    group.doubted, group.dirty = false, true
-  end
-  return past
+  if is_silent then doubt_lasts(discovery) end
+  if found.standing ~= 'known' then doubt_lasts(found.wait or quarantine_of(group.past)) end
+  -- A step of the clock ends neither.
+  local stepped = group.doubt_from < wait.mark and clock_wait(group.doubt_till) or 0
+  local left = math.max(0, group.doubt_till - now, stepped)
+  if left == 0 then doubt_begins(0, 0) end
+  return { standing = left == 0 and 'known' or 'quarantine', wait = left, longest = group.past.longest }
 end
 
 -- The nodes of the table -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ use std::{
 
 use coord_core::{
     clock::{Clock, Instant},
-    history::Acknowledge,
+    history::{Policy, Terms},
     lease::Timing,
     store::{Command, Reply, Store, embedded::Embedded},
 };
@@ -22,7 +22,7 @@ use crate::{
     assignment::Assignment,
     keys::Keys,
     membership::{Ending, Heard, Limits, Membership, Request},
-    protocol::{self, Identity, JoinReply},
+    protocol::{self, Identity, JoinReply, Told},
 };
 
 pub(super) const TTL: Duration = Duration::from_secs(10);
@@ -73,7 +73,10 @@ pub(super) struct Group {
     pub(super) buckets: u32,
     pub(super) assignment: Assignment,
     pub(super) grace: Duration,
-    pub(super) acknowledge: Acknowledge,
+    /// Of those who join from now on.
+    pub(super) ttl: Duration,
+    pub(super) discovery: Duration,
+    pub(super) expect_history: bool,
     pub(super) members: Vec<Member>,
     pub(super) joined: u32,
 }
@@ -87,7 +90,9 @@ impl Group {
             buckets,
             assignment,
             grace: Duration::ZERO,
-            acknowledge: Acknowledge::All,
+            ttl: TTL,
+            discovery: Duration::from_secs(1),
+            expect_history: false,
             members: Vec::new(),
             joined: 0,
         }
@@ -101,21 +106,10 @@ impl Group {
             .expect("scripts do not fail")
     }
 
-    /// As the heartbeat does: where replicas are to acknowledge a request, it says how many did.
-    fn confirm(&mut self, index: usize, command: Command) -> Reply {
-        let membership = &mut self.members[index].membership;
-        let Some(replicas) = membership.acknowledgements() else {
-            return self.ask(command);
-        };
-        let store = self.embedded.client();
-        let confirmed = at_once(store.confirm(&command, replicas, TTL));
-        let (reply, found) = confirmed.expect("scripts do not fail");
-        membership.note_acknowledgements(found);
-        reply
-    }
-
     pub(super) fn identity(&mut self, weight: u32, id: Option<&str>) -> Identity {
         self.joined += 1;
+        let mut policy = Policy::new(Terms::new(self.ttl, Duration::ZERO, Duration::ZERO));
+        policy.expect_history = self.expect_history;
         Identity {
             keys: Keys::new("test", "group").expect("valid"),
             id: id.map_or_else(|| format!("member-{}", self.joined), str::to_owned),
@@ -125,11 +119,13 @@ impl Group {
             buckets: self.buckets,
             assignment: self.assignment,
             weight,
-            timing: Timing::new(TTL, Duration::from_secs(1)).expect("valid"),
+            timing: Timing::new(self.ttl, Duration::from_secs(1)).expect("valid"),
             grace: self.grace,
             settle: Duration::from_secs(1),
-            discovery: Duration::from_secs(1),
-            acknowledge: self.acknowledge.as_arg(true),
+            discovery: self.discovery,
+            policy,
+            acknowledge: 0,
+            told: Told::default(),
         }
     }
 
@@ -140,9 +136,11 @@ impl Group {
             number,
             generation,
             token,
+            told,
         } = &reply
         {
             let limits = Limits {
+                ttl: self.ttl,
                 chunk: 64,
                 max_moves: 1_000,
                 drain_timeout: TTL,
@@ -155,7 +153,13 @@ impl Group {
                     token: token.clone(),
                     ..identity
                 },
-                membership: Membership::new(limits, *number, generation.clone()),
+                membership: Membership::new(
+                    limits,
+                    self.clock.now(),
+                    *number,
+                    generation.clone(),
+                    *told,
+                ),
             });
         }
         reply
@@ -172,8 +176,7 @@ impl Group {
         let identity = &self.members[index].identity;
         match &request {
             Request::Beat(beat) => {
-                let command = identity.beat(beat);
-                let reply = self.confirm(index, command);
+                let reply = self.ask(identity.beat(beat));
                 let reply = protocol::parse_beat(&reply, beat.releases.len(), self.buckets);
                 let membership = &mut self.members[index].membership;
                 membership.handle_beat(now, reply.expect("understood"))
@@ -184,6 +187,16 @@ impl Group {
                 membership.handle_claim(reply.expect("understood"))
             }
         }
+    }
+
+    /// A beat that the store executes and whose answer does not count: it was lost, or too few replicas have it.
+    pub(super) fn beat_in_vain(&mut self, index: usize) {
+        let now = self.clock.now();
+        let Request::Beat(beat) = self.members[index].membership.request(now) else {
+            panic!("a claim");
+        };
+        self.ask(self.members[index].identity.beat(&beat));
+        self.members[index].membership.handle_failed();
     }
 
     /// Everybody beats until nobody has anything to do; the number of beats that took.

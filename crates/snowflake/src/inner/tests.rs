@@ -1,7 +1,9 @@
 //! What no caller can bring about from outside.
 
+use std::sync::Arc;
+
 use super::*;
-use crate::{Clock, ClockMode, Layout, SequenceStart};
+use crate::{Clock, ClockMode, Layout, SequenceStart, grants::Span};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -36,7 +38,7 @@ fn a_forked_child_refuses_to_mint() {
         Guards::default(),
     );
     inner.owner += 1;
-    inner.grant(1, 0, u64::MAX, None).expect("fits");
+    inner.grant(Span::new(1, 0, u64::MAX), None).expect("fits");
     for _ in 0..3 {
         match inner.try_next() {
             Err(MintError::Forked { owner, pid }) => assert_eq!(owner, pid + 1),
@@ -44,7 +46,7 @@ fn a_forked_child_refuses_to_mint() {
         }
         assert!(matches!(inner.reserve(1, 1), Err(MintError::Forked { .. })));
     }
-    inner.extend(u64::MAX);
+    inner.extend(None, u64::MAX);
     assert!(inner.try_next().is_err(), "nothing revives it");
 }
 
@@ -55,8 +57,9 @@ fn what_was_stored_holds_where_the_file_can_be_written_no_more() {
         let directory = tempfile::tempdir().expect("a place for files");
         let path = directory.path().join("horizon");
         let window = Duration::from_secs(1);
-        let (file, floor_ms) =
+        let (file, stored_ms) =
             HorizonFile::open(&path, &Layout::TWITTER, 1, window, NOW).expect("new");
+        assert_eq!(stored_ms, None);
         let clock = ManualClock::default();
         clock.set(NOW);
         let inner = Inner::new(
@@ -69,7 +72,7 @@ fn what_was_stored_holds_where_the_file_can_be_written_no_more() {
                 file: Some(file),
             },
         );
-        inner.grant(1, floor_ms, floor_ms, None).expect("fits");
+        inner.grant(Span::new(1, NOW, NOW), None).expect("fits");
         inner.try_next().expect("a horizon was stored before");
         let file = inner.guards.file.as_ref().expect("it has one");
         file.make_unwritable();

@@ -46,6 +46,24 @@ pub enum LayoutError {
         /// The largest epoch allowed.
         max_ms: u64,
     },
+    /// The epoch lies in the years from 1970 to 1973: most likely it was given in seconds.
+    #[error(
+        "an epoch of {epoch_ms} ms is before March 1973; if it was meant in seconds, multiply it by 1000: {} ms", .epoch_ms * 1_000
+    )]
+    EpochInSeconds {
+        /// The epoch, in milliseconds since the Unix epoch.
+        epoch_ms: u64,
+    },
+    /// The timestamps of the layout have ended, so nothing can be minted any more.
+    #[error(
+        "the layout's timestamps ended at {ended_ms} ms, and it is {now_ms} ms; move to a wider layout or a later epoch, or set the clock"
+    )]
+    Ended {
+        /// The first millisecond since the Unix epoch that does not fit.
+        ended_ms: u64,
+        /// The wall clock, in milliseconds since the Unix epoch.
+        now_ms: u64,
+    },
     /// The epoch is later than now, so nothing can be minted yet.
     #[error(
         "the epoch of {epoch_ms} ms is later than the clock's {now_ms} ms; choose one in the past or set the clock"

@@ -11,13 +11,13 @@ fn granted(layout: Layout) -> State {
 }
 
 #[test]
-fn what_is_closed_has_no_next_ticket_and_closes_once() {
+fn what_is_closed_has_no_next_ticket_and_says_where_it_ended() {
     let state = granted(Layout::TWITTER);
     state.mint(0).expect("granted");
     assert_eq!(state.peek(), Some(Ticket(1)));
-    assert!(matches!(state.close(), Closed::Now(Ticket(1))));
+    assert_eq!(state.close(), Ticket(1));
     assert_eq!(state.peek(), None);
-    assert!(matches!(state.close(), Closed::Before));
+    assert_eq!(state.close(), Ticket(1));
     assert_eq!(state.passed(), 1, "the mark is no ticket");
 }
 
@@ -69,6 +69,6 @@ fn a_ticket_is_an_id_up_to_the_horizon_and_never_after_the_end() {
     state.raise(state.fields().first(100));
     let (ticket, id) = state.take(authority);
     assert_eq!((state.fields().unit(ticket), id), (100, None));
-    assert!(matches!(state.close(), Closed::Now(_)));
+    state.close();
     assert_eq!(state.take(authority).1, None);
 }

@@ -25,6 +25,11 @@ impl ManualClock {
         clock
     }
 
+    /// What its wall shows, in milliseconds since 1970.
+    pub(crate) fn wall_ms(&self) -> u64 {
+        self.wall.load(Ordering::SeqCst) / 1_000_000
+    }
+
     /// Lets time pass.
     pub(crate) fn forward(&self, by: Duration) {
         self.wall.fetch_add(nanos(by), Ordering::SeqCst);

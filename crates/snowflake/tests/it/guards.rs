@@ -1,6 +1,8 @@
 //! What keeps a machine ID from being used twice on one machine.
 
-use snowflake::{BuildError, ClockMode, Generator, Layout};
+use std::time::Duration;
+
+use snowflake::{BuildError, ClockMode, Generator, Layout, MintError};
 
 #[test]
 fn a_second_generator_with_one_machine_id_is_refused_while_the_first_lives() {
@@ -86,6 +88,7 @@ fn every_clock_mints_under_real_time() {
 #[cfg(unix)]
 #[test]
 fn the_child_of_a_fork_refuses_from_its_first_id_on() {
+    let _one_child = crate::forks::one();
     let generator = Generator::with_machine_id(905).expect("free");
     let mut local = generator.local(64.try_into().expect("not zero"));
     for _ in 0..50 {
@@ -93,7 +96,7 @@ fn the_child_of_a_fork_refuses_from_its_first_id_on() {
         generator.next_blocking().expect("static");
         local.next_blocking().expect("static");
         let refuses = in_child(|| {
-            let refused = |outcome| matches!(outcome, Err(snowflake::MintError::Forked { .. }));
+            let refused = |outcome| matches!(outcome, Err(MintError::Forked { .. }));
             refused(generator.try_next())
                 && refused(local.try_next())
                 && refused(generator.reserve(1).map(|_| snowflake::Id::from_u64(0)))
@@ -106,8 +109,7 @@ fn the_child_of_a_fork_refuses_from_its_first_id_on() {
 /// Runs `check` in a child process and returns what it says.
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "what a fork does can only be seen in one")]
-fn in_child(check: impl FnOnce() -> bool) -> bool {
-    let _one_child = crate::forks::one();
+pub(crate) fn in_child(check: impl FnOnce() -> bool) -> bool {
     // SAFETY: the child calls nothing but `check`, which takes no lock that another thread may have held, and _exit.
     let child = unsafe { libc::fork() };
     assert!(0 <= child, "fork");
@@ -121,4 +123,50 @@ fn in_child(check: impl FnOnce() -> bool) -> bool {
     let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
     assert_eq!(waited, child, "waitpid");
     libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+}
+
+/// Three runs that begin within one unit: each begins with the next one.
+#[test]
+fn a_quick_restart_repeats_nothing_however_long_the_unit() {
+    for unit_ms in [1, 10, 11, 250, 1_000] {
+        let layout = Layout::TWITTER
+            .with_unit(Duration::from_millis(unit_ms))
+            .expect("whole");
+        let mut last = None;
+        for _ in 0..3 {
+            // Unguarded: as another process, it knows nothing of the one before.
+            let generator = Generator::builder()
+                .layout(layout)
+                .unguarded()
+                .machine_id(920)
+                .expect("free");
+            for _ in 0..3 {
+                let id = generator.next_blocking().expect("static");
+                assert!(last < Some(id), "{unit_ms} ms");
+                last = Some(id);
+            }
+        }
+    }
+}
+
+/// A service must not be held up at its start by an hour's unit.
+#[tokio::test]
+async fn the_first_caller_waits_for_a_long_unit_and_not_who_builds() {
+    let layout = Layout::TWITTER
+        .with_unit(Duration::from_secs(3_600))
+        .expect("whole");
+    let generator = Generator::builder()
+        .layout(layout)
+        .unguarded()
+        .machine_id(921)
+        .expect("free");
+    match generator.try_next() {
+        Err(MintError::Wait { duration, until_ms }) => {
+            assert!(duration <= layout.unit(), "{duration:?}");
+            assert_eq!((until_ms - layout.epoch_ms()) % 3_600_000, 0);
+        }
+        // The hour may just have ended.
+        Ok(id) => assert_eq!(id.sequence(&layout), 0),
+        Err(error) => panic!("{error}"),
+    }
 }

@@ -143,6 +143,19 @@ fn impossible_layouts_are_refused_with_the_numbers() {
         );
     }
     assert!(Layout::TWITTER.with_epoch_ms(u64::MAX).is_err());
+    for epoch_ms in [1, 1_735_689_600, 100_000_000_000] {
+        let error = Layout::TWITTER.with_epoch_ms(epoch_ms);
+        assert_eq!(error, Err(LayoutError::EpochInSeconds { epoch_ms }));
+    }
+    let error = Layout::TWITTER
+        .with_epoch_ms(1_735_689_600)
+        .expect_err("in seconds");
+    assert!(
+        error
+            .to_string()
+            .contains("multiply it by 1000: 1735689600000 ms"),
+        "{error}"
+    );
     assert!(Layout::TWITTER.check_range(&(0..=1_023)).is_ok());
     assert!(Layout::TWITTER.check_range(&(0..=1_024)).is_err());
 }
@@ -153,6 +166,9 @@ fn what_just_fits_is_accepted() {
     let layout = Layout::TWITTER.with_epoch_ms(epoch);
     assert_eq!(layout.expect("the largest").epoch_ms(), epoch);
     assert!(Layout::TWITTER.with_epoch_ms(epoch + 1).is_err());
+    for epoch in [0, 100_000_000_001] {
+        assert!(Layout::TWITTER.with_epoch_ms(epoch).is_ok());
+    }
     let hour = Duration::from_secs(3_600);
     let layout = Layout::TWITTER.with_unit(hour).expect("the longest");
     assert_eq!(layout.unit(), hour);
@@ -229,7 +245,7 @@ fn layouts() -> impl Strategy<Value = Layout> {
         0_u8..=32,
         0_u8..=32,
         1_u64..=3_600_000,
-        0_u64..1 << 41,
+        prop_oneof![Just(0), 100_000_000_001_u64..1 << 41],
         any::<bool>(),
     )
         .prop_filter_map("at most 63 bits", |(t, m, s, unit, epoch, swapped)| {

@@ -176,6 +176,27 @@ fn an_epoch_in_the_future_is_refused() {
     assert!(error.to_string().contains("layout"), "{error}");
 }
 
+#[test]
+fn a_layout_whose_timestamps_have_ended_is_refused() {
+    let layout = Layout::new(41, 10, 12).expect("63 bits");
+    let end = layout.expires_at_ms();
+    let build = |now_ms| {
+        Generator::builder()
+            .layout(layout)
+            .clock(ClockMode::Custom(Arc::new(ManualClock::at(now_ms))))
+            .machine_id(1)
+    };
+    let last = build(end - 1).expect("a millisecond is left");
+    assert!(last.try_next().is_ok());
+    for now_ms in [end, end + 1] {
+        let error = build(now_ms).expect_err("none is left");
+        assert!(matches!(
+            error,
+            snowflake::BuildError::Layout(LayoutError::Ended { ended_ms, .. }) if ended_ms == end
+        ));
+    }
+}
+
 /// What is passed over or taken in vain is no ID, and nothing is borrowed where nothing may be.
 #[test]
 fn what_is_counted_is_what_was_minted() {

@@ -19,7 +19,8 @@ fn nothing_is_minted_before_the_first_grant() {
     let generator = reserved(&ManualClock::at(NOW));
     assert!(matches!(generator.try_next(), Err(MintError::NotGranted)));
     assert_eq!(generator.reservation().last_minted_ms(), None);
-    assert_eq!(generator.reservation().close(), None);
+    assert_eq!(generator.reservation().close(), Some(0));
+    assert_eq!(generator.reservation().last_minted_ms(), None);
 }
 
 #[test]
@@ -137,14 +138,53 @@ fn a_closed_generator_says_where_the_next_holder_begins() {
     assert_eq!(door.last_minted_ms(), Some(NOW + 9), "nothing yet");
     generator.try_next().expect("granted");
     assert_eq!(door.last_minted_ms(), Some(NOW + 10));
-    assert_eq!(door.close(), Some(NOW + 10));
-    assert_eq!(door.close(), None, "closing again says nothing new");
+    for _ in 0..3 {
+        assert_eq!(door.close(), Some(NOW + 11));
+        assert_eq!(
+            door.last_minted_ms(),
+            Some(NOW + 10),
+            "a renewal on its way says no less"
+        );
+        generator.close().expect("no file");
+    }
     assert!(matches!(generator.try_next(), Err(MintError::Closed)));
     assert_eq!(
         door.grant(1, NOW, NOW + 60_000, None),
         Err(GrantError::Closed)
     );
     assert!(matches!(generator.try_next(), Err(MintError::Closed)));
+}
+
+/// A renewal's reply may arrive after its slot was lost and another one granted.
+#[test]
+fn an_extension_for_another_grant_is_ignored() {
+    let clock = ManualClock::at(NOW);
+    let generator = reserved(&clock);
+    let door = generator.reservation();
+    for delay in [None, Some(ms(1))] {
+        door.grant_under(8, 3, NOW, NOW + 1_000, delay)
+            .expect("fits");
+        for other in [7, 9] {
+            door.extend_under(other, NOW + 9_000);
+        }
+        clock.forward(ms(1_000));
+        let horizon_ms = clock.wall_ms();
+        assert!(
+            matches!(generator.try_next(), Err(MintError::HorizonReached { .. })),
+            "at {horizon_ms}"
+        );
+        door.extend_under(8, NOW + 9_000);
+        generator.try_next().expect("its own");
+        door.extend(NOW + 10_000);
+        clock.step_back(ms(1_000));
+    }
+    door.grant(3, NOW + 3_000, NOW + 4_000, None).expect("fits");
+    door.extend_under(8, NOW + 9_000);
+    clock.forward(ms(4_000));
+    assert!(matches!(
+        generator.try_next(),
+        Err(MintError::HorizonReached { .. })
+    ));
 }
 
 #[test]

@@ -152,31 +152,13 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a_crashed_member_is_reaped_when_its_lease_is_over",
     ),
     mutation(
-        "the need for replicas is not told",
-        (
-            BEAT,
-            "    tostring(need), past.standing",
-            "    '0', past.standing",
-        ),
-        "a_grant_waits_for_replicas",
-    ),
-    mutation(
         "leases end while renewals may be lost",
         (
             HAND,
-            "local reaps = past.standing == 'known'",
-            "local reaps = true",
+            "if known and held_back() == 0 and",
+            "if held_back() == 0 and",
         ),
         "no_lease_is_over_while_the_past_is_in_doubt",
-    ),
-    mutation(
-        "after a vouched failover leases end",
-        (
-            HAND,
-            "local reaps = past.standing == 'known'",
-            "local reaps = known",
-        ),
-        "replicas_vouch_for_what_is_free_but_not_for_leases",
     ),
     mutation(
         "what is free is granted in doubt",
@@ -187,15 +169,6 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "what is not claimed is granted in doubt",
         (HAND, "if known and weight ~= 0 then", "if weight ~= 0 then"),
         "another_server_keeps_what_is_not_claimed",
-    ),
-    mutation(
-        "nobody hands over in doubt",
-        (
-            HAND,
-            "if past.standing == 'suspect' and history_read(KEYS[1]).acked == 0 then need = 0 end",
-            "",
-        ),
-        "another_server_is_claimed_from_and_grants_nothing_for_one_ttl",
     ),
     mutation(
         "a lease does not run anew",

@@ -22,14 +22,18 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "whoever was away itself reaps others",
         (
             HAND,
-            "if reaps and held_back() == 0 and next_expiry == 0 and",
-            "if reaps and",
+            "if known and held_back() == 0 and next_expiry == 0 and",
+            "if known and",
         ),
         "nobody_is_taken_for_dead_by_who_was_away_itself",
     ),
     mutation(
         "a newcomer believes a clock that was set forward",
-        (JOIN, "left = math.max(left, clock_wait(over))", ""),
+        (
+            JOIN,
+            "math.max(left, past.wait, clock_wait(over))",
+            "math.max(left, past.wait)",
+        ),
         "a_successor_gets_what_its_predecessor_had_with_higher_epochs",
     ),
     mutation(
@@ -127,18 +131,9 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a step ends a doubt",
         (
             TABLE,
-            "if 0 < past.wait then past.standing = history.vouched and 'vouched' or 'suspect' end",
-            "",
+            "local left = math.max(0, group.doubt_till - now, stepped)",
+            "local left = math.max(0, group.doubt_till - now)",
         ),
         "a_step_ends_no_doubt",
-    ),
-    mutation(
-        "a step ends what replicas vouch for",
-        (
-            TABLE,
-            "past.standing = history.vouched and 'vouched' or 'suspect'",
-            "past.standing = history.vouched and 'known' or 'suspect'",
-        ),
-        "a_step_ends_no_lease_while_replicas_vouch_for_the_past",
     ),
 ];

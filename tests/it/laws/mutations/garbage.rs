@@ -1,6 +1,6 @@
 //! Mistakes in how what is none of ours is read.
 
-use super::{Mutation, Survivor, mutation, survivor};
+use super::{Mutation, mutation};
 
 const ACQUIRE: &str = "raus/src/scripts/acquire.lua";
 const SLOTS: &str = "raus/src/scripts/slots.lua";
@@ -15,7 +15,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "what is no record is no holding",
         (
             SLOTS,
-            "if not fence then return false end",
+            "if not fence or not (chain == '-' or chain == '!' or string.find(chain, '^%d[%d,]*$')) then return false end",
             "if not fence then return nil end",
         ),
         "a_field_that_is_no_record_is_held_and_named",
@@ -27,16 +27,6 @@ pub(super) static MUTATIONS: &[Mutation] = &[
             "if LARGEST < math.max(record.fence, record.horizon, record.floor, record.till) then return false end",
             "",
         ),
-        "a_field_that_is_no_record_is_held_and_named",
-    ),
-    mutation(
-        "an unknown holder's lease is over",
-        (ACQUIRE, "till = math.huge", "till = 0"),
-        "a_field_that_is_no_record_is_held_and_named",
-    ),
-    mutation(
-        "a record that cannot be read is not named",
-        (ACQUIRE, "    garbled = ARGV[FIRST + i]\n", ""),
         "a_field_that_is_no_record_is_held_and_named",
     ),
     mutation(
@@ -52,24 +42,6 @@ pub(super) static MUTATIONS: &[Mutation] = &[
             "if found == '' then",
         ),
         "an_empty_lock_is_a_lock",
-    ),
-    mutation(
-        "a past that cannot be read never was",
-        (
-            HISTORY,
-            "if garbled or mode == 'voice' then",
-            "if mode == 'voice' then",
-        ),
-        "a_past_that_cannot_be_read_is_lost",
-    ),
-    mutation(
-        "a past with any numbers is believed",
-        (
-            HISTORY,
-            "if LONGEST_TTL < past.ttl or LARGEST < largest then return nil end",
-            "",
-        ),
-        "a_past_that_cannot_be_read_is_lost",
     ),
     mutation(
         "a group with any numbers is believed",
@@ -94,10 +66,10 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a group with an unreadable past grants at once",
         (
             CREATE,
-            "if past or garbled or lost then",
-            "if past or lost then",
+            "if past or garbled or lost or",
+            "if past or lost or",
         ),
-        "a_group_whose_numbers_cannot_be_is_made_anew",
+        "a_group_that_somebody_knows_of_was_lost",
     ),
     mutation(
         "any node is believed",
@@ -140,9 +112,34 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         ),
         "a_retired_number_that_is_none_of_ours_is_passed_over",
     ),
+    mutation(
+        "a chain of anything is believed",
+        (SLOTS, " or not (chain == '-' or chain == '!' or string.find(chain, '^%d[%d,]*$')) then", " then"),
+        "a_field_that_is_no_record_is_held_and_named",
+    ),
+    mutation(
+        "an unknown holder's lease is over",
+        (ACQUIRE, "till = math.huge, chain = '-'", "till = 0, chain = '-'"),
+        "a_field_that_is_no_record_is_held_and_named",
+    ),
+    mutation(
+        "a record that cannot be read is not named",
+        (ACQUIRE, "    garbled = ARGV[FIRST + i]\n", ""),
+        "a_field_that_is_no_record_is_held_and_named",
+    ),
+    mutation(
+        "when an unknown holder's lease ends is not told",
+        (ACQUIRE, "  if record.till == math.huge then return now + longest.ttl end\n", ""),
+        "a_field_that_is_no_record_is_held_and_named",
+    ),
+    mutation(
+        "a past that cannot be read never was",
+        (HISTORY, "local lost = other or mode == 'voice'", "local lost = mode == 'voice'"),
+        "a_past_that_cannot_be_read_is_lost",
+    ),
+    mutation(
+        "a past with any numbers is believed",
+        (HISTORY, "  if LONGEST < longest or LARGEST < math.max(past.till, past.floor, past.seen, past.since) then return nil end\n", ""),
+        "a_past_that_cannot_be_read_is_lost",
+    ),
 ];
-
-pub(super) static SURVIVORS: &[Survivor] = &[survivor(
-    "history_admit finds out the same, and begins the same doubt",
-    (GROUP, " or not history_parse(fields[4]) then", " then"),
-)];

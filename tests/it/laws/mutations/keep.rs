@@ -1,10 +1,9 @@
-//! Mistakes in how a slot is renewed and given back, and in what the scripts of raus share.
+//! Mistakes in how a slot is renewed, and in what the scripts of raus share.
 
 use super::{Mutation, Survivor, mutation, survivor};
 
 const SHARED: &str = "raus/src/scripts/slots.lua";
 const RENEW: &str = "raus/src/scripts/renew.lua";
-const RELEASE: &str = "raus/src/scripts/release.lua";
 
 pub(super) static MUTATIONS: &[Mutation] = &[
     mutation(
@@ -26,33 +25,6 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a_horizon_follows_the_holders_clock_within_the_tolerance",
     ),
     mutation(
-        "a clock that jumped ahead is believed",
-        (
-            SHARED,
-            "math.max(math.min(wall, now + skew), last) + ttl",
-            "math.max(wall, last) + ttl",
-        ),
-        "a_horizon_follows_what_was_minted_and_a_clock_only_so_far",
-    ),
-    mutation(
-        "what was minted counts only as far as the server's clock",
-        (
-            SHARED,
-            "math.max(math.min(wall, now + skew), last) + ttl",
-            "math.min(math.max(wall, last), now + skew) + ttl",
-        ),
-        "a_horizon_follows_what_was_minted_and_a_clock_only_so_far",
-    ),
-    mutation(
-        "numbers are rounded to 14 digits",
-        (
-            SHARED,
-            "return digits(record.fence) .. ' ' .. digits(record.horizon)",
-            "return tostring(record.fence) .. ' ' .. digits(record.horizon)",
-        ),
-        "a_grant_is_written_where_it_belongs_and_nowhere_else",
-    ),
-    mutation(
         "whatever stands in the hash's place is taken for it",
         (
             SHARED,
@@ -60,15 +32,6 @@ pub(super) static MUTATIONS: &[Mutation] = &[
             "if found then return nil end",
         ),
         "a_hash_of_another_type_is_named_and_kept",
-    ),
-    mutation(
-        "a renewal prolongs whatever lock it finds",
-        (
-            RENEW,
-            "if not missing and found ~= holder then return { 'lost', 'foreign' } end",
-            "",
-        ),
-        "a_foreign_lock_is_left_alone",
     ),
     mutation(
         "a renewal does not look at the fence",
@@ -89,42 +52,6 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a_renewal_begins_the_ttl_anew_and_raises_the_horizon",
     ),
     mutation(
-        "a late renewal revives what was forgotten",
-        (
-            RENEW,
-            "if forgotten and till <= now then return { 'lost', 'forgotten' } end",
-            "",
-        ),
-        "a_late_renewal_brings_nothing_back_that_was_forgotten",
-    ),
-    mutation(
-        "a lease revives what was forgotten at its very end",
-        (
-            RENEW,
-            "if forgotten and till <= now",
-            "if forgotten and till < now",
-        ),
-        "a_late_renewal_brings_nothing_back_that_was_forgotten",
-    ),
-    mutation(
-        "an older record is not taken for forgotten",
-        (
-            RENEW,
-            "local forgotten = not record or record.fence < fence",
-            "local forgotten = not record",
-        ),
-        "an_older_record_gives_way_and_keeps_its_horizon",
-    ),
-    mutation(
-        "a forgotten holder raises no doubt",
-        (
-            RENEW,
-            "  history_doubt(slots, history_read(slots), run_id(), now, ttl, skew)\n",
-            "",
-        ),
-        "a_forgotten_holder_writes_its_record_back_and_raises_doubt",
-    ),
-    mutation(
         "a forgotten holder forgets what it has minted",
         (
             RENEW,
@@ -143,29 +70,15 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "an_older_record_gives_way_and_keeps_its_horizon",
     ),
     mutation(
-        "the horizon falls",
-        (
-            RENEW,
-            "math.max(before, next_horizon(now, wall, skew, last, ttl))",
-            "next_horizon(now, wall, skew, last, ttl)",
-        ),
-        "a_horizon_follows_what_was_minted_and_a_clock_only_so_far",
-    ),
-    mutation(
-        "a renewal leaves the lease on record as it was",
-        (RENEW, "record.till = now + ttl\n", "\n"),
-        "a_renewal_begins_the_ttl_anew_and_raises_the_horizon",
-    ),
-    mutation(
         "a renewal leaves the lock's ttl as it was",
-        (RENEW, "redis.call('PEXPIRE', lock, ttl)", ""),
+        (RENEW, "redis.call('PEXPIRE', lock, terms.ttl)", ""),
         "a_renewal_begins_the_ttl_anew_and_raises_the_horizon",
     ),
     mutation(
         "a renewal makes the lock last for ever",
         (
             RENEW,
-            "redis.call('PEXPIRE', lock, ttl)",
+            "redis.call('PEXPIRE', lock, terms.ttl)",
             "redis.call('SET', lock, holder)",
         ),
         "a_renewal_begins_the_ttl_anew_and_raises_the_horizon",
@@ -174,14 +87,14 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a deleted lock is not put back",
         (
             RENEW,
-            "redis.call('SET', lock, holder, 'NX', 'PX', ttl)",
+            "redis.call('SET', lock, holder, 'NX', 'PX', terms.ttl)",
             "",
         ),
         "a_deleted_lock_is_put_back",
     ),
     mutation(
         "a lock is put back without a ttl",
-        (RENEW, "holder, 'NX', 'PX', ttl)", "holder, 'NX')"),
+        (RENEW, "holder, 'NX', 'PX', terms.ttl)", "holder, 'NX')"),
         "a_deleted_lock_is_put_back",
     ),
     mutation(
@@ -194,95 +107,189 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a_renewal_begins_the_ttl_anew_and_raises_the_horizon",
     ),
     mutation(
-        "a release does not look at the lock's holder",
-        (
-            RELEASE,
-            "if found and found ~= holder then return { 'not_held' } end",
-            "",
-        ),
+        "numbers are rounded to 14 digits",
+        (SHARED, "return digits(record.fence) .. ' ' .. digits(record.horizon) .. ' '", "return tostring(record.fence) .. ' ' .. digits(record.horizon) .. ' '"),
+        "a_grant_is_written_where_it_belongs_and_nowhere_else",
+    ),
+    mutation(
+        "a clock that jumped ahead is believed",
+        (SHARED, "math.max(math.min(wall, limit), last) + ttl", "math.max(wall, last) + ttl"),
+        "a_horizon_follows_what_was_minted_and_a_clock_only_so_far",
+    ),
+    mutation(
+        "what was minted counts however far it is ahead",
+        (SHARED, "if wall <= limit then last = math.min(last, limit) end", ""),
+        "a_horizon_follows_what_was_minted_and_a_clock_only_so_far",
+    ),
+    mutation(
+        "minting ends where the server's clock was set back",
+        (SHARED, "if wall <= limit then last = math.min(last, limit) end", "last = math.min(last, limit)"),
+        "a_horizon_follows_what_was_minted_and_a_clock_only_so_far",
+    ),
+    mutation(
+        "a renewal prolongs whatever lock it finds",
+        (RENEW, "  return { 'lost', 'foreign' }\n", ""),
         "a_foreign_lock_is_left_alone",
     ),
     mutation(
-        "a release does not look at the fence",
-        (
-            RELEASE,
-            "if record and record.fence > fence then return { 'not_held' } end",
-            "",
-        ),
-        "a_higher_fence_on_record_ends_a_holding",
+        "a holder that was succeeded tells nothing of the loss",
+        (RENEW, "  note_forgotten(slots, slot, record, fence, horizon, label, past, now, terms, acknowledged_till)\n", ""),
+        "a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon",
     ),
     mutation(
-        "a release of nothing is a success",
-        (
-            RELEASE,
-            "if not found and not record then return { 'not_held' } end",
-            "",
-        ),
-        "a_release_lowers_no_horizon_of_another_grant",
+        "a loss is told by who lost its lease long ago",
+        (SHARED, " or acknowledged_till <= now then return end", " then return end"),
+        "a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon",
     ),
     mutation(
-        "a release writes into another grant's record",
-        (
-            RELEASE,
-            "if record and record.fence == fence then",
-            "if record then",
-        ),
-        "a_release_lowers_no_horizon_of_another_grant",
+        "a successor's record is taken for a loss",
+        (SHARED, "(record and fence <= record.fence) or", ""),
+        "a_foreign_lock_is_left_alone",
     ),
     mutation(
-        "a release lowers the horizon below its floor",
-        (RELEASE, "math.max(record.floor, horizon), 0", "horizon, 0"),
-        "a_release_leaves_no_horizon_below_its_floor",
+        "a horizon is not put back beside another's lock",
+        (SHARED, "  record.horizon = math.max(record.horizon, horizon)\n  redis.call", "  redis.call"),
+        "a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon",
     ),
     mutation(
-        "a release leaves the horizon where it was",
-        (
-            RELEASE,
-            "record.horizon, record.till = math.max(record.floor, horizon), 0",
-            "record.till = 0",
-        ),
-        "a_release_leaves_its_horizon_and_frees_the_slot_at_once",
+        "a loss beside another's lock begins no quarantine",
+        (SHARED, "  history_rewound(slots, past, now, terms, acknowledged_till - terms.ttl)\nend", "end"),
+        "a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon",
     ),
     mutation(
-        "a release leaves the lease on record",
-        (
-            RELEASE,
-            "record.horizon, record.till = math.max(record.floor, horizon), 0",
-            "record.horizon = math.max(record.floor, horizon)",
-        ),
-        "a_release_leaves_its_horizon_and_frees_the_slot_at_once",
+        "another layout is renewed",
+        (RENEW, "if layout ~= '' and stored[3] and stored[3] ~= layout then return { 'lost', 'layout', stored[3] } end", ""),
+        "a_layout_is_kept_by_those_who_use_it",
     ),
     mutation(
-        "a release leaves the lock",
-        (
-            RELEASE,
-            "if found == holder then redis.call('DEL', lock) end",
-            "",
-        ),
-        "a_release_leaves_its_horizon_and_frees_the_slot_at_once",
+        "who mints nothing loses its lease by a layout",
+        (RENEW, "if layout ~= '' and stored[3] and stored[3] ~= layout", "if stored[3] and stored[3] ~= layout"),
+        "a_layout_is_kept_by_those_who_use_it",
+    ),
+    mutation(
+        "a layout that was lost stays so",
+        (RENEW, "if layout ~= '' and not stored[3] then redis.call('HSET', slots, 'layout', layout) end", ""),
+        "a_layout_is_kept_by_those_who_use_it",
+    ),
+    mutation(
+        "a renewal overwrites what a newer version wrote",
+        (RENEW, "if newer then return { 'newer', newer } end", ""),
+        "what_a_newer_version_wrote_is_left_alone",
+    ),
+    mutation(
+        "a late renewal revives what was forgotten",
+        (RENEW, "if forgotten and acknowledged_till <= now then return { 'lost', 'forgotten' } end", ""),
+        "a_late_renewal_brings_nothing_back_that_was_forgotten",
+    ),
+    mutation(
+        "a lease revives what was forgotten at its very end",
+        (RENEW, "if forgotten and acknowledged_till <= now", "if forgotten and acknowledged_till < now"),
+        "a_late_renewal_brings_nothing_back_that_was_forgotten",
+    ),
+    mutation(
+        "an older record is not taken for forgotten",
+        (RENEW, "local forgotten = not record or record.fence < fence", "local forgotten = not record"),
+        "an_older_record_gives_way_and_keeps_its_horizon",
+    ),
+    mutation(
+        "a rewound record is not taken for forgotten",
+        (RENEW, "  forgotten = step == 'rewound'\n", ""),
+        "a_holder_that_misses_what_it_was_answered_begins_a_quarantine",
+    ),
+    mutation(
+        "a forgotten holder begins no quarantine",
+        (RENEW, "past = history_rewound(slots, past, now, terms, acknowledged_till - terms.ttl)", "past = history_watch(slots, past, now, terms)"),
+        "an_older_record_gives_way_and_keeps_its_horizon",
+    ),
+    mutation(
+        "a loss is dated by the end of the lease",
+        (RENEW, "history_rewound(slots, past, now, terms, acknowledged_till - terms.ttl)", "history_rewound(slots, past, now, terms, acknowledged_till)"),
+        "a_loss_from_before_a_quarantine_begins_no_other",
+    ),
+    mutation(
+        "a renewal does not watch the server",
+        (RENEW, "past = history_watch(slots, past, now, terms)", "past = past or history_new('?', now, terms)"),
+        "a_quarantine_begins_with_the_first_renewal_that_sees_another_server",
+    ),
+    mutation(
+        "what was acknowledged is not put back",
+        (RENEW, "if forgotten then record.horizon = math.max(record.horizon, horizon) end", ""),
+        "a_forgotten_holder_writes_its_record_back_and_raises_doubt",
+    ),
+    mutation(
+        "the horizon falls",
+        (RENEW, "math.max(before, next_horizon(now, wall, terms.skew, last, terms.ttl))", "next_horizon(now, wall, terms.skew, last, terms.ttl)"),
+        "a_horizon_follows_what_was_minted_and_a_clock_only_so_far",
+    ),
+    mutation(
+        "a renewal leaves the lease on record as it was",
+        (RENEW, "record.till, record.chain = now + terms.ttl, chain\n", "record.chain = chain\n"),
+        "a_renewal_begins_the_ttl_anew_and_raises_the_horizon",
+    ),
+    mutation(
+        "a renewal leaves the chain as it was",
+        (RENEW, "record.till, record.chain = now + terms.ttl, chain\n", "record.till, record.chain = now + terms.ttl, record.chain or '-'\n"),
+        "a_renewal_that_knows_the_last_one_continues_the_chain",
+    ),
+    mutation(
+        "a late renewal is executed",
+        (RENEW, "if step == 'late' then return { 'late' } end", ""),
+        "a_renewal_that_comes_late_changes_nothing",
+    ),
+    mutation(
+        "a clone goes on",
+        (RENEW, "    return { 'lost', 'cloned' }\n", ""),
+        "a_holder_and_its_clone_both_lose_the_lease",
+    ),
+    mutation(
+        "a holder with a clone goes on",
+        (RENEW, "      record.chain = '!'\n", ""),
+        "a_holder_and_its_clone_both_lose_the_lease",
+    ),
+    mutation(
+        "a late message ends the lease of those who live",
+        (RENEW, "if now < acknowledged_till then", "if true then"),
+        "a_message_from_before_the_lease_poisons_nothing",
+    ),
+    mutation(
+        "a chain that two have continued goes on",
+        (SHARED, "if head == '!' then return 'cloned' end", "if head == '!' then return 'next' end"),
+        "a_holder_and_its_clone_both_lose_the_lease",
+    ),
+    mutation(
+        "a record without a chain is of a clone",
+        (SHARED, "if head == '-' or chain_has(named, head)", "if head == '-' then return 'cloned' end\n  if chain_has(named, head)"),
+        "a_renewal_that_knows_the_last_one_continues_the_chain",
+    ),
+    mutation(
+        "any renewal continues the chain",
+        (SHARED, "if head == '-' or chain_has(named, head) then", "if true then"),
+        "a_holder_and_its_clone_both_lose_the_lease",
+    ),
+    mutation(
+        "a late renewal is taken for a clone",
+        (SHARED, "if chain_has(record.chain, chain_head(named)) then return 'late' end", ""),
+        "a_renewal_that_comes_late_changes_nothing",
+    ),
+    mutation(
+        "a clone is taken for a rewind",
+        (SHARED, "< math.floor(answered / SPREAD)", "<= math.floor(answered / SPREAD)"),
+        "a_clone_is_not_taken_for_a_rewind",
+    ),
+    mutation(
+        "a rewind is taken for a clone",
+        (SHARED, "if math.floor(tonumber(head) / SPREAD) < math.floor(answered / SPREAD) then return 'rewound' end", ""),
+        "a_holder_that_misses_what_it_was_answered_begins_a_quarantine",
     ),
 ];
 
 pub(super) static SURVIVORS: &[Survivor] = &[
     survivor(
         "the script has just found the lock absent, and nothing runs between",
-        (RENEW, "holder, 'NX', 'PX', ttl)", "holder, 'PX', ttl)"),
+        (RENEW, "holder, 'NX', 'PX', terms.ttl)", "holder, 'PX', terms.ttl)"),
     ),
     survivor(
-        "whatever is not the holder's was refused above, so what is left is the holder's or nothing",
-        (
-            RELEASE,
-            "if found == holder then redis.call('DEL', lock) end",
-            "redis.call('DEL', lock)",
-        ),
-    ),
-    survivor(
-        "only a write that memory has no room for fails here, and the embedded store has no such limit; `failures::memory` \
-         fills real servers",
-        (
-            RENEW,
-            "if type(written) == 'table' and written.err then return { 'capped', digits(before), digits(now), written.err } end",
-            "",
-        ),
+        "only a write that memory has no room for fails here, and the embedded store has no such limit; `failures::memory` fills real servers",
+        (RENEW, "return { 'capped', digits(before), digits(now), terms_text(longest), written.err }", "longest = nil"),
     ),
 ];

@@ -4,6 +4,8 @@ use super::{Mutation, mutation};
 
 const REVOKE: &str = "raus/src/scripts/revoke.lua";
 const INSPECT: &str = "raus/src/scripts/inspect.lua";
+const LAYOUT: &str = "raus/src/scripts/layout.lua";
+const OPERATORS: &str = "raus/src/scripts/operators.lua";
 const CLOCK: &str = "raus/src/scripts/clock.lua";
 
 pub(super) static MUTATIONS: &[Mutation] = &[
@@ -95,11 +97,6 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "an_onlooker_sees_what_there_is_and_changes_nothing",
     ),
     mutation(
-        "the token of an absent past is counted as a slot",
-        (INSPECT, "  - redis.call('HEXISTS', slots, 'discovery')", ""),
-        "an_onlooker_sees_what_there_is_and_changes_nothing",
-    ),
-    mutation(
         "an onlooker is told when a lease ends instead of how long it lasts",
         (INSPECT, "math.max(0, record.till - now)", "record.till"),
         "an_onlooker_sees_what_there_is_and_changes_nothing",
@@ -112,5 +109,55 @@ pub(super) static MUTATIONS: &[Mutation] = &[
             "local now_us = server_now()",
         ),
         "the_servers_clock_is_told_in_microseconds",
+    ),
+    mutation(
+        "a range stays full after a revocation",
+        (REVOKE, "redis.call('HDEL', slots, 'full')\n", ""),
+        "a_slot_that_is_given_back_ends_what_is_said_of_its_range",
+    ),
+    mutation(
+        "what a newer version wrote is revoked",
+        (REVOKE, "if type(newer) == 'number' then return { 'newer', newer } end", ""),
+        "what_a_newer_version_wrote_is_left_alone",
+    ),
+    mutation(
+        "a newer version is shown as an absent past",
+        (INSPECT, "if type(newer) == 'number' then return { 'newer', newer } end", ""),
+        "what_a_newer_version_wrote_is_left_alone",
+    ),
+    mutation(
+        "a layout is recorded for a newer version",
+        (LAYOUT, "if type(newer) == 'number' then return { 'newer', newer } end", ""),
+        "what_a_newer_version_wrote_is_left_alone",
+    ),
+    mutation(
+        "another layout is recorded",
+        (LAYOUT, "'HSETNX'", "'HSET'"),
+        "a_grant_tells_the_layout_on_record",
+    ),
+    mutation(
+        "an onlooker does not see whether a quarantine has begun",
+        (INSPECT, "past and is_same_server(past.run, run) and '1' or '0'", "'1'"),
+        "an_onlooker_sees_what_is_left_of_a_quarantine",
+    ),
+    mutation(
+        "an onlooker is not told that the server hides",
+        (INSPECT, "run ~= '?' and '1' or '0'", "'1'"),
+        "an_onlooker_sees_what_there_is_and_changes_nothing",
+    ),
+    mutation(
+        "other fields are counted as slots",
+        (OPERATORS, "    if fields[i] then count = count - 1 end\n", ""),
+        "an_onlooker_sees_what_there_is_and_changes_nothing",
+    ),
+    mutation(
+        "an onlooker sees terms that are forgotten",
+        (OPERATORS, "return is_over and past.used or past.longest", "return past.longest"),
+        "an_onlooker_sees_the_longest_terms_as_the_next_grant_finds_them",
+    ),
+    mutation(
+        "an onlooker sees a window end in a quarantine",
+        (OPERATORS, "local is_over = past.till <= now and past.since", "local is_over = past.since"),
+        "an_onlooker_sees_the_longest_terms_as_the_next_grant_finds_them",
     ),
 ];

@@ -147,7 +147,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a doubt that is over stays",
         (
             TABLE,
-            "  elseif past.standing == 'known' and group.doubted then\n    group.doubted, group.dirty = false, true\n",
+            "  if left == 0 then doubt_begins(0, 0) end\n",
             "",
         ),
         "what_members_hold_outlives_the_store",
@@ -156,8 +156,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "another server changes no generation",
         (
             TABLE,
-            "  if past.changed then\n    new_generation()\n",
-            "  if past.changed then\n",
+            "  if found.changed then new_generation() end\n",
+            "",
         ),
         "another_server_is_claimed_from_and_grants_nothing_for_one_ttl",
     ),

@@ -12,14 +12,14 @@ use coord_core::{
 use coord_tests::gate::Gate;
 use futures_util::FutureExt;
 use redbuckets::{
-    Acknowledge, Assignment, BucketGuard, Builder, Event, Events, Instance, Placement, Redbuckets,
+    Assignment, BucketGuard, Builder, Event, Events, Instance, Placement, Redbuckets,
 };
 
 use super::ledger::{Holding, Holdings};
 use crate::simulation::{
     mutants::Mutant,
-    plan::{Acknowledging, Group, Number},
-    stage::{Stage, TTL},
+    plan::{Group, Number, Options, Scene},
+    stage::Stage,
     wire::Wire,
 };
 
@@ -46,6 +46,7 @@ pub(super) struct Process {
     gate: Gate,
     clock: Arc<dyn Clock>,
     heartbeat: Duration,
+    ttl: Duration,
     instance: Arc<Mutex<Option<Instance>>>,
     work: Vec<Work>,
     last: Vec<Holding>,
@@ -63,14 +64,14 @@ impl Process {
         group: &Group,
     ) -> Self {
         let store: Arc<dyn Store> = stage.open_shell(number, START_ERROR_MS);
-        let heartbeat = stage.scene.heartbeat;
+        let scene = stage.scene.clone();
         let shell = stage.shells.get_mut(&number).expect("just opened");
-        let seed = shell.rng.u64(..);
+        let (seed, ours) = (shell.rng.u64(..), shell.options);
         let drawn = Setup::draw(&mut shell.rng, number, group);
         let setup = setup.unwrap_or(drawn);
         let clock: Arc<dyn Clock> = Arc::new(shell.clock.clone());
-        let redbuckets = options(Redbuckets::with_store(store, "sim"), group, &setup)
-            .period(heartbeat)
+        let redbuckets = options(Redbuckets::with_store(store, "sim"), group, &setup);
+        let redbuckets = terms(redbuckets, &ours, &scene, group)
             .clock(Arc::clone(&clock))
             .placement(Placement::Custom(Arc::new(shell.gate.clone())))
             .seed(seed)
@@ -92,7 +93,8 @@ impl Process {
             setup,
             gate: shell.gate.clone(),
             clock,
-            heartbeat,
+            heartbeat: ours.heartbeat,
+            ttl: ours.ttl,
             instance,
             work: Vec::new(),
             last: Vec::new(),
@@ -123,12 +125,13 @@ impl Process {
 
     /// Where this process believes it may act right now: what it may enter, and what it works in before its deadline.
     pub(super) fn holdings(&mut self, stage: &Stage) -> Holdings {
-        let wire = stage.shells.get(&self.number).map(|shell| &shell.wire);
+        let shell = stage.shells.get(&self.number);
+        let wire = shell.map(|shell| &shell.wire);
         let all = self.acting(stage.mutant, wire.and_then(Wire::acknowledged));
         Holdings {
             number: self.number,
             all,
-            is_leapt_over: stage.is_leapt_over(wire.and_then(Wire::heard)),
+            is_leapt_over: shell.is_some_and(|shell| stage.may_be_forgotten(shell, self.number)),
         }
     }
 
@@ -155,7 +158,7 @@ impl Process {
         drop(guard);
         if mutant == Mutant::DeadlineFromReply {
             if is_over {
-                let ttl = TTL - TTL / 100 - Duration::from_millis(2);
+                let ttl = self.ttl - self.ttl / 100 - Duration::from_millis(2);
                 let late = acknowledged.is_some_and(|at| self.clock.now() < at + ttl);
                 return if late { self.last.clone() } else { Vec::new() };
             }
@@ -256,6 +259,21 @@ impl Setup {
     }
 }
 
+/// What is granted for how long, and what of the past.
+fn terms(builder: Builder, options: &Options, scene: &Scene, group: &Group) -> Builder {
+    builder
+        .ttl(options.ttl)
+        .period(options.heartbeat)
+        .discovery(if group.long_discovery {
+            options.discovery.max(scene.longest_ttl())
+        } else {
+            options.discovery
+        })
+        .failover_bound(options.failover_bound)
+        .acknowledge(scene.acknowledge)
+        .expect_history(scene.expects)
+}
+
 fn options(builder: Builder, group: &Group, setup: &Setup) -> Builder {
     let mut builder = builder
         .buckets(group.buckets)
@@ -266,20 +284,11 @@ fn options(builder: Builder, group: &Group, setup: &Setup) -> Builder {
         })
         .chunk(group.chunk)
         .max_moves(group.max_moves)
-        .acknowledge(match group.acknowledge {
-            Acknowledging::All => Acknowledge::All,
-            Acknowledging::One => Acknowledge::AtLeast(1),
-            Acknowledging::Nobody => Acknowledge::Never,
-        })
         .weight(setup.weight)
         .rejoin_grace(setup.grace)
-        .ttl(TTL)
         .settle(SETTLE)
         .drain_timeout(Duration::from_secs(1))
         .leave_timeout(Duration::from_secs(5));
-    if group.long_discovery {
-        builder = builder.discovery(TTL);
-    }
     if let Some(id) = &setup.id {
         builder = builder.instance_id(id.clone());
     }

@@ -24,6 +24,8 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 struct Shared {
     minted: HashMap<(u32, u64, u32), Number>,
+    /// Instances that may have been granted what nobody could know to be another's.
+    pardoned: BTreeSet<Number>,
     fences: BTreeMap<u32, (u64, Number)>,
     /// Until then a holder may find its slot in another's hands: the store has forgotten something.
     excused: Instant,
@@ -39,12 +41,15 @@ pub(super) struct Holder {
     pub(super) number: Number,
     /// Whether the server's clock was set forward since it was heard: it may be taken for dead until it is heard again.
     pub(super) is_leapt_over: bool,
+    /// Whether it has this because it is the copy of another process.
+    pub(super) is_copy: bool,
 }
 
 impl Ledger {
     pub(super) fn new(record: Record) -> Self {
         let shared = Shared {
             minted: HashMap::new(),
+            pardoned: BTreeSet::new(),
             fences: BTreeMap::new(),
             excused: Instant::from_boot(Duration::ZERO),
             leapt_over: BTreeSet::new(),
@@ -62,12 +67,22 @@ impl Ledger {
     /// Process `number` minted this under `slot`.
     pub(super) fn record_id(&self, number: Number, slot: u32, ms: u64, sequence: u32) {
         self.record.count_id();
-        let earlier = self.shared().minted.insert((slot, ms, sequence), number);
-        if let Some(earlier) = earlier {
+        let mut shared = self.shared();
+        let earlier = shared.minted.insert((slot, ms, sequence), number);
+        let is_pardoned = |number: &Number| shared.pardoned.contains(number);
+        if let Some(earlier) = earlier
+            && !is_pardoned(&earlier)
+            && !is_pardoned(&number)
+        {
             self.record.fail(format!(
                 "ID {slot}/{ms}/{sequence} was minted twice: by #{earlier} and by #{number}"
             ));
         }
+    }
+
+    /// The IDs of this process do not count any more.
+    pub(super) fn pardon(&self, number: Number) {
+        self.shared().pardoned.insert(number);
     }
 
     /// The store forgets something: for a while, a late message may win over a living holder, who then loses its slot.
@@ -97,8 +112,13 @@ impl Ledger {
                 fence,
                 number,
                 is_leapt_over,
+                is_copy,
             } = *holder;
-            let next = holders[index + 1..].iter().find(|next| next.slot == slot);
+            // A lease and its copy have one fence.
+            let next = holders[index + 1..].iter().find(|next| {
+                let is_copied = next.fence == fence && (is_copy || next.is_copy);
+                next.slot == slot && !is_copied
+            });
             if is_leapt_over {
                 if next.is_some() {
                     shared.leapt_over.insert((slot, fence));
@@ -112,6 +132,9 @@ impl Ledger {
                 let other = next.number;
                 self.record
                     .fail(format!("slot {slot} is held by #{number} and by #{other}"));
+            }
+            if is_copy {
+                continue;
             }
             let (highest, last) = *shared.fences.get(&slot).unwrap_or(&(0, number));
             if fence < highest || (fence == highest && last != number) {

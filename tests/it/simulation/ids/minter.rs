@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use coord_core::clock::{Clock, TokioClock};
-use raus::{Grant, Loss, Minter};
+use raus::{Grant, Loss, LossCause, Minter};
 
 use super::ledger::Ledger;
 use crate::simulation::plan::Number;
@@ -62,12 +62,19 @@ impl SimMinter {
 }
 
 impl Minter for SimMinter {
+    fn layout(&self) -> String {
+        // That of the generators beside it: two in one namespace are refused.
+        snowflake::Layout::default().to_string()
+    }
+
     fn grant(&self, grant: &Grant) {
         self.state().grant = Some(*grant);
     }
 
-    fn extend(&self, horizon_ms: u64) {
-        if let Some(grant) = &mut self.state().grant {
+    fn extend(&self, fence: u64, horizon_ms: u64) {
+        if let Some(grant) = &mut self.state().grant
+            && grant.fence == fence
+        {
             grant.horizon_ms = horizon_ms;
         }
     }
@@ -77,8 +84,11 @@ impl Minter for SimMinter {
     }
 
     fn revoke(&self, loss: &Loss) {
-        self.ledger
-            .record_theft(self.clock.now(), self.number, loss);
+        // A lease that had ended before the minter was attached was nobody's.
+        if !matches!(loss.cause, LossCause::Expired { .. }) {
+            self.ledger
+                .record_theft(self.clock.now(), self.number, loss);
+        }
         self.state().grant = None;
     }
 
@@ -87,6 +97,7 @@ impl Minter for SimMinter {
         self.ledger
             .say(self.number, || format!("closes at {:?} ms", state.last_ms));
         state.closed = true;
-        state.last_ms
+        // Nothing minted: the script leaves the floor of the grant.
+        Some(state.last_ms.map_or(0, |last| last + 1))
     }
 }

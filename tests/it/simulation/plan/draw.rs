@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Acknowledging, Action, Direction, Group, Harm, Number, Outage, Plan, Scene, Step, Subject,
-};
+use super::{Action, Direction, Group, Harm, Number, Options, Outage, Plan, Scene, Step, Subject};
 use crate::simulation::coverage::Window;
 
 impl Plan {
@@ -13,15 +11,22 @@ impl Plan {
         let mut rng = fastrand::Rng::with_seed(seed);
         let size = Size::draw(&mut rng);
         let replicas = if rng.u8(0..5) < 2 { rng.u32(1..=2) } else { 0 };
+        let acknowledge = u32::from(replicas != 0 && rng.u8(0..2) == 0);
         let subject = if seed.is_multiple_of(2) {
-            Subject::machine_ids(&mut rng, &size, replicas)
+            Subject::machine_ids(&mut rng, &size)
         } else {
-            Subject::buckets(&mut rng, &size, replicas)
+            Subject::buckets(&mut rng, &size)
         };
         let scene = Scene {
             subject,
             replicas,
-            heartbeat: ms(*rng.choice([300, 600, 900].iter()).expect("not empty")),
+            acknowledge,
+            mixed: rng.u8(0..4) == 0,
+            heartbeat: ms(*rng
+                .choice([300, 300, 600, 1_800].iter())
+                .expect("not empty")),
+            bound: ms(*rng.choice([0, 500, 1_200].iter()).expect("not empty")),
+            expects: rng.u8(0..8) == 0,
             tick: ms(rng.u64(60..=200)),
         };
         let steps = Drawing::new(&mut rng, &scene, &size).steps();
@@ -30,6 +35,35 @@ impl Plan {
             scene,
             faulty: size.faulty,
             steps,
+        }
+    }
+}
+
+impl Options {
+    /// Of an instance whose randomness this is.
+    pub(in crate::simulation) fn draw(rng: &mut fastrand::Rng, scene: &Scene) -> Self {
+        let ttl = match rng.u8(0..3) {
+            0 if scene.mixed => 2_000,
+            1 if scene.mixed => 6_000,
+            _ => 3_000,
+        };
+        // Up to a third of the ttl, or nearly.
+        let longest = scene.heartbeat.min(ms(ttl * 3 / 10));
+        let heartbeat = if rng.bool() { longest } else { ms(300) };
+        Self {
+            ttl: ms(ttl),
+            heartbeat,
+            // Whoever may have the longest heartbeat is heard within it, unless that has just been lost.
+            discovery: 2 * scene.heartbeat.min(scene.longest_ttl() * 3 / 10)
+                + ms(600)
+                + ms(rng.u64(0..=400)),
+            failover_bound: scene.bound
+                + if rng.bool() {
+                    Scene::BOUND_SPREAD
+                } else {
+                    ms(0)
+                },
+            borrow: ms(*rng.choice([0, 500, ttl].iter()).expect("not empty")),
         }
     }
 }
@@ -53,7 +87,7 @@ impl Size {
             _ => rng.u32(17..=Self::LARGEST),
         };
         let seconds = match rng.u32(0..100) {
-            0..98 => rng.u64(3..=6),
+            0..98 => rng.u64(4..=8),
             _ => rng.u64(15..=40),
         };
         // Between one in two seconds and three in one, for each four instances.
@@ -73,25 +107,19 @@ impl Size {
 }
 
 impl Subject {
-    fn machine_ids(rng: &mut fastrand::Rng, size: &Size, replicas: u32) -> Self {
-        // From crowded to roomy. Spare slots are what a failover that replicas vouch for grants at once.
-        let most = size.instances + if replicas == 0 { 1 } else { 4 };
-        let slots = rng.u32((size.instances / 2).max(1)..=most);
+    fn machine_ids(rng: &mut fastrand::Rng, size: &Size) -> Self {
+        // From crowded, with many that wait for a slot, to roomy.
+        let slots = rng.u32((size.instances / 2).max(1)..=size.instances + 1);
         Self::MachineIds { slots }
     }
 
-    fn buckets(rng: &mut fastrand::Rng, size: &Size, replicas: u32) -> Self {
+    fn buckets(rng: &mut fastrand::Rng, size: &Size) -> Self {
         Self::Buckets(Group {
             buckets: rng.u32(1..=if size.instances <= 16 { 24 } else { 96 }),
             contiguous: rng.u8(0..3) == 0,
             long_discovery: rng.bool(),
             chunk: rng.u32(1..=8),
             max_moves: *rng.choice([1, 3, 64].iter()).expect("not empty"),
-            acknowledge: match rng.u8(0..4) {
-                0 if replicas != 0 => Acknowledging::One,
-                1 => Acknowledging::Nobody,
-                _ => Acknowledging::All,
-            },
             weighted: rng.u8(0..3) == 0,
             epilogue: rng.u8(0..8) == 0,
         })
@@ -130,8 +158,10 @@ impl<'a> Drawing<'a> {
             self.start(ms(at), None);
         }
         let faulty_ms = u64::try_from(self.size.faulty.as_millis()).expect("seconds");
+        // Most things break once somebody holds something.
+        let first_ms = if self.rng.u8(0..4) == 0 { 100 } else { 3_000 };
         let mut times: Vec<u64> = (0..self.size.faults)
-            .map(|_| self.rng.u64(100..faulty_ms))
+            .map(|_| self.rng.u64(first_ms..faulty_ms))
             .collect();
         times.sort_unstable();
         let server_share = if self.rng.u8(0..4) == 0 {
@@ -162,9 +192,14 @@ impl<'a> Drawing<'a> {
         });
     }
 
-    fn start(&mut self, at: Duration, again: Option<Number>) -> Number {
-        let number = self.next;
+    /// Somebody who comes because of what happens.
+    fn newcomer(&mut self) -> Number {
         self.next += 1;
+        self.next - 1
+    }
+
+    fn start(&mut self, at: Duration, again: Option<Number>) -> Number {
+        let number = self.newcomer();
         self.alive.push(number);
         self.push(at, None, Action::Start { number, again });
         number
@@ -177,7 +212,7 @@ impl<'a> Drawing<'a> {
         }
         // The last one is no moment to wait for.
         let window = Window::ALL[self.rng.usize(0..Window::ALL.len() - 1)];
-        let is_possible = window != Window::Acknowledging || self.scene.replicas != 0;
+        let is_possible = window != Window::Acknowledging || self.scene.acknowledge != 0;
         is_possible.then_some(window)
     }
 
@@ -187,7 +222,11 @@ impl<'a> Drawing<'a> {
             return;
         };
         let window = self.window(50);
-        let harm = match self.rng.u32(0..80) {
+        let kinds = match self.scene.subject {
+            Subject::MachineIds { .. } => 84,
+            Subject::Buckets(_) => 80,
+        };
+        let harm = match self.rng.u32(0..kinds) {
             0..18 => Harm::Pause(self.up_to(8_000)),
             18..36 => {
                 let directions = [Direction::Requests, Direction::Replies, Direction::Both];
@@ -208,6 +247,10 @@ impl<'a> Drawing<'a> {
             60..64 => Harm::SetClock(self.clock_error()),
             64..70 => return self.end(at, window, number, Harm::Kill),
             70..76 => return self.end(at, window, number, Harm::Leave),
+            80.. => {
+                let newcomer = self.newcomer();
+                Harm::Clone { newcomer }
+            }
             _ if (self.alive.len() as u64) < u64::from(Size::LARGEST) => {
                 self.start(at, None);
                 self.steps.last_mut().expect("just pushed").window = window;
@@ -253,13 +296,15 @@ impl<'a> Drawing<'a> {
     fn break_server(&mut self, at: Duration) {
         // Of which there are fewer.
         let window = self.window(75);
+        let newcomer = self.newcomer();
         let rng = &mut *self.rng;
         let of_machine_ids = match self.scene.subject {
             Subject::MachineIds { slots } => Some(slots),
             Subject::Buckets(_) => None,
         };
-        let kinds = if self.scene.replicas == 0 { 33 } else { 48 };
+        let kinds = if self.scene.replicas == 0 { 54 } else { 61 };
         let pick = rng.u32(..);
+        let bound_ms = u64::try_from(self.scene.bound.as_millis()).expect("short");
         let outage = match (rng.u32(0..kinds), of_machine_ids) {
             (0..5, _) => Outage::Down(ms(rng.u64(100..=5_000))),
             (5..10, _) => Outage::Hang(ms(rng.u64(100..=6_000))),
@@ -277,25 +322,18 @@ impl<'a> Drawing<'a> {
                 lasting: ms(rng.u64(100..=4_000)),
             },
             (28..33, None) => Outage::Hang(ms(rng.u64(100..=700))),
-            (33..38, _) => {
-                let newcomer = self.next;
-                self.next += 1;
-                Outage::FailOverBehind { pick, newcomer }
-            }
-            (38..41, _) => {
+            (33..38, _) => Outage::FailOverBehind { pick, newcomer },
+            (38..44, _) => Outage::SplitBrain {
+                pick,
+                lasting: ms(rng.u64(0..=bound_ms)),
+            },
+            (44..51, _) => Outage::Rewind { pick, newcomer },
+            (51..54, _) => Outage::Backlog,
+            (54..57, _) => {
                 let longest = *rng.choice([1_000, 8_000].iter()).expect("not empty");
                 Outage::ReplicasBehind {
                     lasting: ms(rng.u64(100..=longest)),
                     failing_over: rng.bool().then(|| ms(rng.u64(100..=longest))),
-                }
-            }
-            (41..45, _) => {
-                let newcomer = self.next;
-                self.next += 1;
-                Outage::ReplicaReplaced {
-                    pick,
-                    failing_over: (rng.u8(0..4) != 0).then(|| ms(rng.u64(1..2_900))),
-                    newcomer,
                 }
             }
             _ => Outage::ReplicasCut(ms(rng.u64(100..=8_000))),

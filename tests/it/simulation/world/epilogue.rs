@@ -19,6 +19,7 @@ impl World {
         self.subject.peer_leaves(stage);
         stage.embedded.set_available(true);
         stage.embedded.resume();
+        stage.retire();
         stage.replicas.mend(&stage.embedded);
         for shell in stage.shells.values() {
             shell.store.faults().heal();
@@ -47,7 +48,7 @@ impl World {
     /// A settled group does nothing, and a change moves the least that it must.
     pub(super) async fn epilogue(&mut self) {
         // Whoever was killed or left last is gone by then: its lease, its grace, and drains that take their time.
-        self.pass(Duration::from_secs(7)).await;
+        self.pass(Duration::from_secs(10)).await;
         if !self.settle().await {
             return;
         }
@@ -73,5 +74,5 @@ impl World {
     }
 
     /// Two ttls of doubt and expiry, grace, leaves under way, clocks that were set, and work that outlasts drains.
-    const SETTLING: Duration = Duration::from_secs(40);
+    const SETTLING: Duration = Duration::from_secs(60);
 }

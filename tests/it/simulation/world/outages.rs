@@ -8,7 +8,7 @@ use super::{World, note, open};
 use crate::simulation::{
     coverage::{Window, Windows},
     plan::{Number, Outage, Step},
-    stage::{Leap, Repair, TTL},
+    stage::{Leap, Repair, Shell},
 };
 
 impl World {
@@ -40,9 +40,12 @@ impl World {
                 stage.repairs.push((until, Repair::Continue));
             }
             Outage::Restart => {
-                stage.replicas.take_replaced();
                 stage.embedded.restart();
+                stage.doubt();
             }
+            Outage::Backlog => stage.embedded.renew_replication_id(),
+            Outage::SplitBrain { pick, lasting } => return self.split(pick, lasting),
+            Outage::Rewind { pick, newcomer } => return self.rewind(pick, newcomer),
             Outage::FailOver { pick } => return self.fail_over(pick),
             Outage::FailOverBehind { pick, newcomer } => {
                 return self.fail_over_behind(who, pick, newcomer);
@@ -53,11 +56,13 @@ impl World {
                 stage.server_error_ms = error_ms;
                 stage.clock.step_wall(by_ms * 1_000);
                 if let Ok(by_ms) = u64::try_from(by_ms) {
-                    // It cuts short the wait for whoever was lost before (seed 741624).
-                    stage.replicas.take_replaced();
                     let by = Duration::from_millis(by_ms);
                     let is_noticed = self.subject.notices_leap(by);
-                    let grace = if is_noticed { TTL / 3 } else { Duration::ZERO };
+                    let grace = if is_noticed {
+                        stage.scene.shortest_ttl() / 3
+                    } else {
+                        Duration::ZERO
+                    };
                     stage.leaps.push(Leap { at: now, by, grace });
                     self.subject.forgotten(stage);
                 }
@@ -76,23 +81,8 @@ impl World {
                 }
             }
             Outage::ReplicasCut(_) => {
-                stage.replicas.cut(now, &stage.embedded);
+                stage.replicas.cut(&stage.embedded);
                 stage.repairs.push((until, Repair::Replicas));
-            }
-            Outage::ReplicaReplaced {
-                pick,
-                failing_over,
-                newcomer,
-            } => {
-                if !stage.replicas.are_connected()
-                    || !stage.replicas.replace(now, pick, &stage.embedded)
-                {
-                    return None;
-                }
-                if let Some(later) = failing_over {
-                    let repair = Repair::FailOverToReplaced { newcomer };
-                    stage.repairs.push((now + later, repair));
-                }
             }
             Outage::Evict { slot } => {
                 return self
@@ -111,37 +101,77 @@ impl World {
     }
 
     pub(super) fn fail_over(&mut self, pick: u32) -> Option<Windows> {
-        if self.stage.is_calm() || !self.subject.may_fail_over(&self.stage) {
+        if self.stage.is_calm() || self.stage.is_split() {
             return None;
         }
         let stage = &mut self.stage;
-        let (taken, snapshot) = stage.replicas.promotable(stage.now(), pick)?;
+        let (taken, snapshot) = stage.replicas.pick(pick)?;
         let lost = is_lost(*taken, stage.record.newest().map(|(at, _)| at));
         stage.embedded.rollback(snapshot);
         stage.log_server(|| "has a replica take over".to_owned());
-        stage.replicas.take_replaced();
-        self.subject.forgotten(stage);
+        self.lose_some();
         Some(lost)
     }
 
-    /// The replica that was replaced takes over after all: less than a ttl later, or the old master would go on for longer
-    /// than is promised.
-    pub(super) fn fail_over_to_replaced(&mut self, newcomer: Number) {
+    /// The master that is replaced goes on answering half of the instances, and those who come meanwhile hear the new one.
+    fn split(&mut self, pick: u32, lasting: Duration) -> Option<Windows> {
         let stage = &mut self.stage;
-        let newest = stage.record.newest().map(|(_, number)| number);
-        let Some((_, snapshot)) = stage.replicas.take_replaced() else {
-            return;
+        let is_broken = |(_, repair): &(Instant, Repair)| {
+            matches!(repair, Repair::Available | Repair::Continue)
         };
-        if stage.is_calm() || !self.subject.may_fail_over(stage) {
-            return;
+        // What replicas have acknowledged would not be taken over, and who is down answers nobody.
+        let is_possible = !stage.is_calm()
+            && !stage.is_split()
+            && !stage.amnesty.is_running()
+            && stage.scene.acknowledge == 0
+            && !stage.repairs.iter().any(is_broken);
+        if !is_possible {
+            return None;
         }
-        stage.embedded.rollback(&snapshot);
-        stage.replicas.forget();
-        stage.log_server(|| "has the replica take over that was replaced".to_owned());
-        self.subject.forgotten(stage);
-        if let Some(number) = newest {
-            self.follow_up(number, newcomer);
+        let (taken, snapshot) = stage.replicas.pick(pick)?.clone();
+        let lost = is_lost(taken, stage.record.newest().map(|(at, _)| at));
+        let known = self.subject.holdings(stage);
+        if !stage.split(&snapshot, pick) {
+            return None;
         }
+        let until = stage.now() + lasting;
+        stage.repairs.push((until, Repair::Retire));
+        let pardoned = until + Duration::from_secs(1);
+        stage
+            .amnesty
+            .begin(stage.now(), pardoned, known, Vec::new(), Vec::new());
+        self.lose_some();
+        Some(lost)
+    }
+
+    /// An older copy of the data. Nobody can know before one is heard of whom something is missing.
+    fn rewind(&mut self, pick: u32, newcomer: Number) -> Option<Windows> {
+        let stage = &mut self.stage;
+        if stage.is_calm() || stage.is_split() || stage.amnesty.is_running() {
+            return None;
+        }
+        let (taken, snapshot) = stage.replicas.pick(pick)?.clone();
+        let lost = is_lost(taken, stage.record.newest().map(|(at, _)| at));
+        let heard = |shell: &Shell| shell.wire.heard().is_some_and(|heard| taken <= heard);
+        let losers = stage.shells.iter().filter(|(_, shell)| heard(shell));
+        let losers: Vec<Number> = losers.map(|(&number, _)| number).collect();
+        let known = self.subject.holdings(stage);
+        let now = stage.now();
+        let until = now + stage.scene.longest_ttl() + Duration::from_secs(1);
+        let everybody = stage.shells.keys().copied().collect();
+        stage.amnesty.begin(now, until, known, losers, everybody);
+        stage.embedded.rewind(&snapshot);
+        self.lose_some();
+        self.subject.start(&mut self.stage, newcomer, None);
+        self.stage.log(newcomer, || "starts".to_owned());
+        Some(lost)
+    }
+
+    /// Something is lost, and what is left is known.
+    fn lose_some(&mut self) {
+        let known = self.stage.recorded_ttl().unwrap_or_default();
+        self.stage.lose(known);
+        self.subject.forgotten(&mut self.stage);
     }
 
     /// The worst moment for a failover: somebody was just granted something and cannot tell the new server, and somebody
@@ -163,7 +193,7 @@ impl World {
         let stage = &mut self.stage;
         if let Some(shell) = stage.shells.get(&number) {
             shell.store.faults().cut();
-            let until = stage.now() + TTL;
+            let until = stage.now() + shell.options.ttl;
             stage.repairs.push((until, Repair::Heal(number)));
             stage.log(number, || "is cut off".to_owned());
         }
@@ -173,16 +203,22 @@ impl World {
 
     /// An empty restart or a flush. What is promised then rests on one living holder that is heard, so one is spared.
     fn forget_everything(&mut self, outage: &Outage) -> Option<Windows> {
+        if self.stage.is_split() {
+            return None;
+        }
         let witness = self.subject.witness(&self.stage)?;
         let stage = &mut self.stage;
+        let mut known = Duration::ZERO;
         if let Some(number) = witness {
-            stage.shells[&number].store.faults().heal();
+            let shell = &stage.shells[&number];
+            shell.store.faults().heal();
+            known = shell.wire.known_ttl().max(shell.options.ttl);
             stage.embedded.set_available(true);
             stage.embedded.resume();
             stage
                 .repairs
                 .retain(|(_, repair)| !matches!(repair, Repair::Available | Repair::Continue));
-            stage.calm = Some((stage.now() + TTL, number));
+            stage.calm = Some((stage.now() + stage.scene.longest_ttl(), number));
             stage.log(number, || "is a witness".to_owned());
         }
         stage.replicas.forget();
@@ -192,7 +228,8 @@ impl World {
             stage.embedded.flush_all();
         }
         let ago = stage.record.newest().map(|(at, _)| at);
-        let recent = ago.is_some_and(|at| stage.now() < at + TTL);
+        let recent = ago.is_some_and(|at| stage.now() < at + stage.scene.longest_ttl());
+        stage.lose(known);
         self.subject.forgotten(stage);
         Some(Windows::NONE.with(Window::LostGrant, recent))
     }

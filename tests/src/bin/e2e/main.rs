@@ -151,7 +151,7 @@ fn holders(url: &str, namespace: &str, name: &str, slots: u32) -> Job {
     let job = Job {
         ttl_ms: LEASE_MS,
         heartbeat_ms: LEASE_MS / 10,
-        discovery_ms: 500,
+        discovery_ms: 500 + LEASE_MS / 5,
         highest: slots - 1,
         ..Job::holders(MEMBERS)
     };

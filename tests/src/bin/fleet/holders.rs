@@ -25,6 +25,8 @@ pub(crate) fn start(
         .ttl(Duration::from_millis(job.ttl_ms))
         .heartbeat(Duration::from_millis(job.heartbeat_ms))
         .discovery(Duration::from_millis(job.discovery_ms))
+        // The servers of fleets stand alone.
+        .failover_bound(Duration::ZERO)
         .build()?;
     let raus = Arc::new(raus);
     for who in 0..job.members {
@@ -52,7 +54,7 @@ async fn run(
             event_of(who, &event);
         }
     });
-    let generator = Generator::from_raus(machine_id.clone())?;
+    let generator = Generator::from_raus(machine_id.clone()).await?;
     mint(who, &machine_id, &generator, &mut stopped, &started).await;
     drop(machine_id);
     // A server that is gone for good is no error of the holder's; its ttl frees the slot.

@@ -34,6 +34,7 @@ pub(crate) fn start(
             .instance_id(format!("{}.{who}", job.name))
             .ttl(Duration::from_millis(job.ttl_ms))
             .period(Duration::from_millis(job.heartbeat_ms))
+            .failover_bound(Duration::ZERO)
             .settle(Duration::from_millis(500))
             .build()?;
         let worker = Worker {

@@ -5,7 +5,7 @@ use crate::{
     clock::TokioClock,
     lease::Timing,
     spawn::Placement,
-    store::{BoxFuture, Command, Reply, Subscription},
+    store::{BoxFuture, Command, Confirmed, Reply, Subscription},
 };
 
 type Answer = Result<ServerInfo, StoreError>;
@@ -28,10 +28,10 @@ impl Store for Scripted {
 
     fn confirm<'a>(
         &'a self,
-        _write: &'a Command,
+        _writes: &'a [Command],
         _replicas: u32,
         _within: Duration,
-    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
+    ) -> BoxFuture<'a, Result<Confirmed, StoreError>> {
         unreachable!("an advisor writes nothing")
     }
 

@@ -63,8 +63,13 @@ impl Renew for Plain {
         }]
     }
 
-    fn handle_acknowledgements(&mut self, _count: u32) {
-        self.0.note("acknowledged by replicas");
+    fn handle_unacknowledged(
+        &mut self,
+        _replies: &[Result<Reply, StoreError>],
+        _shortfall: StoreError,
+    ) -> Verdict {
+        self.0.note("short of replicas");
+        Verdict::Failed
     }
 
     fn handle_replies(&mut self, _replies: &[Result<Reply, StoreError>]) -> Verdict {
@@ -111,7 +116,7 @@ async fn a_lease_that_is_renewed_goes_on_and_waits_for_no_replica() {
     let asked = script.count("asked");
     assert!((29..=34).contains(&asked), "{asked}");
     assert_eq!(script.count("at risk"), 0);
-    assert_eq!(script.count("acknowledged by replicas"), 0);
+    assert_eq!(script.count("short of replicas"), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,7 +251,7 @@ async fn a_request_is_given_a_third_of_a_short_lease() {
     let heartbeat = start();
     let counts = Arc::<Counts>::default();
     let protocol = Protocol {
-        replicas: Some(1),
+        replicas: 1,
         counts: Arc::clone(&counts),
     };
     let timing = Timing::new(Duration::from_millis(300), Duration::from_millis(50)).expect("valid");
@@ -282,7 +287,7 @@ async fn a_request_under_way_is_waited_for_in_peace() {
     let spawner = here.spawner().expect("a runtime is there");
     let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
     let heartbeat = Heartbeat::start(Arc::new(SlowReplicas), shared, spawner, 1);
-    let (slow, counts) = keep(&heartbeat, Some(2));
+    let (slow, counts) = keep(&heartbeat, 2);
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(slow.is_held());
     let answered = counts.replies.load(Ordering::Relaxed);

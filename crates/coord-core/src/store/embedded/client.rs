@@ -5,13 +5,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::{sync::oneshot, time};
 
 use super::{
-    super::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription},
-    Shared,
+    super::{BoxFuture, Command, Confirmed, Reply, ServerInfo, Store, StoreError, Subscription},
+    Embedded, Shared,
     engine::Engine,
     faults::Faults,
 };
 
-/// A client of an [`Embedded`](super::Embedded) engine; clones share one [`Faults`].
+/// A client of an [`Embedded`] engine; clones share one [`Faults`].
 ///
 /// While no fault is set and the engine is not paused, every operation is executed at once, when its future is
 /// first polled, without any timer. Otherwise it needs a tokio runtime with time enabled.
@@ -26,6 +26,16 @@ impl EmbeddedStore {
         Self {
             shared,
             faults: Faults::default(),
+        }
+    }
+
+    /// This client, on another engine: what is set of [`faults`](Self::faults) stays, what is under way arrives at the
+    /// former one.
+    #[must_use]
+    pub fn moved_to(&self, engine: &Embedded) -> Self {
+        Self {
+            shared: engine.shared.clone(),
+            faults: self.faults.clone(),
         }
     }
 
@@ -119,11 +129,11 @@ impl Store for EmbeddedStore {
 
     fn confirm<'a>(
         &'a self,
-        write: &'a Command,
+        writes: &'a [Command],
         _replicas: u32,
         within: Duration,
-    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
-        let owned = write.clone();
+    ) -> BoxFuture<'a, Result<Confirmed, StoreError>> {
+        let owned = writes.to_vec();
         let job = move |engine: &mut Engine, now| engine.confirm(now, &owned);
         Box::pin(self.request("confirm", within, job))
     }

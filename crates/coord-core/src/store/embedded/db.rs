@@ -20,6 +20,8 @@ pub(super) struct Db {
     now: Duration,
     until_sweep: usize,
     pub(super) server: Server,
+    /// Whether `INFO` is refused, as by an ACL.
+    pub(super) info_forbidden: bool,
     pub(super) channels: Channels,
     pub(super) rng: fastrand::Rng,
     pub(super) calls: Vec<u64>,
@@ -33,6 +35,7 @@ impl Db {
             now: Duration::ZERO,
             until_sweep: MIN_COMMANDS_BETWEEN_SWEEPS,
             server: Server::new(&mut rng, Duration::ZERO),
+            info_forbidden: false,
             channels: Channels::default(),
             rng,
             calls: vec![0; COMMANDS.len()],

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    super::{Command, Reply, ServerInfo, StoreError, Subscription},
+    super::{Command, Confirmed, Reply, ServerInfo, StoreError, Subscription},
     commands::{COMMANDS, execute},
     db::{Db, Entry, Value},
     faults::Faults,
@@ -117,21 +117,28 @@ impl Engine {
         .map_err(|error| self.refusal(operation, &error))
     }
 
-    /// Runs `write` and says how many replicas have it: all that are connected, unless they are held back.
+    /// Runs `writes` and says how many replicas have them: all that are connected, unless they are held back.
     pub(super) fn confirm(
         &mut self,
         now: Duration,
-        write: &Command,
-    ) -> Result<(Reply, u32), StoreError> {
-        let reply = self.execute(now, write)?;
+        writes: &[Command],
+    ) -> Result<Confirmed, StoreError> {
+        self.check_available(writes.first().map_or("confirm", Command::name))?;
+        let replies: Vec<_> = writes
+            .iter()
+            .map(|write| self.execute(now, write))
+            .collect();
+        if replies.iter().all(Result::is_err) {
+            return Ok((replies, 0));
+        }
         self.count("confirm");
         let replicas = self.db().server.replicas();
         if replicas == 0 || self.replication.held_back {
-            return Ok((reply, 0));
+            return Ok((replies, 0));
         }
         self.replication.confirmed = Some(self.entries());
         self.replication.confirmations += 1;
-        Ok((reply, replicas))
+        Ok((replies, replicas))
     }
 
     pub(super) fn set_replicas(&mut self, replicas: u32, held_back: bool) {
@@ -141,6 +148,16 @@ impl Engine {
 
     pub(super) fn replace_replica(&mut self) {
         self.db().server.replace_replica();
+    }
+
+    pub(super) fn renew_replication_id(&mut self) {
+        let mut db = self.db();
+        let mut rng = db.rng.fork();
+        db.server.renew_replication_id(&mut rng);
+    }
+
+    pub(super) fn forbid_info(&mut self, forbidden: bool) {
+        self.db().info_forbidden = forbidden;
     }
 
     pub(super) const fn confirmations(&self) -> u64 {

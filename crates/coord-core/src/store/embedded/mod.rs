@@ -138,6 +138,23 @@ impl Embedded {
         engine.fail_over();
     }
 
+    /// An older copy takes the place of the data and nothing else changes, as after `SWAPDB`, `RESTORE`, or if the machine
+    /// is reverted with its memory.
+    pub fn rewind(&self, snapshot: &Snapshot) {
+        let entries = snapshot.entries.clone();
+        self.shared.engine().replace_entries(entries);
+    }
+
+    /// The same process takes another replication id, as when a backlog begins or expires.
+    pub fn renew_replication_id(&self) {
+        self.shared.engine().renew_replication_id();
+    }
+
+    /// Whether the server refuses `INFO`, as an ACL may make it, so that it does not tell its identity. Defaults to no.
+    pub fn set_info_forbidden(&self, forbidden: bool) {
+        self.shared.engine().forbid_info(forbidden);
+    }
+
     /// One replica leaves, which had received nothing since `snapshot` but what it confirmed, and another one that has
     /// everything takes its place. What the former has, which confirms nothing any more.
     #[must_use]

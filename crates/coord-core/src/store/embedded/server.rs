@@ -65,6 +65,12 @@ impl Server {
         self.joins += 1;
     }
 
+    /// A backlog begins: nobody is followed any more whose data this server had.
+    pub(super) fn renew_replication_id(&mut self, rng: &mut fastrand::Rng) {
+        self.replication_id = identity(rng);
+        self.former_replication_id = None;
+    }
+
     pub(super) fn run_id(&self) -> &str {
         &self.run_id
     }

@@ -1,5 +1,7 @@
 //! Scripts, conversions and faults through the public interface.
 
+mod confirming;
+
 use std::{sync::Arc, time::Duration};
 
 use super::*;
@@ -339,6 +341,13 @@ async fn failover_restart_flush_and_outage() {
         info.contains(&format!("run_id:{}\r\n", engine.run_id())),
         "{info}"
     );
+    engine.set_info_forbidden(true);
+    let refused = run(&store, "return redis.call('INFO', 'server')").await;
+    assert!(
+        matches!(refused, Err(StoreError::Refused { .. })),
+        "{refused:?}"
+    );
+    engine.set_info_forbidden(false);
     assert_eq!(
         store.describe("any", WITHIN).await.unwrap().run_id,
         engine.run_id()

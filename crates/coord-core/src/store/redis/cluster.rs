@@ -5,6 +5,7 @@
 //! which slot is asked of all known nodes at once, and the answer with the highest configuration epoch counts, because
 //! a master that was stopped and resumed believes for a while that it still is one. Replicas are never read.
 
+mod confirm;
 mod hash_slot;
 mod look;
 mod topology;
@@ -31,7 +32,7 @@ use super::{
 };
 use crate::{
     endpoint::Address,
-    store::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription},
+    store::{BoxFuture, Command, Confirmed, Reply, ServerInfo, Store, StoreError, Subscription},
 };
 
 pub(super) struct ClusterStore {
@@ -339,24 +340,11 @@ impl Store for ClusterStore {
 
     fn confirm<'a>(
         &'a self,
-        write: &'a Command,
+        writes: &'a [Command],
         replicas: u32,
         within: Duration,
-    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
-        Box::pin(async move {
-            let deadline = Instant::now() + within;
-            let node = self.node_for(slot_of(write), deadline).await?;
-            let patience = Patience::Whole(left(deadline));
-            // A slot that moved meanwhile is an error like any other: nothing was confirmed.
-            let outcome = node.confirm(write, replicas, patience).await;
-            if let Err(error) = &outcome
-                && let Some(Obstacle::Elsewhere(found)) = obstacle_in(error)
-                && found.for_good
-            {
-                self.state().topology.moved(found.slot, found.address);
-            }
-            self.noted(&node, outcome)
-        })
+    ) -> BoxFuture<'a, Result<Confirmed, StoreError>> {
+        Box::pin(self.confirm_by_node(writes, replicas, within))
     }
 
     fn subscribe<'a>(

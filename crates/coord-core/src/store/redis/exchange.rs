@@ -38,18 +38,12 @@ async fn send(
     with_source: bool,
 ) -> Result<Vec<Outcome>, StoreError> {
     let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-    let mut sent_sources: Vec<&str> = Vec::new();
+    let mut by_source = sources(with_source);
     for command in commands {
         if asking {
             pipeline.add_command(redis::cmd("ASKING"));
         }
-        pipeline.add_command(packed(command, |sha| {
-            let by_source = with_source && !sent_sources.contains(&sha);
-            if by_source {
-                sent_sources.push(sha);
-            }
-            by_source
-        }));
+        pipeline.add_command(packed(command, &mut by_source));
     }
     let operation = operation(commands);
     let count = commands.len() * if asking { 2 } else { 1 };
@@ -67,6 +61,18 @@ async fn send(
                 .map_err(|error| permission::explain(command, error))
         })
         .collect())
+}
+
+/// Says for a script's digest whether its whole text is to be sent: the first time, where `with_source`.
+pub(super) fn sources<'a>(with_source: bool) -> impl FnMut(&'a str) -> bool {
+    let mut sent: Vec<&str> = Vec::new();
+    move |sha| {
+        let by_source = with_source && !sent.contains(&sha);
+        if by_source {
+            sent.push(sha);
+        }
+        by_source
+    }
 }
 
 /// `by_source` says for a script's digest whether its whole text is to be sent.

@@ -18,7 +18,7 @@ use super::{
     lanes::{Lane, Lanes},
     reply, subscription,
 };
-use crate::store::{Command, Reply, ServerInfo, StoreError, Subscription};
+use crate::store::{Command, Confirmed, ServerInfo, StoreError, Subscription};
 
 /// How long an operation may take.
 #[derive(Debug, Clone, Copy)]
@@ -84,9 +84,9 @@ pub(super) struct Node {
     place: String,
     dialer: Dialer,
     lanes: Lanes,
-    /// A connection that nothing else uses: WAIT blocks it, and covers what was written before on it.
-    waiting_lane: Lanes,
-    waiting: tokio::sync::Mutex<()>,
+    /// Connections that nothing else uses: WAIT blocks one, and covers what was written before on it. One serves a whole
+    /// process; the others are made if replicas keep it waiting and somebody else wants to wait meanwhile.
+    waiting: [tokio::sync::Mutex<Lanes>; confirm::CONNECTIONS],
 }
 
 impl fmt::Debug for Node {
@@ -122,14 +122,17 @@ impl Node {
             Lanes::new(dialer.clone(), size, Dial::CONNECT_TIMEOUT)
                 .map_err(|source| unconfigured(&address, source))
         };
-        let (lanes, waiting_lane) = (lanes(Self::CONNECTIONS)?, lanes(1)?);
+        let waiting = || lanes(1).map(tokio::sync::Mutex::new);
+        let (waiting, lanes) = (
+            [waiting()?, waiting()?, waiting()?],
+            lanes(Self::CONNECTIONS)?,
+        );
         Ok(Self {
             address,
             place,
             dialer,
             lanes,
-            waiting_lane,
-            waiting: tokio::sync::Mutex::new(()),
+            waiting,
         })
     }
 
@@ -174,32 +177,33 @@ impl Node {
         }
     }
 
-    /// Runs `write` and waits until `replicas` have acknowledged it and all that the server executed before.
+    /// Runs `writes` and waits until `replicas` have acknowledged them and all that the server executed before.
     pub(super) async fn confirm(
         &self,
-        write: &Command,
+        writes: &[&Command],
         replicas: u32,
         patience: Patience,
-    ) -> Result<(Reply, u32), StoreError> {
-        let operation = write.name();
+    ) -> Result<Confirmed, StoreError> {
+        let operation = exchange::operation(writes);
         let deadline = patience.deadline(Instant::now());
-        let lock = async { Ok(self.waiting.lock().await) };
-        let _alone = self.bounded(operation, patience.within(), lock).await?;
-        let lanes = &self.waiting_lane;
+        let turn = async { Ok(confirm::turn(&self.waiting).await) };
+        let lanes = self.bounded(operation, patience.within(), turn).await?;
         let lane = lanes
             .get(operation, &self.address, patience.connect())
             .await?;
         // A dropped or failed attempt leaves no connection behind: its WAIT may still block it.
         let mut used = Used {
-            lanes,
+            lanes: &lanes,
             lane: Some(lane.clone()),
         };
         let (connection, _use) = lane.begin();
         let left = patience.left(deadline);
-        let confirmed = confirm::confirm(&connection, &self.address, write, replicas, left);
-        let confirmed = confirmed.await.map_err(|error| lane.explain(error))?;
-        used.lane = None;
-        Ok(confirmed)
+        let confirmed = confirm::confirm(&connection, &self.address, writes, replicas, left);
+        let outcome = confirmed.await.map_err(|error| lane.explain(error))?;
+        if outcome.is_reusable {
+            used.lane = None;
+        }
+        Ok(outcome.confirmed)
     }
 
     pub(super) async fn subscribe(

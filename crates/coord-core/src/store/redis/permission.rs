@@ -39,6 +39,27 @@ pub(super) fn explain_subscription(channel: &str, error: StoreError) -> StoreErr
     })
 }
 
+/// Adds to a refusal of WAIT what wanted it.
+pub(super) fn explain_acknowledge(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Refused {
+            operation,
+            address,
+            code,
+            detail,
+        } => StoreError::Refused {
+            operation,
+            address,
+            code,
+            detail: format!(
+                "{}; acknowledge(n) needs the command WAIT: allow it (+wait), or remove the option acknowledge",
+                detail.trim_end()
+            ),
+        },
+        other => other,
+    }
+}
+
 fn explain_with(error: StoreError, needs: impl FnOnce() -> String) -> StoreError {
     match error {
         StoreError::Refused {
@@ -111,6 +132,11 @@ mod tests {
         check(
             explain_subscription("news", refused("NOPERM")),
             "copy: redis://h:6379/0 refused: NOPERM no permissions; this needs +subscribe +ping and the channel news",
+        );
+        check(
+            explain_acknowledge(refused("NOPERM")),
+            "copy: redis://h:6379/0 refused: NOPERM no permissions; acknowledge(n) needs the command WAIT: allow it \
+             (+wait), or remove the option acknowledge",
         );
         check(
             explain(&copy(2), refused("OOM")),

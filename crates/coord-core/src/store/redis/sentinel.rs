@@ -33,7 +33,10 @@ use super::{
 use crate::{
     clock::{self, Clock},
     endpoint::SentinelKind,
-    store::{BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription, Unchecked},
+    store::{
+        BoxFuture, Command, Confirmed, Reply, ServerInfo, Store, StoreError, Subscription,
+        Unchecked,
+    },
 };
 
 pub(super) struct SentinelStore {
@@ -264,17 +267,19 @@ impl Store for SentinelStore {
 
     fn confirm<'a>(
         &'a self,
-        write: &'a Command,
+        writes: &'a [Command],
         replicas: u32,
         within: Duration,
-    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
+    ) -> BoxFuture<'a, Result<Confirmed, StoreError>> {
         Box::pin(async move {
             let deadline = Instant::now() + within;
             let node = self.node(deadline).await?;
             let patience = Patience::Whole(left(deadline));
-            let outcome = node.confirm(write, replicas, patience).await;
-            if let Err(error) = &outcome {
-                self.inner.note(&node, &[Err(error.clone())]);
+            let writes: Vec<&Command> = writes.iter().collect();
+            let outcome = node.confirm(&writes, replicas, patience).await;
+            match &outcome {
+                Ok((replies, _)) => self.inner.note(&node, replies),
+                Err(error) => self.inner.note(&node, &[Err(error.clone())]),
             }
             outcome
         })

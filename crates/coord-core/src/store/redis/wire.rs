@@ -11,6 +11,9 @@ use crate::store::{BoxFuture, Command};
 /// A connection that many may use at once, one command at a time: in a cluster each finds its own way by its keys.
 pub(super) trait Wire: Send + Sync {
     fn send(&self, command: Cmd) -> BoxFuture<'static, Result<Value, RedisError>>;
+
+    /// Sends all of them in one write. What the server says against one of them is among the values.
+    fn send_all(&self, commands: Vec<Cmd>) -> BoxFuture<'static, Result<Vec<Value>, RedisError>>;
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> Wire for C {
@@ -21,6 +24,18 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Wire for C {
                 .req_packed_command(&command)
                 .await?
                 .extract_error()
+        })
+    }
+
+    fn send_all(&self, commands: Vec<Cmd>) -> BoxFuture<'static, Result<Vec<Value>, RedisError>> {
+        let mut connection = self.clone();
+        Box::pin(async move {
+            let count = commands.len();
+            let mut pipeline = redis::Pipeline::with_capacity(count);
+            for command in commands {
+                pipeline.add_command(command);
+            }
+            connection.req_packed_commands(&pipeline, 0, count).await
         })
     }
 }

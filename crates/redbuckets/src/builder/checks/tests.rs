@@ -25,23 +25,23 @@ fn numbers_have_bounds_that_are_named() {
     check_number(|weight| builder().weight(weight), 1_000, "weight");
     check_number(|moves| builder().max_moves(moves), 1_048_576, "max_moves");
     check_number(|chunk| builder().chunk(chunk), 1_024, "chunk");
-    check_number(
-        |replicas| builder().acknowledge(Acknowledge::AtLeast(replicas)),
-        100,
-        "acknowledge of at least",
-    );
-    for acknowledge in [Acknowledge::All, Acknowledge::Never] {
-        let checked = builder().acknowledge(acknowledge).check_numbers();
-        assert!(checked.is_ok(), "{checked:?}");
+    for within in [0, 100] {
+        assert!(builder().acknowledge(within).check_numbers().is_ok());
     }
+    let error = builder().acknowledge(101).check_numbers();
+    assert_eq!(
+        error.expect_err("out of bounds").to_string(),
+        "acknowledge of 101 is out of bounds; choose between 0 and 100"
+    );
 }
 
 #[test]
 fn durations_have_limits_that_are_named() {
     type Set = fn(Builder, Duration) -> Builder;
-    let options: [(&str, Set, u64); 6] = [
+    let options: [(&str, Set, u64); 7] = [
         ("settle", Builder::settle, 10),
         ("discovery", Builder::discovery, 3_600),
+        ("failover_bound", Builder::failover_bound, 3_600),
         ("register_timeout", Builder::register_timeout, 600),
         ("leave_timeout", Builder::leave_timeout, 600),
         ("drain_timeout", Builder::drain_timeout, 3_600),
@@ -60,4 +60,23 @@ fn durations_have_limits_that_are_named() {
             format!("{option} of {beyond:?} is out of bounds; choose between 0ns and {limit:?}");
         assert_eq!(error.expect_err("too long").to_string(), expected);
     }
+}
+
+/// A living member is heard at least once in a discovery, or there is none.
+#[test]
+fn a_discovery_holds_two_periods_and_an_answer() {
+    let (seconds, ms) = (Duration::from_secs, Duration::from_millis);
+    let discovery = |builder: Builder| builder.checked_discovery();
+    assert_eq!(discovery(builder()).ok(), Some(seconds(3)), "the default");
+    let slow = || builder().period(seconds(20)).ttl(seconds(60));
+    assert_eq!(discovery(slow()).ok(), Some(ms(40_500)));
+    for good in [Duration::ZERO, ms(40_500), seconds(60)] {
+        assert_eq!(discovery(slow().discovery(good)).ok(), Some(good));
+    }
+    let error = slow().discovery(seconds(3)).build().expect_err("too short");
+    assert_eq!(
+        error.to_string(),
+        "discovery of 3s is too short to hear members that register every 20s; choose 40.5s or more, or zero not to wait \
+         at all"
+    );
 }

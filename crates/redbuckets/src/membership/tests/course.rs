@@ -1,6 +1,7 @@
 //! How a membership goes on and ends.
 
 use super::*;
+use crate::protocol::ClaimReply;
 
 #[test]
 fn what_nobody_lacks_stays() {
@@ -48,23 +49,6 @@ fn whoever_hands_over_has_ended_when_the_store_has_everything() {
     );
 }
 
-#[test]
-fn what_is_pending_is_handed_over_at_once_and_parked_like_the_rest() {
-    for (ending, released) in [
-        (Ending::HandOver, vec![6, 7, 0, 1, 2, 3, 4, 5]),
-        (Ending::Park, vec![]),
-    ] {
-        let mut story = Story::holding(limits(Assignment::Sticky));
-        story.told(Beat {
-            grants: grants(6..8),
-            replicas: Some(1),
-            ..beat()
-        });
-        story.member.end(story.now, ending);
-        assert_eq!(story.told(beat()), released, "{ending:?}");
-    }
-}
-
 /// Whoever has something to give back says so at once, and else when it is asked to.
 #[test]
 fn what_can_be_given_back_is_not_kept_waiting() {
@@ -93,17 +77,6 @@ fn what_can_be_given_back_is_not_kept_waiting() {
     let mut parked = Story::holding(limits(Assignment::Sticky));
     parked.member.end(parked.now, Ending::Park);
     assert!(!soon(&mut parked, surplus()), "it keeps everything");
-    let mut pending = Story::holding(limits(Assignment::Sticky));
-    pending.told(Beat {
-        grants: grants(6..7),
-        replicas: Some(1),
-        ..beat()
-    });
-    let answer = Beat {
-        replicas: Some(1),
-        ..surplus()
-    };
-    assert!(soon(&mut pending, answer), "what is pending is to go");
 }
 
 /// It is said twice where an answer was lost, or by a server that lies; work under it goes on counting.
@@ -180,11 +153,6 @@ fn a_glance_is_for_those_with_whom_all_is_well() {
     assert!(glances(&mut story));
     assert!(!glances(&mut story), "the last one was not answered");
     story.told(Beat {
-        doubt: Duration::from_secs(1),
-        ..calm()
-    });
-    assert!(!glances(&mut story), "the past is in doubt");
-    story.told(Beat {
         surplus: 1,
         ..calm()
     });
@@ -221,6 +189,87 @@ fn a_glance_is_for_those_with_whom_all_is_well() {
         3,
         "every eighth: {looks:?}"
     );
+}
+
+/// The store counts a member's terms when it looks at everything, and remembers them for two ttls.
+#[test]
+fn everything_is_looked_at_once_in_half_a_ttl() {
+    let mut story = Story::holding(limits(Assignment::Sticky));
+    let half = Duration::from_secs(30);
+    let mut thorough = |after, answered| {
+        story.now = story.now + after;
+        let Request::Beat(request) = story.member.request(story.now) else {
+            panic!("a claim");
+        };
+        if answered {
+            let answer = BeatReply::Beaten(beat());
+            story.member.handle_beat(story.now, answer);
+        } else {
+            story.member.handle_failed();
+        }
+        request.thorough
+    };
+    let short = Duration::from_millis(1);
+    assert!(!thorough(half - short, true));
+    assert!(thorough(short, false), "half a ttl has passed");
+    assert!(
+        thorough(Duration::ZERO, true),
+        "the last one was not answered"
+    );
+    assert!(!thorough(half - short, true));
+    assert!(thorough(short, true));
+}
+
+/// What the store said last goes with each request, for a store that has forgotten it; what it says during a claim
+/// proves no loss from before.
+#[test]
+fn what_the_store_said_is_told_to_it_again() {
+    let told = |seconds| Told {
+        longest: coord_core::history::Terms::new(
+            Duration::from_secs(seconds),
+            Duration::ZERO,
+            Duration::ZERO,
+        ),
+        server_ms: 1_000 * seconds,
+    };
+    let mut story = Story::holding(Limits {
+        chunk: 4,
+        ..limits(Assignment::Sticky)
+    });
+    story.told(Beat {
+        told: told(60),
+        ..beat()
+    });
+    let Request::Beat(request) = story.member.request(story.now) else {
+        panic!("a claim");
+    };
+    assert_eq!(request.longest, told(60).longest);
+    story.member.handle_beat(story.now, BeatReply::Resync);
+    for _ in 0..2 {
+        let Request::Claim(request) = story.member.request(story.now) else {
+            panic!("a beat");
+        };
+        assert_eq!(request.told, told(60));
+        story.member.handle_claim(ClaimReply::Claimed {
+            number: 1,
+            generation: "8".to_owned(),
+            rejected: Vec::new(),
+            told: told(70),
+        });
+    }
+    assert_eq!(story.member.told(), told(70));
+}
+
+#[test]
+fn what_is_held_and_what_goes_is_counted() {
+    let mut story = Story::holding(limits(Assignment::Sticky));
+    assert_eq!(story.member.counts(), (6, 0));
+    story.member.enter(5);
+    story.told(Beat {
+        surplus: 2,
+        ..beat()
+    });
+    assert_eq!(story.member.counts(), (6, 2));
 }
 
 #[test]

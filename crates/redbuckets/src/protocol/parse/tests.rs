@@ -1,5 +1,19 @@
 use super::*;
 
+/// What every longer reply ends with, and what that says.
+const TOLD: &str = "60000 15000 0|1700";
+
+fn said() -> Told {
+    Told {
+        longest: Terms::new(
+            Duration::from_secs(60),
+            Duration::from_secs(15),
+            Duration::ZERO,
+        ),
+        server_ms: 1_700,
+    }
+}
+
 fn text(text: &str) -> Reply {
     Reply::Bytes(text.as_bytes().to_vec())
 }
@@ -15,7 +29,7 @@ fn beat(words: &str, releases: usize) -> Result<BeatReply, StoreError> {
 
 #[test]
 fn every_field_of_a_beat_is_read() {
-    let words = "ok|1|2|3|4|5|1|6|7|8 80 9 90|mfgk|10|11|12|state|record|1|2 3";
+    let words = format!("ok|1|2|3|4|5|1|6|7|8 80 9 90|mfgk|10|11|12|state|record|{TOLD}");
     let expected = Beat {
         version: 1,
         members: 2,
@@ -42,36 +56,29 @@ fn every_field_of_a_beat_is_read() {
             state: "state".to_owned(),
             record: "record".to_owned(),
         }),
-        replicas: Some(1),
-        shortage: Some(Shortage {
-            found: 2,
-            wanted: 3,
-        }),
+        told: said(),
     };
     assert_eq!(
-        beat(words, 4).expect("understood"),
+        beat(&words, 4).expect("understood"),
         BeatReply::Beaten(expected)
     );
 }
 
 #[test]
 fn what_a_beat_does_not_say_is_not_there() {
-    let BeatReply::Beaten(beat) = beat("ok|1|2|3|4|5|0|6|7|||10|11|12||||", 0).expect("understood")
-    else {
+    let words = format!("ok|1|2|3|4|5|0|6|7|||10|11|12|||{TOLD}");
+    let BeatReply::Beaten(beat) = beat(&words, 0).expect("understood") else {
         panic!("it says everything else");
     };
     assert!(!beat.more && beat.grants.is_empty() && beat.outcomes.is_empty());
-    assert_eq!(
-        (beat.glance, beat.replicas, beat.shortage),
-        (None, None, None)
-    );
+    assert_eq!(beat.glance, None);
 }
 
 #[test]
 fn a_beat_that_cannot_be_is_refused() {
     let with = |grants: &str, outcomes: &str| {
         beat(
-            &format!("ok|1|2|3|4|5|0|6|7|{grants}|{outcomes}|10|11|12||||"),
+            &format!("ok|1|2|3|4|5|0|6|7|{grants}|{outcomes}|10|11|12|||{TOLD}"),
             2,
         )
     };
@@ -112,12 +119,13 @@ fn every_answer_to_a_join_is_understood() {
         number: 3,
         generation: "7".to_owned(),
         token: "5:uuid".to_owned(),
+        told: said(),
     };
     let occupied = |left| JoinReply::Occupied { left, over_ms: 90 };
     let (key, found) = ("g:group".to_owned(), "list".to_owned());
     let refused = JoinReply::Refused;
     for (words, expected) in [
-        ("joined|3|7|5:uuid", joined),
+        (&*format!("joined|3|7|5:uuid|{TOLD}"), joined),
         ("occupied|70|90", occupied(Duration::from_millis(70))),
         ("occupied|99000000000|90", occupied(Timing::MAX_TTL)),
         ("buckets|8", refused(Refusal::Buckets { theirs: 8 })),
@@ -134,7 +142,8 @@ fn every_answer_to_a_join_is_understood() {
             }),
         ),
         ("full", refused(Refusal::Full)),
-        ("unable|2", refused(Refusal::Unable { replicas: 2 })),
+        ("unverified", refused(Refusal::Unverified)),
+        ("newer|2", refused(Refusal::NewerVersion { version: 2 })),
         (
             "wrongtype|g:group|list",
             refused(Refusal::WrongType { key, found }),
@@ -147,7 +156,9 @@ fn every_answer_to_a_join_is_understood() {
         );
     }
     for words in [
-        "joined|3|7",
+        "joined|3|7|5:uuid",
+        "joined|3|7|5:uuid|60000 15000|1700",
+        "joined|3|7|5:uuid|60000 15000 0|x",
         "buckets|x",
         "assignment|x",
         "nonsense",
@@ -163,9 +174,10 @@ fn every_answer_to_a_claim_or_a_leave_is_understood() {
         number: 3,
         generation: "7".to_owned(),
         rejected: vec![1, 4],
+        told: said(),
     };
     for (words, expected) in [
-        ("claimed|3|7|1 4", claimed),
+        (&*format!("claimed|3|7|1 4|{TOLD}"), claimed),
         ("restart", ClaimReply::Restart),
         ("fenced|5:uuid", ClaimReply::Fenced("5:uuid".to_owned())),
         ("stale", ClaimReply::Stale),
@@ -180,7 +192,7 @@ fn every_answer_to_a_claim_or_a_leave_is_understood() {
             "{words}"
         );
     }
-    assert!(parse_claim(&reply("claimed|3|7|x")).is_err());
+    assert!(parse_claim(&reply("claimed|3|7|x|60000 15000 0|1700")).is_err());
     assert!(parse_leave(&reply("left")).expect("understood"));
     assert!(!parse_leave(&reply("not_member")).expect("understood"));
     assert!(parse_leave(&reply("stayed")).is_err());

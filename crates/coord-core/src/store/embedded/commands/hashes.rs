@@ -113,6 +113,22 @@ pub(super) fn hlen(db: &mut Db, args: Args<'_>) -> CommandResult {
     Ok(Resp::count(length))
 }
 
+/// One page holds all, as with every small hash in Redis.
+pub(super) fn hscan(db: &mut Db, args: Args<'_>) -> CommandResult {
+    integer(args[2])?;
+    match &args[3..] {
+        [] => {}
+        [option, count] if option.eq_ignore_ascii_case(b"count") => {
+            if integer(count)? < 1 {
+                return Err(CommandError::new("ERR syntax error"));
+            }
+        }
+        _ => return Err(CommandError::new("ERR syntax error")),
+    }
+    let fields = hgetall(db, args)?;
+    Ok(Resp::Array(vec![Resp::bulk(*b"0"), fields]))
+}
+
 pub(super) fn hincrby(db: &mut Db, args: Args<'_>) -> CommandResult {
     let by = integer(args[3])?;
     let current = db.find::<Hash>(args[1])?.and_then(|hash| hash.get(args[2]));
@@ -151,6 +167,14 @@ mod tests {
                 "[\"a\" \"3\" \"b\" \"2\" \"c\" \"4\" \"d\" \"5\"]",
             ),
             ("HKEYS none", "[]"),
+            ("HSCAN none 0", "[\"0\" []]"),
+            (
+                "HSCAN h 0 COUNT 1",
+                "[\"0\" [\"a\" \"3\" \"b\" \"2\" \"c\" \"4\" \"d\" \"5\"]]",
+            ),
+            ("HSCAN h x", "!ERR value is not an integer or out of range"),
+            ("HSCAN h 0 COUNT 0", "!ERR syntax error"),
+            ("HSCAN h 0 MATCH a", "!ERR syntax error"),
             ("HINCRBY h a 4", "7"),
             (
                 "HINCRBY h e x",

@@ -117,6 +117,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     spec("hdel", -3, hashes::hdel),
     spec("hexists", 3, hashes::hexists),
     spec("hlen", 2, hashes::hlen),
+    spec("hscan", -3, hashes::hscan),
     spec("hincrby", 4, hashes::hincrby),
     spec("lpush", -3, lists::lpush),
     spec("rpush", -3, lists::rpush),

@@ -17,6 +17,10 @@ pub(super) fn time(db: &mut Db, _args: Args<'_>) -> CommandResult {
 }
 
 pub(super) fn info(db: &mut Db, args: Args<'_>) -> CommandResult {
+    if db.info_forbidden {
+        let refusal = "NOPERM this user has no permissions to run the 'info' command";
+        return Err(CommandError::new(refusal));
+    }
     Ok(Resp::bulk(db.server.info(db.now(), &args[1..])))
 }
 

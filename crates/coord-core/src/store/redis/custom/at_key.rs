@@ -23,10 +23,8 @@ impl AtKey {
             key: key.to_owned(),
         }
     }
-}
 
-impl Wire for AtKey {
-    fn send(&self, command: Cmd) -> BoxFuture<'static, Result<Value, RedisError>> {
+    fn call(&self, command: &Cmd) -> Cmd {
         let mut call = redis::cmd("EVAL");
         call.arg(Self::CALL).arg(1).arg(&self.key);
         for argument in command.args_iter() {
@@ -34,6 +32,17 @@ impl Wire for AtKey {
                 call.arg(argument);
             }
         }
-        self.wire.send(call)
+        call
+    }
+}
+
+impl Wire for AtKey {
+    fn send(&self, command: Cmd) -> BoxFuture<'static, Result<Value, RedisError>> {
+        self.wire.send(self.call(&command))
+    }
+
+    fn send_all(&self, commands: Vec<Cmd>) -> BoxFuture<'static, Result<Vec<Value>, RedisError>> {
+        let calls = commands.iter().map(|command| self.call(command));
+        self.wire.send_all(calls.collect())
     }
 }

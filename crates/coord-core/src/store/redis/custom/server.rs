@@ -7,7 +7,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{Wire, at_key::AtKey, supply::Supply};
 use crate::store::{
-    BoxFuture, Command, Reply, ServerInfo, Store, StoreError, Subscription,
+    BoxFuture, Command, Confirmed, Reply, ServerInfo, Store, StoreError, Subscription,
     redis::{confirm, describe, exchange, node::Node, reply, wire},
 };
 
@@ -28,8 +28,8 @@ pub(super) enum Source {
     Exclusive(Supply, Waiting),
 }
 
-/// The connection to WAIT on, with the generation of the one in use when it was made: both lead to the same server.
-pub(super) type Waiting = Mutex<Option<(u64, Arc<dyn Wire>)>>;
+/// The connections to WAIT on, each with the generation of the one in use when it was made: both lead to the same server.
+pub(super) type Waiting = [Mutex<Option<(u64, Arc<dyn Wire>)>>; confirm::CONNECTIONS];
 
 impl CustomStore {
     pub(super) const fn new(
@@ -91,11 +91,12 @@ impl CustomStore {
 
     async fn confirm_alone(
         &self,
-        write: &Command,
+        writes: &[Command],
         replicas: u32,
         within: Duration,
-    ) -> Result<(Reply, u32), StoreError> {
-        let operation = write.name();
+    ) -> Result<Confirmed, StoreError> {
+        let writes: Vec<&Command> = writes.iter().collect();
+        let operation = exchange::operation(&writes);
         let Source::Exclusive(supply, waiting) = &self.source else {
             return Err(StoreError::Unsupported {
                 operation,
@@ -105,7 +106,7 @@ impl CustomStore {
                     .to_owned(),
             });
         };
-        let locked = tokio::time::timeout(within, waiting.lock()).await;
+        let locked = tokio::time::timeout(within, confirm::turn(waiting)).await;
         let mut waiting = locked.map_err(|_| self.timed_out(operation, within))?;
         let generation = supply.generation();
         // Taken out while it is used: a dropped or failed attempt leaves none behind, as its replies may still come.
@@ -113,9 +114,11 @@ impl CustomStore {
             Some((made_in, wire)) if made_in == generation => wire,
             _ => supply.another(operation, self.address).await?,
         };
-        let confirmed = confirm::confirm(&*wire, self.address, write, replicas, within).await?;
-        *waiting = Some((generation, wire));
-        Ok(confirmed)
+        let outcome = confirm::confirm(&*wire, self.address, &writes, replicas, within).await?;
+        if outcome.is_reusable {
+            *waiting = Some((generation, wire));
+        }
+        Ok(outcome.confirmed)
     }
 
     fn timed_out(&self, operation: &'static str, within: Duration) -> StoreError {
@@ -160,11 +163,11 @@ impl Store for CustomStore {
 
     fn confirm<'a>(
         &'a self,
-        write: &'a Command,
+        writes: &'a [Command],
         replicas: u32,
         within: Duration,
-    ) -> BoxFuture<'a, Result<(Reply, u32), StoreError>> {
-        Box::pin(self.confirm_alone(write, replicas, within))
+    ) -> BoxFuture<'a, Result<Confirmed, StoreError>> {
+        Box::pin(self.confirm_alone(writes, replicas, within))
     }
 
     fn can_confirm(&self) -> bool {

@@ -24,6 +24,13 @@ fn valkey_reports_its_own_version() {
 struct Told(&'static str);
 
 impl Wire for Told {
+    fn send_all(
+        &self,
+        _commands: Vec<redis::Cmd>,
+    ) -> crate::store::BoxFuture<'static, Result<Vec<Value>, redis::RedisError>> {
+        unreachable!("each question goes alone")
+    }
+
     fn send(
         &self,
         command: redis::Cmd,

@@ -190,6 +190,43 @@ impl Sentinels {
         self.wait_master_changed(master, LOSS_LIMIT)
     }
 
+    /// A replica of a replica takes over: one replica follows the other, that one stands still, and after `meanwhile`, in
+    /// which the last one learns nothing, the master is killed.
+    ///
+    /// # Errors
+    ///
+    /// When there are not two replicas, the last one does not come into step with the other, or there is no new master after
+    /// 60 s.
+    pub fn cascade(&self, meanwhile: Duration) -> Result<&RedisServer> {
+        let master = self.master()?;
+        let replicas = self.replicas()?;
+        let [between, last, ..] = replicas.as_slice() else {
+            bail!("{} replicas are too few", replicas.len());
+        };
+        let port = self.announced_port(between).to_string();
+        last.cli(&["REPLICAOF", "127.0.0.1", &port])?;
+        last.wait_caught_up(between, START_LIMIT)?;
+        between.stop()?;
+        std::thread::sleep(meanwhile);
+        master.kill()?;
+        self.wait_master_changed(master, LOSS_LIMIT)
+    }
+
+    /// Brings back whatever was stopped or killed.
+    ///
+    /// # Errors
+    ///
+    /// When a server does not start.
+    pub fn revive(&self) -> Result<()> {
+        for server in &self.servers {
+            match server.is_alive() {
+                true => server.cont()?,
+                false => server.restart()?,
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until everything that was not killed works together: every sentinel knows the same master, every replica
     /// and every other sentinel, and sees nothing down; each replica has what the master had when this began to look.
     ///

@@ -92,7 +92,7 @@ async fn calls_with(space: &Space, held: u32) -> usize {
     let granted = raus.expect("valid").acquire().await;
     let machine_id = granted.expect("one is free");
     assert!(held <= machine_id.id());
-    wire.calls("acquire")
+    wire.answers("acquire")
 }
 
 pub(super) async fn an_expired_slot_becomes_available_and_its_fence_rises(space: Space) {
@@ -126,7 +126,8 @@ pub(super) async fn a_lost_answer_is_asked_for_again_and_gets_the_same_grant(spa
     let raus = space.raus_on(wire.clone(), 0..=7).build().expect("valid");
     wire.lose_answers(1);
     let machine_id = raus.acquire().await.expect("it is asked again");
-    assert_eq!(wire.calls("acquire"), 2);
+    assert_eq!(wire.answers("acquire"), 1);
+    assert!(2 <= wire.calls("acquire"));
     let slot = machine_id.id();
     assert_eq!(
         space.keys().await,

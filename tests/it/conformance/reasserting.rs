@@ -69,20 +69,29 @@ pub(super) async fn any_one_lost_key_costs_nobody_a_bucket(space: Space) {
     let keys = [
         "group", "members", "ids", "lease", "count:1", "order:1", "retired", "table:0",
     ];
-    join_all(keys.map(|key| lose_key(space.beside(&format!("without-{key}")), key))).await;
+    let kept = keys.map(|key| keep_without(space.beside(&format!("kept-{key}")), key));
+    let shared = keys.map(|key| share_without(space.beside(&format!("shared-{key}")), key));
+    tokio::join!(join_all(kept), join_all(shared));
 }
 
-/// Whoever owns a bucket keeps it, and once the store is sure of itself again a newcomer gets its share.
-async fn lose_key(space: Space, name: &str) {
+/// A member of a group that uses the key called `name`.
+async fn member_with(space: &Space, name: &str, ttl: Duration) -> Instance {
     let assignment = match name {
         "order:1" => Assignment::Contiguous,
         _ => Assignment::Sticky,
     };
-    let member = async || {
-        let group = space.group(32).assignment(assignment).build();
-        group.expect("valid").join().await.expect("joins")
-    };
-    let mut instances = vec![member().await, member().await];
+    let group = space.group(32).assignment(assignment).ttl(ttl);
+    let group = group.build().expect("valid");
+    group.join().await.expect("joins")
+}
+
+/// Whoever owns a bucket keeps it for as long as the store is not sure of itself, which here outlasts the test.
+async fn keep_without(space: Space, name: &str) {
+    let ttl = Duration::from_secs(60);
+    let instances = [
+        member_with(&space, name, ttl).await,
+        member_with(&space, name, ttl).await,
+    ];
     until("all buckets are shared", || is_balanced(&instances, 32)).await;
     let before = owners(&instances);
     space.send(&["DEL", &space.key(name)]).await;
@@ -97,7 +106,18 @@ async fn lose_key(space: Space, name: &str) {
         }
     }
     assert_eq!(owners(&instances), before, "without {name}");
-    instances.push(member().await);
+}
+
+/// Once the store is sure of itself again a newcomer gets its share. (Ranges are dealt anew then: whoever claims first is
+/// the first in order.)
+async fn share_without(space: Space, name: &str) {
+    let mut instances = vec![
+        member_with(&space, name, TTL).await,
+        member_with(&space, name, TTL).await,
+    ];
+    until("all buckets are shared", || is_balanced(&instances, 32)).await;
+    space.send(&["DEL", &space.key(name)]).await;
+    instances.push(member_with(&space, name, TTL).await);
     until(&format!("a newcomer has its share without {name}"), || {
         owners(&instances);
         is_balanced(&instances, 32)

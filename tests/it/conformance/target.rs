@@ -85,8 +85,11 @@ impl Deployment {
 
 async fn connect(server: &RedisServer) -> Raw {
     let client = redis::Client::open(server.url()).expect("valid");
-    // On a busy machine an answer may take longer than the 500 ms of the default.
-    let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(20)));
+    // On a busy machine both may take longer than the defaults allow.
+    let patience = Some(Duration::from_secs(20));
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(patience)
+        .set_response_timeout(patience);
     let connection = client
         .get_multiplexed_async_connection_with_config(&config)
         .await;

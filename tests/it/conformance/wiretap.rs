@@ -19,6 +19,7 @@ pub(super) type Wiretap = Tap<Notes>;
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     heard: Mutex<Vec<Command>>,
+    answered: Mutex<Vec<Command>>,
     subscriptions: AtomicU32,
     answers_to_lose: AtomicU32,
 }
@@ -41,6 +42,13 @@ impl Wiretap {
             .iter()
             .filter(|command| command.name() == name)
             .count()
+    }
+
+    /// How many of these were answered: a busy machine may lose an answer, and then the same is asked once more.
+    pub(super) fn answers(&self, name: &str) -> usize {
+        let answered = self.ear.answered.lock().expect("not poisoned");
+        let of_script = answered.iter().filter(|command| command.name() == name);
+        of_script.count()
     }
 
     /// The last request to run the script called `name`.
@@ -75,9 +83,16 @@ impl Ear for Notes {
         replies: &'a mut Replies,
     ) -> Option<BoxFuture<'a, ()>> {
         let one_less = |left: u32| left.checked_sub(1);
-        self.answers_to_lose
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
-            .ok()?;
+        let lost = self
+            .answers_to_lose
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+        if lost.is_err() {
+            let arrived = commands.iter().zip(&**replies);
+            let arrived = arrived.filter(|(_, reply)| reply.is_ok());
+            let mut answered = self.answered.lock().expect("not poisoned");
+            answered.extend(arrived.map(|(command, _)| command.clone()));
+            return None;
+        }
         let timeout = |command: &Command| {
             Err(StoreError::Timeout {
                 operation: command.name(),

@@ -130,6 +130,7 @@ impl Stage {
                 self.way(step.target)?.delay(by, by)
             }
             Kind::Failover => self.fail_over(step.target),
+            Kind::Cascade => self.sentinels()?.cascade(UNHEARD).map(|_| ()),
             Kind::MigrateSlots => self.migrate(),
             other => bail!("{} is no fault of servers", other.name()),
         }
@@ -147,6 +148,7 @@ impl Stage {
             Kind::WipeServer => self.broken()?.wipe_and_restart()?,
             Kind::FillMemory => limit_memory(self.broken()?, 0)?,
             Kind::StepServerClock => self.clock()?.set_offset_ms(0)?,
+            Kind::Cascade => self.sentinels()?.revive()?,
             kind if kind.is_of_a_way() => self.way(step.target)?.resume()?,
             _ => {}
         }
@@ -235,6 +237,13 @@ impl Stage {
         }
     }
 
+    fn sentinels(&self) -> Result<&Sentinels> {
+        match &self.servers {
+            Servers::Sentinel(group) => Ok(group),
+            _ => bail!("there are no sentinels"),
+        }
+    }
+
     fn migrate(&self) -> Result<()> {
         let Servers::Cluster(cluster) = &self.servers else {
             bail!("there is no other master");
@@ -280,4 +289,6 @@ pub(crate) const NAME: &str = "chaos";
 /// What was written outlives the process without being on the disk, and a run does not depend on how busy that is.
 const UNSYNCED: &str = "appendfsync no";
 const HEALED_WITHIN: Duration = Duration::from_secs(60);
+/// Long enough for grants, and for renewals of everything: the replica that is to take over hears of none of it.
+const UNHEARD: Duration = Duration::from_millis(1_200);
 const ASK_AGAIN: Duration = Duration::from_millis(300);

@@ -82,6 +82,8 @@ pub enum Kind {
     SlowLink,
     /// A replica takes over from a healthy master.
     Failover,
+    /// A replica of a replica takes over, without what the one between had not passed on.
+    Cascade,
     /// The hash slots of the clients' keys move to other masters, key by key.
     MigrateSlots,
 }
@@ -104,6 +106,7 @@ impl Kind {
         Self::HalfOpen,
         Self::SlowLink,
         Self::Failover,
+        Self::Cascade,
         Self::MigrateSlots,
     ];
 
@@ -126,6 +129,7 @@ impl Kind {
             Self::HalfOpen => "half-open",
             Self::SlowLink => "slow-link",
             Self::Failover => "failover",
+            Self::Cascade => "cascade",
             Self::MigrateSlots => "migrate-slots",
         }
     }
@@ -141,6 +145,8 @@ impl Kind {
             // Elsewhere a server that comes back empty is resynchronised or is a whole deployment that was flushed.
             Self::WipeServer => matches!(topology, Topology::Standalone),
             Self::Failover => !matches!(topology, Topology::Standalone),
+            // Nodes of a cluster follow masters only.
+            Self::Cascade => matches!(topology, Topology::Sentinel),
             Self::MigrateSlots => matches!(topology, Topology::Cluster),
             // Nodes of a cluster take each other for dead by that clock, which is a failover and nothing else.
             Self::StepServerClock => !matches!(topology, Topology::Cluster),
@@ -173,7 +179,7 @@ impl Kind {
             Self::StepClientClock => 1_000..=6_000,
             Self::StopServer | Self::KillServer => 300..=ttl_ms * 6 / 5,
             Self::WipeServer => 200..=3_000,
-            Self::Flush | Self::Failover | Self::MigrateSlots => 500..=500,
+            Self::Flush | Self::Failover | Self::Cascade | Self::MigrateSlots => 500..=500,
             Self::FillMemory => 1_000..=ttl_ms * 6 / 5,
             Self::StepServerClock => 2_000..=5_000,
             Self::Partition | Self::Cut => 500..=ttl_ms * 3 / 2,

@@ -1,5 +1,6 @@
 //! Drives a [`Search`] against the store.
 
+mod releases;
 mod waiting;
 
 use std::{
@@ -18,6 +19,7 @@ use coord_core::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub(crate) use self::releases::Releases;
 use self::waiting::{Waiting, Woken};
 use crate::{
     chain::{Chain, Entropy},
@@ -59,6 +61,7 @@ pub(crate) struct Acquisition {
     pub(crate) gate: Option<Gate>,
     /// How long to listen to a namespace that has no record, or in which nobody was seen for long.
     pub(crate) discovery: Duration,
+    pub(crate) releases: Releases,
     /// Whether this process held a slot there, and so knows that an absent record was lost.
     pub(crate) held_before: bool,
     pub(crate) patience: Patience,

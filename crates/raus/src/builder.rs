@@ -17,6 +17,7 @@ use coord_core::{
 };
 
 use crate::{
+    acquire::Releases,
     error::ConfigError,
     keys::Keys,
     metrics,
@@ -322,6 +323,7 @@ impl Builder {
                 max_candidates: self.max_candidates,
                 release_timeout: self.release_timeout,
                 own: OwnSlots::default(),
+                releases: Releases::default(),
                 seeded,
             },
         }))

@@ -229,6 +229,7 @@ impl Shared {
             identity: identity.clone(),
             gate: Some(gate),
             discovery: self.settings.discovery,
+            releases: self.settings.releases.clone(),
             held_before: false,
             patience,
             rng: rng.fork(),

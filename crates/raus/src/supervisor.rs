@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::{
-    acquire::{Acquisition, Granted, Obstacle, Patience},
+    acquire::{Acquisition, Granted, Obstacle, Patience, Releases},
     chain::Entropy,
     error::{AcquireError, ReleaseError},
     event::Event,
@@ -42,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) max_candidates: usize,
     pub(crate) release_timeout: Duration,
     pub(crate) own: OwnSlots,
+    pub(crate) releases: Releases,
     /// Whether a seed determines everything.
     pub(crate) seeded: bool,
 }
@@ -170,6 +171,7 @@ impl Supervisor {
             identity: self.tenure.identity.clone(),
             gate: None,
             discovery: self.settings.discovery,
+            releases: self.settings.releases.clone(),
             held_before: true,
             patience: Patience::Prompt,
             rng: self.rng.fork(),

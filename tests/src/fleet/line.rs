@@ -33,6 +33,8 @@ pub struct Job {
     pub highest: u32,
     /// For workers: how many buckets the group has.
     pub buckets: u32,
+    /// How many replicas have to have what counts.
+    pub acknowledge: u32,
     /// How long one attempt to acquire lasts, ms; it is then made again.
     pub patience_ms: u64,
     /// Blocks every worker thread of the user's runtime.
@@ -62,6 +64,7 @@ impl Job {
             discovery_ms: 2_500,
             highest: 1_023,
             buckets: 0,
+            acknowledge: 0,
             patience_ms: 30_000,
             block: None,
         }

@@ -9,7 +9,7 @@ use super::RedisServer;
 use crate::wait;
 
 impl RedisServer {
-    /// A connection as the `default` user that gives up after 1 s of connecting or 5 s of waiting for a reply.
+    /// A connection as the `default` user that gives up after 5 s of connecting or of waiting for a reply.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ fn shown(command: &[&str]) -> String {
     words.join(" ")
 }
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const REPLY_LIMIT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use coord_core::{clock::Instant, heartbeat::Heartbeat, store::Subscription};
+use coord_core::clock::Instant;
 
-use super::Acquisition;
+use super::{Acquisition, releases::Listener};
 use crate::error::AcquireError;
 
 /// Why to ask again.
@@ -18,9 +18,8 @@ pub(super) enum Woken {
 
 #[derive(Debug)]
 pub(super) struct Waiting {
-    /// `None` until the first wait, and if the server lets nobody listen.
-    releases: Option<Subscription>,
-    has_begun: bool,
+    /// `None` until the first wait, and while nobody tells.
+    releases: Option<Listener>,
     pause: Duration,
     next: Instant,
 }
@@ -29,7 +28,6 @@ impl Waiting {
     pub(super) const fn new() -> Self {
         Self {
             releases: None,
-            has_begun: false,
             pause: Self::FIRST_PAUSE,
             next: Instant::from_boot(Duration::ZERO),
         }
@@ -62,11 +60,14 @@ impl Waiting {
         range: &RangeInclusive<u32>,
         deadline: Instant,
     ) -> Option<Woken> {
-        if !self.has_begun {
-            self.has_begun = true;
-            self.listen(acquisition).await;
-            // What was given back before somebody listened is told to nobody.
-            return (acquisition.clock.now() < deadline).then_some(Woken::ByTime);
+        if self.releases.is_none() {
+            let channel = acquisition.identity.keys.freed();
+            let store = &*acquisition.store;
+            self.releases = acquisition.releases.listen(store, &channel).await;
+            if self.releases.is_some() {
+                // What was given back before somebody listened is told to nobody.
+                return (acquisition.clock.now() < deadline).then_some(Woken::ByTime);
+            }
         }
         let now = acquisition.clock.now();
         let until = self.next.min(deadline);
@@ -87,42 +88,21 @@ impl Waiting {
         (acquisition.clock.now() < deadline).then_some(Woken::ByTime)
     }
 
-    async fn listen(&mut self, acquisition: &Acquisition) {
-        let channel = acquisition.identity.keys.freed();
-        let subscribed = acquisition
-            .store
-            .subscribe(&channel, Heartbeat::RESPONSE_TIMEOUT);
-        match subscribed.await {
-            Ok(releases) => self.releases = Some(releases),
-            Err(error) => {
-                tracing::debug!(%error, "nobody tells of releases; asking from time to time")
-            }
-        }
-    }
-
     const FIRST_PAUSE: Duration = Duration::from_millis(50);
     const MAX_PAUSE: Duration = Duration::from_secs(5);
     const MAX_SPREAD: Duration = Duration::from_secs(2);
 }
 
 /// The next slot of the range that was given back. Pending while nobody tells.
-async fn next_of(releases: &mut Option<Subscription>, range: &RangeInclusive<u32>) -> Option<u32> {
-    loop {
-        let Some(subscription) = releases else {
-            return std::future::pending().await;
-        };
-        match subscription.next().await {
-            // Whatever else somebody publishes there is no slot.
-            Some(message) => {
-                let text = std::str::from_utf8(&message).ok();
-                let slot: Option<u32> = text.and_then(|text| text.parse().ok());
-                if let Some(slot) = slot.filter(|slot| range.contains(slot)) {
-                    return Some(slot);
-                }
-            }
+async fn next_of(releases: &mut Option<Listener>, range: &RangeInclusive<u32>) -> Option<u32> {
+    while let Some(listener) = releases {
+        match listener.next().await {
+            Some(slot) if range.contains(&slot) => return Some(slot),
+            Some(_) => {}
             None => *releases = None,
         }
     }
+    std::future::pending().await
 }
 
 #[cfg(test)]
@@ -144,9 +124,8 @@ mod tests {
     }
 
     fn listening() -> Waiting {
-        let (_sender, messages) = tokio::sync::mpsc::channel(1);
         let mut waiting = Waiting::new();
-        waiting.releases = Some(Subscription::new(messages));
+        waiting.releases = Some(Listener::silent().1);
         waiting
     }
 

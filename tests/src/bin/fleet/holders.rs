@@ -27,6 +27,7 @@ pub(crate) fn start(
         .discovery(Duration::from_millis(job.discovery_ms))
         // The servers of fleets stand alone.
         .failover_bound(Duration::ZERO)
+        .acknowledge(job.acknowledge)
         .build()?;
     let raus = Arc::new(raus);
     for who in 0..job.members {

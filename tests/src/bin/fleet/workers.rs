@@ -35,6 +35,7 @@ pub(crate) fn start(
             .ttl(Duration::from_millis(job.ttl_ms))
             .period(Duration::from_millis(job.heartbeat_ms))
             .failover_bound(Duration::ZERO)
+            .acknowledge(job.acknowledge)
             .settle(Duration::from_millis(500))
             .build()?;
         let worker = Worker {

@@ -73,17 +73,6 @@ static CASES: &[(&str, Case)] = &[
         ids(Mutant::NoChain, &[COPIED, TWO_HOLDERS, TWICE, FALLING]),
     ),
     (
-        "a floor of machine IDs without the failover bound",
-        ids(Mutant::FloorWithoutBound, &[TWICE]),
-    ),
-    (
-        "a forgotten grant that is not put back",
-        ids(
-            Mutant::ForgottenStaysReleased,
-            &[TWO_HOLDERS, TWICE, FALLING],
-        ),
-    ),
-    (
         "a quarantine that only a newcomer begins",
         ids(
             Mutant::QuarantineWithNewcomer,

@@ -24,10 +24,6 @@ pub(super) enum Mutant {
     ReleaseLowersToFloor,
     /// raus: any renewal continues the chain on record.
     NoChain,
-    /// raus: the floor of a quarantine leaves the failover bound out.
-    FloorWithoutBound,
-    /// raus: a grant that was forgotten over a released one is not put back.
-    ForgottenStaysReleased,
     /// A quarantine begins only when a newcomer asks.
     QuarantineWithNewcomer,
     /// What a client knows of the longest ttl tells the store nothing.
@@ -117,14 +113,6 @@ impl Mutant {
             (Self::NoChain, "renew" | "release") => &[(
                 "local function chain_step(record, named)\n",
                 "local function chain_step(record, named)\n  if true then return 'next' end\n",
-            )],
-            (Self::FloorWithoutBound, "acquire" | "renew" | "release") => &[(
-                "past.till + past.longest.skew",
-                "past.till - past.longest.bound + past.longest.skew",
-            )],
-            (Self::ForgottenStaysReleased, "release") => &[(
-                "if record and not forgotten and record.till == 0",
-                "if record and record.till == 0",
             )],
             (Self::QuarantineWithNewcomer, "renew") => &[(
                 "  local looks = past == nil or",

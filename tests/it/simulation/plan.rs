@@ -151,6 +151,10 @@ pub(super) enum Outage {
     },
     EmptyRestart,
     FlushAll,
+    /// The same, while the holder with the longest ttl is cut off, and somebody new comes.
+    FlushBehind {
+        newcomer: Number,
+    },
     /// An older copy takes the place of the data, and the server does not know; somebody new comes.
     Rewind {
         pick: u32,
@@ -274,7 +278,7 @@ impl Outage {
             Self::Rewind { .. } => Kind::Rewind,
             Self::Backlog => Kind::Backlog,
             Self::EmptyRestart => Kind::EmptyRestart,
-            Self::FlushAll => Kind::FlushAll,
+            Self::FlushAll | Self::FlushBehind { .. } => Kind::FlushAll,
             Self::SetClock(_) => Kind::ServerClock,
             Self::ReplicasBehind { .. } => Kind::ReplicasBehind,
             Self::ReplicasCut(_) => Kind::ReplicasCut,
@@ -340,7 +344,7 @@ impl fmt::Display for Outage {
             Self::Rewind { .. } => f.write_str("has an older copy of its data"),
             Self::Backlog => f.write_str("takes another replication id"),
             Self::EmptyRestart => f.write_str("restarts empty"),
-            Self::FlushAll => f.write_str("is flushed"),
+            Self::FlushAll | Self::FlushBehind { .. } => f.write_str("is flushed"),
             Self::SetClock(ms) => write!(f, "has its clock set {ms} ms off"),
             Self::ReplicasBehind { lasting, .. } => {
                 write!(f, "has replicas that fall behind for {lasting:?}")

@@ -311,7 +311,8 @@ impl<'a> Drawing<'a> {
             (10..14, _) => Outage::Restart,
             (14..19, _) => Outage::FailOver { pick },
             (19..22, _) => Outage::EmptyRestart,
-            (22..25, _) => Outage::FlushAll,
+            (22..23, _) => Outage::FlushAll,
+            (23..25, _) => Outage::FlushBehind { newcomer },
             (25..28, _) => Outage::SetClock(rng.i64(-3_000..=3_000)),
             (28..31, Some(slots)) => {
                 let slot = rng.u32(0..slots);

@@ -51,6 +51,7 @@ impl World {
                 return self.fail_over_behind(who, pick, newcomer);
             }
             Outage::EmptyRestart | Outage::FlushAll => return self.forget_everything(outage),
+            Outage::FlushBehind { newcomer } => return self.flush_behind(outage, newcomer),
             Outage::SetClock(error_ms) => {
                 let by_ms = error_ms - stage.server_error_ms;
                 stage.server_error_ms = error_ms;
@@ -186,6 +187,19 @@ impl World {
         let number = who.or(newest)?;
         let lost = self.fail_over(pick)?;
         self.follow_up(number, newcomer);
+        Some(lost)
+    }
+
+    /// The worst moment for a flush: whoever holds for longest cannot say so, and somebody else comes.
+    fn flush_behind(&mut self, outage: &Outage, newcomer: Number) -> Option<Windows> {
+        let lost = self.forget_everything(outage)?;
+        let witness = self.stage.calm.map(|(_, witness)| witness);
+        let others = self.stage.shells.iter();
+        let others = others.filter(|(number, _)| Some(**number) != witness);
+        let longest = others.max_by_key(|(_, shell)| shell.options.ttl);
+        if let Some((&number, _)) = longest {
+            self.follow_up(number, newcomer);
+        }
         Some(lost)
     }
 

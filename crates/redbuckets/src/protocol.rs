@@ -191,8 +191,8 @@ impl Identity {
             .any(|earlier| Some(earlier.to_string().as_str()) == uuid)
     }
 
-    /// `previous` is the token of an incarnation of this very process that has stopped, or "-"; `hurry` tells the others at once.
-    pub(crate) fn join(&self, previous: &str, hurry: bool) -> Command {
+    /// `previous` is the token of an incarnation of this very process that has stopped, or "-".
+    pub(crate) fn join(&self, previous: &str) -> Command {
         self.eval(
             &scripts::JOIN,
             vec![
@@ -204,9 +204,7 @@ impl Identity {
                 self.weight.to_string(),
                 self.policy.as_arg(self.told.longest),
                 ms(self.grace),
-                ms(self.settle),
                 ms(self.discovery),
-                u8::from(hurry).to_string(),
             ],
         )
     }
@@ -243,8 +241,14 @@ impl Identity {
                 self.policy.as_arg(request.longest),
                 u8::from(request.thorough).to_string(),
                 ms(self.discovery),
+                u8::from(self.is_in_a_hurry()).to_string(),
             ],
         )
+    }
+
+    /// Whether buckets may move sooner than the others would hear of it by themselves.
+    fn is_in_a_hurry(&self) -> bool {
+        self.settle < self.timing.heartbeat()
     }
 
     pub(crate) fn claim(&self, request: &ClaimRequest) -> Command {

@@ -111,9 +111,7 @@ impl Member {
             self.weight.to_string(),
             self.terms(),
             self.grace.to_string(),
-            SETTLE.to_string(),
             self.discovery.to_string(),
-            u8::from(self.hurry).to_string(),
         ];
         let reply = bench.call("join", &keys(), &args);
         if reply[0] == "joined" {
@@ -141,6 +139,14 @@ impl Member {
         let reply = self.join(bench);
         assert_eq!(reply[0], "joined", "{reply:?}");
         self
+    }
+
+    /// A member with a share: it has joined and said so.
+    #[track_caller]
+    pub(super) fn spoken(self, bench: &Bench) -> Self {
+        let mut member = self.joined(bench);
+        assert_eq!(member.beat(bench, &[]), "ok");
+        member
     }
 
     /// One heartbeat; what it is answered in one word.
@@ -206,6 +212,7 @@ impl Member {
             self.terms(),
             u8::from(self.thorough || self.seq % 8 == 1).to_string(),
             self.discovery.to_string(),
+            u8::from(self.hurry).to_string(),
         ];
         bench.try_call("beat", &keys(), &args)
     }

@@ -5,7 +5,9 @@
 --         received so far, 7 weight (0 gives everything away), 8 ttl ms, 9 settle ms, 10 the most buckets to grant in one
 --         call, 11 number of the last request that was answered, 12 releases: "bucket epoch bucket epoch …", of buckets that
 --         nobody works on any more, 13 state of the group as last told or '', 14 the member's record as last told, 15 that
---         with the number of this request, 16 ttl and grace, ms, 17 terms, see terms_parse in history.lua, 18 '1' to look at everything, although nothing has changed, 19 discovery ms
+--         with the number of this request, 16 ttl and grace, ms, 17 terms, see terms_parse in history.lua, 18 '1' to look
+--         at everything, although nothing has changed, 19 discovery ms, 20 '1' where the others should hear at once of
+--         another weight
 --
 -- Reply   {'ok', version, members, quota, surplus, ms until something is to be done or -1, '1' to ask again at once,
 --          first bucket of the range, end of the range, grants "bucket epoch …", outcomes of the releases, free buckets,
@@ -21,7 +23,7 @@
 -- last part (hand.lua) moves buckets.
 --
 -- Guarantees: a bucket is granted only while the past is known and nobody owns it, or handed over within this call by its
--- owner, and always with an epoch above every earlier one. A member is removed only once its lease and its grace are over
+-- owner, and always with an epoch above every earlier one. A member has a share from its first beat on. It is removed only once its lease and its grace are over
 -- by this server's clock, and not while renewals may have been lost. A release is verified against owner and epoch. A
 -- member above its quota loses no more buckets than that; a grant stays in the inbox until its receipt is acknowledged, so
 -- an answer that does not count (it was lost, or too few replicas have what it says) comes again.
@@ -92,7 +94,7 @@ end
 -- The identity of the server is looked at when the caller asks for that, and whenever a bucket is to change its owner:
 -- asking for it costs as much as the rest.
 local idle = releases == '' and ARGV[18] ~= '1' and weight == me.weight and not me.limbo and got == me.given
-  and 0 < next_expiry and (free == 0 or (share <= count and not contiguous))
+  and wait.back == 0 and 0 < next_expiry and (free == 0 or (share <= count and not contiguous))
   and group.doubt_till == 0 and wait.silent <= group.past.longest.ttl
 if idle then
   redis.call('ZADD', base .. 'lease', now + ttl + me.grace, number)

@@ -53,8 +53,8 @@ local function torn(id)
 end
 
 -- Makes the group anew. What is left of an older one, of which keys were lost, is removed. Without a history nothing is
--- granted for `discovery` ms, in which living members whose group was lost find that out, and everybody who starts at
--- the same time joins; where something was lost for certain, in a quarantine.
+-- granted for `discovery` ms, in which living members whose group was lost find that out, for which all are woken, and
+-- everybody who starts at the same time joins; where something was lost for certain, in a quarantine.
 local function create(buckets, assignment, terms, discovery, lost)
   redis.call('DEL', base .. 'count:0')
   -- More than there can be are none of ours. What is left of their classes is removed when one of them is needed.
@@ -71,7 +71,7 @@ local function create(buckets, assignment, terms, discovery, lost)
   end
   group = {
     buckets = buckets, assignment = assignment, gen = digits(now_us), version = 0, settle_at = now, unsettled = now,
-    cursor = 0, virgin = buckets, pool = 0, top = 0, doubt_from = now, doubt_till = now, members = 0, moves = 0,
+    cursor = 0, virgin = buckets, pool = 0, top = 0, doubt_from = now, doubt_till = now, members = 0, moves = 0, taken = 0,
     classes = {}, weight = 0, dirty = true,
   }
   redis.call('HSET', KEYS[1], 'config', config_text(buckets, assignment), 'state', group_text(), 'classes', ';')
@@ -84,8 +84,7 @@ local function create(buckets, assignment, terms, discovery, lost)
     group.past = history_new(run, now, terms)
     history_write(KEYS[1], group.past)
     group.doubt_till = now + discovery
-    -- Members whose group was lost are asked: most groups are as small as this.
-    for number = 1, 128 do publish[number] = true end
+    publish.all = true
   end
   ring_reset(ring_free())
 end

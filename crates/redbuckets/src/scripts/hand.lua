@@ -24,6 +24,15 @@ if me.acked < got then
   me.acked = got
 end
 
+-- Those who have most to give away.
+local function wake_most_loaded()
+  for _, class in ipairs(group.classes) do
+    for _, other in ipairs(redis.call('ZREVRANGE', base .. 'count:' .. class.weight, 0, 127)) do
+      publish[tonumber(other)] = true
+    end
+  end
+end
+
 local changed = false
 if known and held_back() == 0 and next_expiry == 0 and tonumber(first_lease[1]) ~= number then
   local dead = tonumber(first_lease[1])
@@ -40,6 +49,7 @@ if me.weight ~= weight then
   enter_class(number, weight, count)
   membership_changed(settle)
   changed = true
+  if ARGV[20] == '1' then wake_most_loaded() end
 end
 if changed then
   extras = shares()

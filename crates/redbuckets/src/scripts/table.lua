@@ -6,7 +6,7 @@ local function group_text()
   return table.concat({
     group.gen, digits(group.version), digits(group.settle_at), digits(group.unsettled), digits(group.cursor),
     digits(group.virgin), digits(group.pool), digits(group.top), digits(group.doubt_from),
-    digits(group.doubt_till), digits(group.members), digits(group.moves),
+    digits(group.doubt_till), digits(group.members), digits(group.moves), digits(group.taken),
   }, ' ')
 end
 
@@ -46,7 +46,10 @@ local function admit(terms, discovery)
   if group.doubt_till ~= 0 then
     doubt_begins(math.max(0, group.doubt_from - wait.back), math.max(0, group.doubt_till - wait.back))
   end
-  if is_silent then doubt_lasts(discovery) end
+  if is_silent then
+    doubt_lasts(discovery)
+    publish.all = true
+  end
   if found.standing ~= 'known' then doubt_lasts(found.wait or quarantine_of(group.past)) end
   -- A step of the clock ends neither.
   local stepped = group.doubt_from < wait.mark and clock_wait(group.doubt_till) or 0
@@ -239,9 +242,11 @@ local function leave_class(number, weight)
   class_change(weight, -1)
 end
 
--- Removes a member; its buckets become free at the price of one.
+-- Removes a member; its buckets become free at the price of one, which leaves its number in them. Free buckets are taken
+-- in the order in which they came, so none names it any more when as many were taken as there are now.
 local function remove(number, value, settle)
   local count = counted(number, value.weight)
+  local had_any = node(ring_own(number)).next ~= ring_own(number) or node(ring_limbo(number)).next ~= ring_limbo(number)
   splice(ring_own(number), ring_free())
   splice(ring_limbo(number), ring_free())
   group.pool = group.pool + count
@@ -250,19 +255,27 @@ local function remove(number, value, settle)
   redis.call('HDEL', base .. 'members', number)
   redis.call('HDEL', base .. 'ids', value.id)
   redis.call('DEL', base .. 'inbox:' .. number)
-  redis.call('RPUSH', base .. 'retired', number)
+  if had_any then
+    redis.call('RPUSH', base .. 'retired', number .. ' ' .. digits(group.taken + group.pool))
+  else
+    redis.call('LPUSH', base .. 'retired', number .. ' 0')
+  end
   records[number] = false
-  group.members = group.members - 1
-  membership_changed(settle)
+  group.members, group.dirty = group.members - 1, true
+  -- One that never spoke had no share.
+  if value.weight ~= 0 or 0 < value.seq then membership_changed(settle) end
 end
 
 -- The number of a new member; nil where 65,535 are in use.
 local function new_number()
-  while group.pool == 0 do
-    local retired = redis.call('LPOP', base .. 'retired')
-    if not retired then break end
-    local number = tonumber(string.match(retired, '^%d+$') or nil)
+  while true do
+    local oldest = redis.call('LRANGE', base .. 'retired', 0, 0)[1]
+    if not oldest then break end
+    local number, gone = string.match(oldest, '^(%d+) (%d+)$')
+    number, gone = tonumber(number or nil), tonumber(gone or nil)
     local is_ours = number and 0 < number and number <= group.top
+    if is_ours and 0 < group.pool and group.taken < gone then break end
+    redis.call('LPOP', base .. 'retired')
     if is_ours and redis.call('HEXISTS', base .. 'members', number) == 0 then return number end
   end
   if MAX_MEMBERS <= group.top then return nil end
@@ -281,15 +294,15 @@ local function new_member(number, id, incarnation, weight, grace, settle)
   redis.call('DEL', base .. 'inbox:' .. number)
   redis.call('HSET', base .. 'ids', id, number)
   enter_class(number, weight, 0)
-  group.members = group.members + 1
-  membership_changed(settle)
+  group.members, group.dirty = group.members + 1, true
+  if weight ~= 0 then membership_changed(settle) end
   return value
 end
 
--- Whether a member's lease still runs, by this server's clock.
+-- Whether a member may be given something: it has spoken, and its lease still runs, by this server's clock.
 local function is_live(number)
   local value = record(number)
-  local reaped_at = value and redis.call('ZSCORE', base .. 'lease', number)
+  local reaped_at = value and 0 < value.seq and redis.call('ZSCORE', base .. 'lease', number)
   return reaped_at and now < reaped_at - value.grace
 end
 
@@ -356,7 +369,7 @@ local function take_free(most)
     if group.buckets <= bucket then give_up('the table has lost free buckets') end
     unlink(bucket)
     taken[#taken + 1] = bucket
-    group.pool = group.pool - 1
+    group.pool, group.taken = group.pool - 1, group.taken + 1
   end
   local last = group.cursor + 1024
   while #taken < most and 0 < group.virgin and group.cursor < group.buckets and group.cursor < last do

@@ -146,8 +146,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "an idle member reaps nobody",
         (
             BEAT,
-            "  and 0 < next_expiry and (free == 0",
-            "  and (free == 0",
+            " and 0 < next_expiry and (free == 0",
+            " and (free == 0",
         ),
         "a_crashed_member_is_reaped_when_its_lease_is_over",
     ),

@@ -3,8 +3,10 @@
 use super::{Mutation, mutation};
 
 const CREATE: &str = "redbuckets/src/scripts/create.lua";
+const TABLE: &str = "redbuckets/src/scripts/table.lua";
 const JOIN: &str = "redbuckets/src/scripts/join.lua";
 const CLAIM: &str = "redbuckets/src/scripts/claim.lua";
+const HAND: &str = "redbuckets/src/scripts/hand.lua";
 const LEAVE: &str = "redbuckets/src/scripts/leave.lua";
 
 pub(super) static MUTATIONS: &[Mutation] = &[
@@ -90,23 +92,55 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a successor is drained like its predecessor",
         (
             JOIN,
-            "weight, grace, true, false, true",
-            "weight, grace, true, value.drained, true",
+            "grace, true, false, true",
+            "grace, true, value.drained, true",
         ),
         "another_incarnation_is_not_drained",
     ),
     mutation(
-        "a hurry wakes nobody",
+        "a share begins with the join",
         (
             JOIN,
-            "for _, other in ipairs(most_loaded) do publish[other] = true end",
-            "",
+            "new_member(number, id, token, 0, grace)",
+            "new_member(number, id, token, weight, grace, 1000)",
         ),
+        "who_only_joined_has_no_share",
+    ),
+    mutation(
+        "a join without a share is waited for",
+        (
+            TABLE,
+            "if weight ~= 0 then membership_changed(settle) end",
+            "membership_changed(settle or 1000)",
+        ),
+        "who_only_joined_delays_nothing",
+    ),
+    mutation(
+        "the end of a membership without a share is waited for",
+        (
+            TABLE,
+            "if value.weight ~= 0 or 0 < value.seq then membership_changed(settle) end",
+            "membership_changed(settle)",
+        ),
+        "who_only_joined_delays_nothing",
+    ),
+    mutation(
+        "a successor is handed buckets that it may never hear of",
+        (
+            TABLE,
+            "local reaped_at = value and 0 < value.seq and",
+            "local reaped_at = value and",
+        ),
+        "a_successor_is_handed_nothing_before_it_speaks",
+    ),
+    mutation(
+        "a hurry wakes nobody",
+        (HAND, "if ARGV[20] == '1' then wake_most_loaded() end", ""),
         "a_newcomer_in_a_hurry_wakes_the_others",
     ),
     mutation(
         "a hurry wakes the newcomer itself",
-        (JOIN, "publish[tostring(number)] = nil", ""),
+        (HAND, "publish[number] = nil\n", ""),
         "a_newcomer_in_a_hurry_wakes_the_others",
     ),
     mutation(
@@ -148,11 +182,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a claim from the future raises no doubt",
-        (
-            CLAIM,
-            "if me.seq < heard then lost_something() end",
-            "",
-        ),
+        (CLAIM, "if me.seq < heard then lost_something() end", ""),
         "a_claim_from_the_future_raises_doubt",
     ),
     mutation(

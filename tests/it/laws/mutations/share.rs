@@ -116,13 +116,53 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a number is used again while free buckets name it",
-        (TABLE, "  while group.pool == 0 do\n", "  while true do\n"),
+        (
+            TABLE,
+            "if is_ours and 0 < group.pool and group.taken < gone then break end",
+            "",
+        ),
         "a_number_names_one_member_at_a_time",
     ),
     mutation(
         "a number is never used again",
-        (TABLE, "redis.call('RPUSH', base .. 'retired', number)", ""),
+        (
+            TABLE,
+            "    redis.call('RPUSH', base .. 'retired', number .. ' ' .. digits(group.taken + group.pool))\n",
+            "",
+        ),
         "a_number_names_one_member_at_a_time",
+    ),
+    mutation(
+        "a number that nothing names is not used again",
+        (
+            TABLE,
+            "    redis.call('LPUSH', base .. 'retired', number .. ' 0')\n",
+            "",
+        ),
+        "numbers_are_used_again",
+    ),
+    mutation(
+        "a number is used again only while nothing is free",
+        (
+            TABLE,
+            "group.pool, group.taken = group.pool - 1, group.taken + 1",
+            "group.pool = group.pool - 1",
+        ),
+        "numbers_are_used_again",
+    ),
+    mutation(
+        "a number that free buckets name counts as one that none names",
+        (TABLE, "  if had_any then\n", "  if false then\n"),
+        "a_number_names_one_member_at_a_time",
+    ),
+    mutation(
+        "an old copy is listened to, and nobody asked",
+        (
+            TABLE,
+            "    doubt_lasts(discovery)\n    publish.all = true\n",
+            "    doubt_lasts(discovery)\n",
+        ),
+        "a_silent_group_listens",
     ),
     mutation(
         "a removed member's id is kept",
@@ -145,20 +185,12 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a doubt that is over stays",
-        (
-            TABLE,
-            "  if left == 0 then doubt_begins(0, 0) end\n",
-            "",
-        ),
+        (TABLE, "  if left == 0 then doubt_begins(0, 0) end\n", ""),
         "what_members_hold_outlives_the_store",
     ),
     mutation(
         "another server changes no generation",
-        (
-            TABLE,
-            "  if found.changed then new_generation() end\n",
-            "",
-        ),
+        (TABLE, "  if found.changed then new_generation() end\n", ""),
         "another_server_is_claimed_from_and_grants_nothing_for_one_ttl",
     ),
     mutation(
@@ -177,8 +209,8 @@ pub(super) static SURVIVORS: &[Survivor] = &[
         "a removed member's record and grants are gone with it; nothing reads an inbox without a record",
         (
             TABLE,
-            "  redis.call('DEL', base .. 'inbox:' .. number)\n  redis.call('RPUSH'",
-            "  redis.call('RPUSH'",
+            "  redis.call('DEL', base .. 'inbox:' .. number)\n  if had_any",
+            "  if had_any",
         ),
     ),
     survivor(

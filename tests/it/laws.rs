@@ -229,6 +229,7 @@ static LAWS: &[Law] = laws![
     clocks::a_clock_set_back_ends_no_lease,
     clocks::a_clock_set_back_keeps_nobody_waiting_for_its_share,
     clocks::a_clock_set_back_keeps_no_id,
+    clocks::a_time_that_cannot_be_ends_no_grace,
 ];
 
 #[test]

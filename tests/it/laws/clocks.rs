@@ -258,6 +258,20 @@ pub(super) fn a_clock_set_back_ends_no_lease(bench: Bench) {
     assert_eq!(members[0].told.members, 1);
 }
 
+pub(super) fn a_time_that_cannot_be_ends_no_grace(bench: Bench) {
+    let patient = Member {
+        grace: TTL,
+        ..member("b", 4)
+    };
+    let mut members = group(&bench, [member("a", 4), patient]);
+    bench.send(&["HSET", GROUP, "heard", "99999999999999999"]);
+    for _ in 0..3 {
+        members[0].beat(&bench, &[]);
+    }
+    assert_eq!(members[0].told.members, 2);
+    assert_eq!(members[1].beat(&bench, &[]), "ok", "it lives");
+}
+
 pub(super) fn a_clock_set_back_keeps_nobody_waiting_for_its_share(bench: Bench) {
     let [mut a] = group(&bench, [member("a", 4)]);
     let _b = member("b", 4).spoken(&bench);

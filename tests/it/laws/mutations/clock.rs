@@ -167,7 +167,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
             "digits(math.max(till - wait.back, soonest)), leases[i]",
             "digits(till - wait.back), leases[i]",
         ),
-        "garbage_in_the_place_of_the_clock_ends_no_lease_and_keeps_no_dead",
+        "a_time_that_cannot_be_ends_no_grace",
     ),
     mutation(
         "whoever lacks buckets waits until the clock is there again",

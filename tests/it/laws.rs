@@ -6,6 +6,7 @@
 
 mod bench;
 mod chains;
+mod claims;
 mod clocks;
 mod doubts;
 mod garbage;
@@ -230,6 +231,14 @@ static LAWS: &[Law] = laws![
     clocks::a_clock_set_back_keeps_nobody_waiting_for_its_share,
     clocks::a_clock_set_back_keeps_no_id,
     clocks::a_time_that_cannot_be_ends_no_grace,
+    claims::a_count_is_enough_for_a_store_that_has_forgotten_nothing,
+    claims::a_count_stands_for_no_other_buckets,
+    claims::a_count_on_an_older_copy_raises_doubt,
+    claims::nothing_is_granted_while_a_claim_goes_on,
+    claims::a_run_is_what_its_buckets_are,
+    claims::what_nobody_claims_is_found_without_a_pause,
+    claims::an_epoch_rises_in_every_bucket_of_a_run,
+    claims::what_is_given_back_twice_in_one_call_is_given_up,
 ];
 
 #[test]

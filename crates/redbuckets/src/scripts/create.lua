@@ -43,12 +43,12 @@ local function torn(id)
     end
   end
   if redis.pcall('ZCARD', base .. 'count:0') ~= members - weighty then return true end
-  for page = 0, math.floor((group.buckets + 2 * group.top) / PAGE) do
-    if redis.call('HEXISTS', KEYS[1], 'page:' .. page) == 1 then
-      local key = base .. 'table:' .. page
-      if redis.call('TYPE', key).ok ~= 'string' or redis.call('GETRANGE', key, PAGE * NODE, PAGE * NODE) ~= '' then return true end
-    end
+  local fields, pages = {}, {}
+  for page = 0, math.floor((group.buckets + 2 * group.top) / PAGE) do fields[page + 1] = 'page:' .. page end
+  for i, is_there in ipairs(redis.call('HMGET', KEYS[1], unpack(fields))) do
+    if is_there then pages[#pages + 1] = base .. 'table:' .. i - 1 end
   end
+  if 0 < #pages and redis.call('EXISTS', unpack(pages)) < #pages then return true end
   return false
 end
 
@@ -65,10 +65,12 @@ local function create(buckets, assignment, terms, discovery, lost)
     if weight then redis.call('DEL', base .. 'count:' .. weight, base .. 'order:' .. weight) end
   end
   redis.call('DEL', base .. 'members', base .. 'ids', base .. 'lease', base .. 'retired')
+  local pages, fields = {}, {}
   for page = 0, math.floor((buckets + 131072) / PAGE) do
-    redis.call('DEL', base .. 'table:' .. page)
-    redis.call('HDEL', KEYS[1], 'page:' .. page)
+    pages[page + 1], fields[page + 1] = base .. 'table:' .. page, 'page:' .. page
   end
+  redis.call('DEL', unpack(pages))
+  redis.call('HDEL', KEYS[1], unpack(fields))
   group = {
     buckets = buckets, assignment = assignment, gen = digits(now_us), version = 0, settle_at = now, unsettled = now,
     cursor = 0, virgin = buckets, pool = 0, top = 0, doubt_from = now, doubt_till = now, members = 0, moves = 0, taken = 0,

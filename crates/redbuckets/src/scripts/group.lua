@@ -7,7 +7,7 @@
 -- lease      sorted set: member number by the server ms at which it may be reaped (end of its lease + its grace)
 -- count:<w>  sorted set per weight: member number by the buckets it owns; weight 0 is for those that drain
 -- order:<w>  sorted set per weight: member number by itself, for contiguous ranges
--- inbox:<n>  list: what member n was granted and has not acknowledged yet, "bucket epoch"
+-- inbox:<n>  list: what member n was granted and has not acknowledged yet, one run (see grants.lua) each
 -- retired    list: numbers of reaped members, each with how many free buckets were to be taken (`taken` in the state counts
 --            them) until none names it as its last owner; then it is used again
 -- table:<p>  string: page p of the table

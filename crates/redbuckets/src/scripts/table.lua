@@ -61,6 +61,8 @@ end
 -- The nodes of the table -----------------------------------------------------------------------------------------
 
 local blocks, nodes, missing = {}, {}, {}
+-- Runs that were written in this call (see grants.lua): what lies between their ends is in no block.
+local runs = {}
 
 -- Something in the group does not fit together. Without a state the group is not there: the next request of each member
 -- is a claim.
@@ -69,23 +71,37 @@ local function give_up(what)
   error('-TRYAGAIN ' .. what .. '; the group is made anew from what its members hold')
 end
 
+-- Nodes `from` to `to` of a page as they are stored: fewer where they were never written.
+local function stored(page, from, to)
+  local text = redis.pcall('GETRANGE', base .. 'table:' .. page, from * NODE, (to + 1) * NODE - 1)
+  if type(text) ~= 'string' then give_up('page ' .. page .. ' of the table is none of ours') end
+  if text == '' and not missing[page] then
+    missing[page] = true
+    if redis.call('HEXISTS', KEYS[1], 'page:' .. page) == 1 and redis.call('EXISTS', base .. 'table:' .. page) == 0 then
+      give_up('the table has lost a page')
+    end
+  end
+  return text
+end
+
 local function node(index)
   local found = nodes[index]
   if found then return found end
+  for _, run in ipairs(runs) do
+    if run.first < index and index < run.last then
+      found = { owner = run.owner, epoch = run.epoch, prev = index - 1, next = index + 1 }
+      nodes[index] = found
+      return found
+    end
+  end
   local page = math.floor(index / PAGE)
   local at = index - page * PAGE
   local block = math.floor(at / BLOCK)
   local key = page * 1000 + block
   local text = blocks[key]
   if not text then
-    text = redis.call('GETRANGE', base .. 'table:' .. page, block * BLOCK * NODE, (block + 1) * BLOCK * NODE - 1)
+    text = stored(page, block * BLOCK, (block + 1) * BLOCK - 1)
     blocks[key] = text
-    if text == '' then
-      missing[page] = true
-      if redis.call('HEXISTS', KEYS[1], 'page:' .. page) == 1 and redis.call('EXISTS', base .. 'table:' .. page) == 0 then
-        give_up('the table has lost a page')
-      end
-    end
   end
   local offset = (at - block * BLOCK) * NODE
   if offset + NODE <= #text then
@@ -107,22 +123,6 @@ local function neighbours(index)
   local before, after = node(own.prev), node(own.next)
   if before.next ~= index or after.prev ~= index then give_up('a ring of the table is broken') end
   return before, after
-end
-
-local function unlink(index)
-  local own = node(index)
-  local before, after = neighbours(index)
-  before.next, after.prev = own.next, own.prev
-  before.dirty, after.dirty = true, true
-end
-
-local function append(ring, index)
-  local head, own = node(ring), node(index)
-  neighbours(ring)
-  local last = head.prev
-  own.prev, own.next = last, ring
-  node(last).next, node(last).dirty = index, true
-  head.prev, head.dirty, own.dirty = index, true, true
 end
 
 -- Moves everything of one ring to the end of another.
@@ -148,7 +148,45 @@ local function ring_reset(ring)
   head.owner, head.epoch, head.prev, head.next, head.dirty = 0, 0, ring, ring, true
 end
 
+-- Several nodes in one call; their format is read once.
+local ONE, EIGHT = '>I2I6I3I3', '>' .. string.rep('I2I6I3I3', 8)
+
+-- The nodes from `from` to `to`, each of which follows its neighbour.
+local function run_text(from, to, owner, epoch)
+  local texts, i = {}, from
+  while i + 7 <= to do
+    texts[#texts + 1] = struct.pack(EIGHT,
+      owner, epoch, i - 1, i + 1, owner, epoch, i, i + 2, owner, epoch, i + 1, i + 3, owner, epoch, i + 2, i + 4,
+      owner, epoch, i + 3, i + 5, owner, epoch, i + 4, i + 6, owner, epoch, i + 5, i + 7, owner, epoch, i + 6, i + 8)
+    i = i + 8
+  end
+  for at = i, to do texts[#texts + 1] = struct.pack(ONE, owner, epoch, at - 1, at + 1) end
+  return table.concat(texts)
+end
+
+local function page_write(page, first, last, text)
+  if missing[page] then
+    -- The whole page at once: a string that grows is given twice the room it needs.
+    local size = math.min(PAGE, math.max(group.buckets - page * PAGE, last + 1 - page * PAGE))
+    if redis.call('EXISTS', base .. 'table:' .. page) == 0 then
+      redis.call('SETRANGE', base .. 'table:' .. page, size * NODE - 1, '\0')
+      redis.call('HSET', KEYS[1], 'page:' .. page, '1')
+    end
+    missing[page] = nil
+  end
+  redis.call('SETRANGE', base .. 'table:' .. page, (first - page * PAGE) * NODE, text)
+end
+
 local function nodes_flush()
+  for _, run in ipairs(runs) do
+    local from = run.first + 1
+    while from < run.last do
+      local page = math.floor(from / PAGE)
+      local to = math.min(run.last - 1, (page + 1) * PAGE - 1)
+      page_write(page, from, to, run_text(from, to, run.owner, run.epoch))
+      from = to + 1
+    end
+  end
   local list = {}
   for index, value in pairs(nodes) do
     if value.dirty then list[#list + 1] = index end
@@ -161,20 +199,11 @@ local function nodes_flush()
     local texts, last = {}, first - 1
     while i <= #list and list[i] == last + 1 and list[i] < (page + 1) * PAGE do
       local value = nodes[list[i]]
-      texts[#texts + 1] = struct.pack('>I2I6I3I3', value.owner, value.epoch, value.prev, value.next)
+      texts[#texts + 1] = struct.pack(ONE, value.owner, value.epoch, value.prev, value.next)
       last = list[i]
       i = i + 1
     end
-    if missing[page] then
-      -- The whole page at once: a string that grows is given twice the room it needs.
-      local size = math.min(PAGE, math.max(group.buckets - page * PAGE, last + 1 - page * PAGE))
-      if redis.call('EXISTS', base .. 'table:' .. page) == 0 then
-        redis.call('SETRANGE', base .. 'table:' .. page, size * NODE - 1, '\0')
-        redis.call('HSET', KEYS[1], 'page:' .. page, '1')
-      end
-      missing[page] = nil
-    end
-    redis.call('SETRANGE', base .. 'table:' .. page, (first - page * PAGE) * NODE, table.concat(texts))
+    page_write(page, first, last, table.concat(texts))
   end
 end
 
@@ -343,48 +372,4 @@ local function target_of(bucket)
     unit = unit - class.weight * class.members
   end
   return nil
-end
-
--- Grants ---------------------------------------------------------------------------------------------------------
-
--- Gives buckets, which are in no ring, to a member: with an epoch above every earlier one, into its inbox.
-local function give(number, buckets)
-  local value, entries = record(number), {}
-  for i, bucket in ipairs(buckets) do
-    local own = node(bucket)
-    own.epoch = math.max(own.epoch + 1, now)
-    own.owner = number
-    append(ring_own(number), bucket)
-    entries[i] = bucket .. ' ' .. digits(own.epoch)
-  end
-  redis.call('RPUSH', base .. 'inbox:' .. number, unpack(entries))
-  value.given, value.dirty = value.given + #buckets, true
-end
-
--- Takes up to `most` free buckets out of their ring, or from those that were never granted; looks at 1,024 at most.
-local function take_free(most)
-  local taken, ring = {}, ring_free()
-  while #taken < most and 0 < group.pool do
-    local bucket = node(ring).next
-    if group.buckets <= bucket then give_up('the table has lost free buckets') end
-    unlink(bucket)
-    taken[#taken + 1] = bucket
-    group.pool, group.taken = group.pool - 1, group.taken + 1
-  end
-  local last = group.cursor + 1024
-  while #taken < most and 0 < group.virgin and group.cursor < group.buckets and group.cursor < last do
-    if node(group.cursor).epoch == 0 then
-      taken[#taken + 1] = group.cursor
-      group.virgin = group.virgin - 1
-    end
-    group.cursor = group.cursor + 1
-  end
-  group.dirty = true
-  return taken
-end
-
-local function to_free(bucket)
-  node(bucket).owner = 0
-  append(ring_free(), bucket)
-  group.pool, group.dirty = group.pool + 1, true
 end

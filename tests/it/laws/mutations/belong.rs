@@ -175,14 +175,18 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a claim takes another epoch",
         (
             CLAIM,
-            "own.owner, own.epoch = number, epoch",
-            "own.owner, own.epoch = number, math.max(epoch, now)",
+            "      append(ring_own(number), run, number, epoch)\n    elseif",
+            "      append(ring_own(number), run, number, math.max(epoch, now))\n    elseif",
         ),
         "what_members_hold_outlives_the_store",
     ),
     mutation(
         "a claim from the future raises no doubt",
-        (CLAIM, "if me.seq < heard then lost_something() end", ""),
+        (
+            CLAIM,
+            "  if first_call and me.seq < heard then lost_something() end\n",
+            "",
+        ),
         "a_claim_from_the_future_raises_doubt",
     ),
     mutation(
@@ -235,5 +239,56 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a leaver wakes nobody",
         (LEAVE, "do publish[needy] = true end", "do end"),
         "a_leaver_frees_its_own_and_wakes_others",
+    ),
+    mutation(
+        "any count is enough",
+        (
+            CLAIM,
+            " and counted(number, me.weight) == tonumber(own)",
+            "",
+        ),
+        "a_count_stands_for_no_other_buckets",
+    ),
+    mutation(
+        "a count hides grants that were never received",
+        (CLAIM, " and me.given == tonumber(got)", ""),
+        "a_count_stands_for_no_other_buckets",
+    ),
+    mutation(
+        "a count is enough for whoever was out of step",
+        (
+            CLAIM,
+            "generation and (me.gen == generation or me.gen == group.gen)",
+            "generation",
+        ),
+        "a_count_stands_for_no_other_buckets",
+    ),
+    mutation(
+        "a count confirms what was not claimed",
+        (
+            CLAIM,
+            "  return in_step and node(ring_limbo(number)).next == ring_limbo(number)\n",
+            "  return in_step\n",
+        ),
+        "a_count_stands_for_no_other_buckets",
+    ),
+    mutation(
+        "a count that was executed and never answered is not believed",
+        (CLAIM, " or me.gen == group.gen)", ")"),
+        "a_count_is_enough_for_a_store_that_has_forgotten_nothing",
+    ),
+    mutation(
+        "what is yet to be claimed is granted to others",
+        (CLAIM, "if not last_call then doubt_lasts(ttl) end", ""),
+        "nothing_is_granted_while_a_claim_goes_on",
+    ),
+    mutation(
+        "a claim prolongs no lease",
+        (
+            CLAIM,
+            "  redis.call('ZADD', base .. 'lease', now + ttl + me.grace, number)\n  if first_call",
+            "  if first_call",
+        ),
+        "nothing_is_granted_while_a_claim_goes_on",
     ),
 ];

@@ -31,7 +31,11 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a lost membership raises no doubt",
-        (CLAIM, "  lost_something()\nend\nme.seq", "end\nme.seq"),
+        (
+            CLAIM,
+            "grace, settle)\n  lost_something()\n",
+            "grace, settle)\n",
+        ),
         "a_member_without_a_bucket_proves_a_loss",
     ),
     mutation(

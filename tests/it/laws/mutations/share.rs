@@ -3,6 +3,8 @@
 use super::{Mutation, Survivor, mutation, survivor};
 
 const GROUP: &str = "redbuckets/src/scripts/group.lua";
+const HAND: &str = "redbuckets/src/scripts/hand.lua";
+const GRANTS: &str = "redbuckets/src/scripts/grants.lua";
 const TABLE: &str = "redbuckets/src/scripts/table.lua";
 
 pub(super) static MUTATIONS: &[Mutation] = &[
@@ -72,27 +74,27 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     mutation(
         "an epoch follows the clock alone",
         (
-            TABLE,
-            "own.epoch = math.max(own.epoch + 1, now)",
-            "own.epoch = now",
+            GRANTS,
+            "local epoch = math.max(run.epoch + 1, now)",
+            "local epoch = now",
         ),
         "an_epoch_rises_whatever_the_clock",
     ),
     mutation(
         "a bucket is granted again under the epoch it had",
         (
-            TABLE,
-            "own.epoch = math.max(own.epoch + 1, now)",
-            "own.epoch = own.epoch == 0 and now or own.epoch",
+            GRANTS,
+            "local epoch = math.max(run.epoch + 1, now)",
+            "local epoch = run.epoch == 0 and now or run.epoch",
         ),
         "what_is_released_is_handed_over_at_once_and_its_new_owner_woken",
     ),
     mutation(
         "a grant does not change the owner",
         (
-            TABLE,
-            "    own.owner = number\n    append(ring_own(number), bucket)",
-            "    append(ring_own(number), bucket)",
+            GRANTS,
+            "append(ring_own(number), run, number, epoch)",
+            "append(ring_own(number), run, 0, epoch)",
         ),
         "an_onlooker_sees_members_and_owners_and_changes_nothing",
     ),
@@ -144,9 +146,9 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     mutation(
         "a number is used again only while nothing is free",
         (
-            TABLE,
-            "group.pool, group.taken = group.pool - 1, group.taken + 1",
-            "group.pool = group.pool - 1",
+            GRANTS,
+            "group.pool, group.taken = group.pool - size_of(run), group.taken + size_of(run)",
+            "group.pool = group.pool - size_of(run)",
         ),
         "numbers_are_used_again",
     ),
@@ -201,6 +203,43 @@ pub(super) static MUTATIONS: &[Mutation] = &[
             "",
         ),
         "what_is_released_is_handed_over_at_once_and_its_new_owner_woken",
+    ),
+    mutation(
+        "a run goes on under another epoch",
+        (GRANTS, " or epoch ~= head.epoch", ""),
+        "an_epoch_rises_in_every_bucket_of_a_run",
+    ),
+    mutation(
+        "a run goes on past what this call has changed",
+        (GRANTS, "if is_changed or owner", "if owner"),
+        "what_is_given_back_twice_in_one_call_is_given_up",
+    ),
+    mutation(
+        "what lies between the ends of a run is not written",
+        (
+            GRANTS,
+            "  if run.first + 1 < run.last and not is_written then\n",
+            "  if false then\n",
+        ),
+        "what_nobody_claims_is_found_without_a_pause",
+    ),
+    mutation(
+        "what was granted once counts as never granted",
+        (
+            GRANTS,
+            "if struct.unpack('>I6', text, at * NODE + 3) ~= 0 then return last + at end",
+            "",
+        ),
+        "a_run_is_what_its_buckets_are",
+    ),
+    mutation(
+        "who finds nothing looks no further before its next heartbeat",
+        (
+            HAND,
+            "0 < progress or passed < group.cursor",
+            "0 < progress",
+        ),
+        "what_nobody_claims_is_found_without_a_pause",
     ),
 ];
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use coord_tests::{clock::FakeClock, gate::Gate, server::RedisServer};
 use redbuckets::{Instance, Placement};
 
-use super::{event, instance_of, is_balanced, owners, until};
+use super::{instance_of, is_balanced, owners, until};
 
 const TWO_HOURS_BACK: i64 = -7_200_000;
 
@@ -61,9 +61,8 @@ async fn a_clock_set_back_keeps_no_id_from_its_next_process() {
     let next = instance_of(&stage.server, 64).instance_id("killed");
     let next = next.build().expect("valid").join().await.expect("joins");
     until("it has its share", || next.owned().len() == 32).await;
-    let [lives, killed] = &stage.instances;
-    until("the dead has noticed", || killed.owned().is_empty()).await;
-    owners(&[lives.clone(), next]);
+    let [lives, _] = stage.instances;
+    owners(&[lives, next]);
 }
 
 /// Membership has just changed, and was to be quiet for a while before anything moves.
@@ -76,10 +75,4 @@ async fn a_clock_set_back_keeps_nobody_waiting_for_its_share() {
     let [first, second] = stage.instances.clone();
     let instances = [first, second, newcomer];
     until("all buckets are shared", || is_balanced(&instances, 64)).await;
-    let mut events = instances[2].events();
-    instances[2].clone().leave().await.expect("leaves");
-    event(&mut events, |event| {
-        matches!(event, redbuckets::Event::Left { .. })
-    })
-    .await;
 }

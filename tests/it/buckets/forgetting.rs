@@ -27,6 +27,12 @@ fn slow(server: &RedisServer) -> Builder {
     slow.ttl(Duration::from_secs(60)).discovery(Duration::ZERO)
 }
 
+/// It has nothing to do any more until its next heartbeat.
+async fn at_rest(member: &Instance) {
+    until("everything is owned", || member.owned().len() == 16).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+}
+
 /// Looks all the time until `member` has said again what it holds.
 async fn nobody_else_owns_until_it_reasserts(instances: &[Instance], member: &Instance) {
     let mut events = member.events();
@@ -49,7 +55,7 @@ async fn a_flush_is_noticed_by_members_whose_heart_beats_slowly() {
     let server = server();
     let slow = slow(&server).build().expect("valid").join().await;
     let slow = slow.expect("joins");
-    until("everything is owned", || slow.owned().len() == 16).await;
+    at_rest(&slow).await;
     server.flush_all().expect("flushes");
     let newcomer = join(&server, 16).await;
     nobody_else_owns_until_it_reasserts(&[slow.clone(), newcomer], &slow).await;
@@ -68,7 +74,7 @@ async fn a_flush_is_noticed_by_the_last_of_many_members() {
     for member in members {
         member.leave().await.expect("leaves");
     }
-    until("everything is owned", || last.owned().len() == 16).await;
+    at_rest(&last).await;
     server.flush_all().expect("flushes");
     let newcomer = join(&server, 16).await;
     nobody_else_owns_until_it_reasserts(&[last.clone(), newcomer], &last).await;
@@ -80,7 +86,7 @@ async fn an_empty_restart_after_a_long_outage_is_noticed_by_slow_members() {
     let server = server();
     let slow = slow(&server).build().expect("valid").join().await;
     let slow = slow.expect("joins");
-    until("everything is owned", || slow.owned().len() == 16).await;
+    at_rest(&slow).await;
     server.kill().expect("is killed");
     tokio::time::sleep(Duration::from_secs(12)).await;
     server.wipe_and_restart().expect("restarts");

@@ -234,6 +234,7 @@ static LAWS: &[Law] = laws![
     claims::a_count_is_enough_for_a_store_that_has_forgotten_nothing,
     claims::a_count_stands_for_no_other_buckets,
     claims::a_count_on_an_older_copy_raises_doubt,
+    claims::a_count_makes_up_for_a_lost_inbox,
     claims::nothing_is_granted_while_a_claim_goes_on,
     claims::a_run_is_what_its_buckets_are,
     claims::what_nobody_claims_is_found_without_a_pause,

@@ -235,7 +235,7 @@ impl Builder {
     }
 
     /// How many runs of neighbouring buckets one call of a script grants or takes: 1 to 1,024, with 1,024 buckets in all
-    /// of them at most. Larger chunks finish earlier and keep the server busy for longer at a time. Defaults to 64.
+    /// of them at most; in a contiguous group, how many buckets. Larger chunks finish earlier and keep the server busy for longer at a time. Defaults to 64.
     pub const fn chunk(mut self, chunk: u32) -> Self {
         self.chunk = chunk;
         self

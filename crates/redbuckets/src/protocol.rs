@@ -218,6 +218,14 @@ impl Room {
         }
     }
 
+    /// Where each bucket is looked at by itself.
+    pub(crate) const fn of_buckets(buckets: u32) -> Self {
+        Self {
+            buckets: buckets as usize,
+            ..Self::new(buckets)
+        }
+    }
+
     /// Whether this one fits behind those before it.
     pub(crate) fn takes(&mut self, grant: Grant) -> bool {
         let goes_on = self.last.is_some_and(|last| last.is_before(grant));

@@ -77,6 +77,16 @@ pub(super) fn a_count_stands_for_no_other_buckets(bench: Bench) {
     assert_eq!(bench.number(&["HLEN", &key("members")]), 0, "made anew");
 }
 
+/// The key is gone; nothing that was in it is missed.
+pub(super) fn a_count_makes_up_for_a_lost_inbox(bench: Bench) {
+    let mut a = member("a", 4).spoken(&bench);
+    assert_eq!(a.owned.len(), 4);
+    bench.send(&["DEL", &key("inbox:1")]);
+    assert_eq!(a.beat(&bench, &[]), "resync");
+    assert_eq!(a.claim_count(&bench)[0], "claimed");
+    assert_eq!(a.beat(&bench, &[]), "ok");
+}
+
 /// The store has lost its last writes, and nothing of this member.
 pub(super) fn a_count_on_an_older_copy_raises_doubt(bench: Bench) {
     let [mut a] = group(&bench, [member("a", 4)]);

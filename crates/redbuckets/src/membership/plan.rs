@@ -114,7 +114,10 @@ impl Membership {
         if self.ending == Ending::Park || self.going == 0 {
             return;
         }
-        let mut room = Room::new(self.limits.chunk);
+        let mut room = match self.limits.assignment {
+            Assignment::Sticky => Room::new(self.limits.chunk),
+            Assignment::Contiguous => Room::of_buckets(self.limits.chunk),
+        };
         if !self.releasing.iter().all(|&grant| room.takes(grant)) {
             return;
         }

@@ -85,7 +85,9 @@ if me then
   if first_call and me.seq < heard then lost_something() end
   if count ~= '-' then
     if is_whole() then
-      me.seq, me.gen, me.dirty = seq, group.gen, true
+      -- What waits for a receipt was received.
+      redis.call('DEL', base .. 'inbox:' .. number)
+      me.seq, me.gen, me.acked, me.dirty = seq, group.gen, me.given, true
       flush()
       return { 'claimed', number, group.gen, '', terms_text(group.past.longest), digits(now) }
     end

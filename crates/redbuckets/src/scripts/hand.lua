@@ -74,9 +74,16 @@ local function hand_over(released)
     end
     return
   end
-  local at = 1
+  local at, served = 1, 0
   while at <= #released do
-    local needy, lacks = neediest(extras)
+    -- Looking for whoever lacks most costs as much as some runs. Those that are not served here take what is free.
+    local needy, lacks
+    if served < chunk then
+      needy, lacks = neediest(extras)
+    else
+      wake_neediest()
+    end
+    served = served + 1
     local part, size = {}, 0
     while at <= #released and (not needy or size < lacks) do
       local run = released[at]

@@ -360,6 +360,15 @@ local function neediest(extras)
   return nil, 0
 end
 
+-- Something is free: those who have least are told.
+local function wake_neediest()
+  for _, class in ipairs(group.classes) do
+    for _, needy in ipairs(redis.call('ZRANGE', base .. 'count:' .. class.weight, 0, 15)) do
+      publish[tonumber(needy)] = true
+    end
+  end
+end
+
 -- The member whose range a bucket is in.
 local function target_of(bucket)
   if group.weight == 0 then return nil end

@@ -237,7 +237,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a leaver wakes nobody",
-        (LEAVE, "do publish[needy] = true end", "do end"),
+        (LEAVE, "if 0 < group.pool then wake_neediest() end", ""),
         "a_leaver_frees_its_own_and_wakes_others",
     ),
     mutation(
@@ -253,6 +253,15 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a count hides grants that were never received",
         (CLAIM, " and me.given == tonumber(got)", ""),
         "a_count_stands_for_no_other_buckets",
+    ),
+    mutation(
+        "a count that is enough leaves grants to be received",
+        (
+            CLAIM,
+            "me.acked, me.dirty = seq, group.gen, me.given, true",
+            "me.dirty = seq, group.gen, true",
+        ),
+        "a_count_makes_up_for_a_lost_inbox",
     ),
     mutation(
         "a count is enough for whoever was out of step",

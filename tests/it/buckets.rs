@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod behaviour;
+mod clocks;
 mod forgetting;
 mod replicas;
+mod restarts;
 mod twins;
 
 use std::{collections::BTreeMap, time::Duration};

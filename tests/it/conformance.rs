@@ -112,6 +112,8 @@ static CASES: &[Case] = cases![
     joining::a_later_incarnation_fences_the_earlier_one,
     joining::a_restart_with_a_stable_id_moves_nothing,
     joining::a_foreign_key_is_named_and_left_alone,
+    joining::who_never_hears_that_it_joined_is_given_nothing,
+    joining::numbers_of_members_that_left_are_used_again,
     reasserting::a_deleted_membership_is_claimed_again,
     reasserting::a_deleted_group_is_put_right_by_its_members,
     reasserting::any_one_lost_key_costs_nobody_a_bucket,

@@ -163,9 +163,10 @@ impl Builder {
     }
 
     /// How long a group without a record grants nothing, and one in which nobody was heard for a ttl, so that members whose
-    /// store was emptied or set back can say so: up to 1 h, and at least two periods and 500 ms. Members whose period is
-    /// longer than this instance's need a longer one. Members that the store cannot reach for longer than this are not
-    /// waited for; a ttl covers them too. Zero turns the wait off. Defaults to 3 s, or that least if it is longer.
+    /// store was emptied or set back can say so: up to 1 h, and at least two periods and 500 ms. Members are asked, and answer
+    /// at once; those whose connection cannot subscribe are heard with their next heartbeat, so if their period is longer
+    /// than this instance's, this has to be longer. Members that the store cannot reach for longer than this are not waited
+    /// for; a ttl covers them too. Zero turns the wait off. Defaults to 3 s, or that least if it is longer.
     pub const fn discovery(mut self, discovery: Duration) -> Self {
         self.discovery = Some(discovery);
         self
@@ -233,8 +234,8 @@ impl Builder {
         self
     }
 
-    /// How many buckets one call of a script grants or takes: 1 to 1,024. Larger chunks finish earlier and keep the
-    /// server busy for longer at a time. Defaults to 64.
+    /// How many runs of neighbouring buckets one call of a script grants or takes: 1 to 1,024, with 1,024 buckets in all
+    /// of them at most; in a contiguous group, how many buckets. Larger chunks finish earlier and keep the server busy for longer at a time. Defaults to 64.
     pub const fn chunk(mut self, chunk: u32) -> Self {
         self.chunk = chunk;
         self

@@ -114,8 +114,7 @@ impl Joining {
     }
 
     async fn ask(&self) -> Result<JoinReply, StoreError> {
-        let hurry = self.identity.settle < self.identity.timing.heartbeat();
-        let command = self.identity.join(&self.previous, hurry);
+        let command = self.identity.join(&self.previous);
         let reply = self
             .store
             .pipeline(&[command], Heartbeat::RESPONSE_TIMEOUT)

@@ -59,6 +59,11 @@ impl Keys {
     pub(crate) fn wake(&self, number: u32) -> String {
         format!("{}:wake:{number}", self.base)
     }
+
+    /// The channel on which everybody is woken whose group may have been lost.
+    pub(crate) fn wake_all(&self) -> String {
+        format!("{}:wake:all", self.base)
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +82,7 @@ mod tests {
 
     fn all(keys: &Keys) -> Vec<String> {
         let mut all = keys.declared();
-        all.extend([keys.wake(1), keys.wake(65_535)]);
+        all.extend([keys.wake(1), keys.wake(65_535), keys.wake_all()]);
         all
     }
 

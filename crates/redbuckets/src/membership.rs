@@ -246,7 +246,7 @@ impl Membership {
         self.glance.clone_from(&beat.glance);
         self.follow_version(now, beat);
         self.settle_releases(&beat.outcomes);
-        self.got += beat.grants.len() as u64;
+        self.got += beat.received;
         for &grant in &beat.grants {
             if !self.has(grant) {
                 self.take(grant);

@@ -84,8 +84,20 @@ pub(crate) struct ClaimRequest {
     pub(crate) heard: u64,
     pub(crate) last: bool,
     pub(crate) claims: Vec<Grant>,
+    /// In place of claims.
+    pub(crate) count: Option<Count>,
     /// As of the last answer before the claim began.
     pub(crate) told: Told,
+}
+
+/// How much a member holds: enough for a store that has forgotten nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// What it was in step with.
+    pub(crate) generation: String,
+    /// How many grants it received since.
+    pub(crate) got: u64,
+    pub(crate) buckets: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +160,8 @@ pub(crate) struct Beat {
     /// What is to be kept, in a contiguous group.
     pub(crate) range: Range<u32>,
     pub(crate) grants: Vec<Grant>,
+    /// How many runs those came in, by which their receipt is acknowledged.
+    pub(crate) received: u64,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) free: u32,
     /// How long nothing free is granted, because the store may have forgotten owners.
@@ -175,11 +189,61 @@ pub(crate) enum ClaimReply {
         rejected: Vec<u32>,
         told: Told,
     },
+    /// The store cannot tell by the count what is held.
+    Piecemeal,
     Restart,
     /// The token of the later incarnation.
     Fenced(String),
     Stale,
     Refused(Refusal),
+}
+
+/// What fits into one request: so many runs, which are neighbouring buckets under one epoch, and so many buckets.
+#[derive(Debug)]
+pub(crate) struct Room {
+    runs: u32,
+    buckets: usize,
+    last: Option<Grant>,
+}
+
+impl Room {
+    /// The most buckets in one request: the server serves nobody else meanwhile.
+    pub(crate) const BUCKETS: usize = 1_024;
+
+    pub(crate) const fn new(runs: u32) -> Self {
+        Self {
+            runs,
+            buckets: Self::BUCKETS,
+            last: None,
+        }
+    }
+
+    /// Where each bucket is looked at by itself.
+    pub(crate) const fn of_buckets(buckets: u32) -> Self {
+        Self {
+            buckets: buckets as usize,
+            ..Self::new(buckets)
+        }
+    }
+
+    /// Whether this one fits behind those before it.
+    pub(crate) fn takes(&mut self, grant: Grant) -> bool {
+        let goes_on = self.last.is_some_and(|last| last.is_before(grant));
+        if self.buckets == 0 || (!goes_on && self.runs == 0) {
+            return false;
+        }
+        self.runs -= u32::from(!goes_on);
+        self.buckets -= 1;
+        self.last = Some(grant);
+        true
+    }
+}
+
+impl Grant {
+    /// Whether both are of one run.
+    fn is_before(self, next: Self) -> bool {
+        self.epoch == next.epoch && self.bucket + 1 == next.bucket
+    }
 }
 
 impl Identity {
@@ -191,8 +255,8 @@ impl Identity {
             .any(|earlier| Some(earlier.to_string().as_str()) == uuid)
     }
 
-    /// `previous` is the token of an incarnation of this very process that has stopped, or "-"; `hurry` tells the others at once.
-    pub(crate) fn join(&self, previous: &str, hurry: bool) -> Command {
+    /// `previous` is the token of an incarnation of this very process that has stopped, or "-".
+    pub(crate) fn join(&self, previous: &str) -> Command {
         self.eval(
             &scripts::JOIN,
             vec![
@@ -204,9 +268,7 @@ impl Identity {
                 self.weight.to_string(),
                 self.policy.as_arg(self.told.longest),
                 ms(self.grace),
-                ms(self.settle),
                 ms(self.discovery),
-                u8::from(hurry).to_string(),
             ],
         )
     }
@@ -243,8 +305,14 @@ impl Identity {
                 self.policy.as_arg(request.longest),
                 u8::from(request.thorough).to_string(),
                 ms(self.discovery),
+                u8::from(self.is_in_a_hurry()).to_string(),
             ],
         )
+    }
+
+    /// Whether buckets may move sooner than the others would hear of it by themselves.
+    fn is_in_a_hurry(&self) -> bool {
+        self.settle < self.timing.heartbeat()
     }
 
     pub(crate) fn claim(&self, request: &ClaimRequest) -> Command {
@@ -267,6 +335,10 @@ impl Identity {
                 grants_text(&request.claims),
                 request.told.server_ms.to_string(),
                 ms(self.discovery),
+                request.count.as_ref().map_or_else(
+                    || "-".to_owned(),
+                    |count| format!("{} {} {}", count.generation, count.got, count.buckets),
+                ),
             ],
         )
     }
@@ -297,13 +369,19 @@ fn ms(duration: Duration) -> String {
     duration.as_millis().to_string()
 }
 
+/// As runs: "first-last epoch …", or "bucket epoch" where a run is one bucket.
 fn grants_text(grants: &[Grant]) -> String {
-    let mut text = String::with_capacity(grants.len() * 22);
-    for Grant { bucket, epoch } in grants {
+    let mut text = String::new();
+    for run in grants.chunk_by(|one, next| one.is_before(*next)) {
+        let (first, last) = (run[0], run[run.len() - 1]);
         if !text.is_empty() {
             text.push(' ');
         }
-        let _ = write!(text, "{bucket} {epoch}");
+        let _ = write!(text, "{}", first.bucket);
+        if first.bucket < last.bucket {
+            let _ = write!(text, "-{}", last.bucket);
+        }
+        let _ = write!(text, " {}", first.epoch);
     }
     text
 }

@@ -5,6 +5,7 @@ use coord_core::{history, store::Script};
 
 const GROUP: &str = include_str!("scripts/group.lua");
 const TABLE: &str = include_str!("scripts/table.lua");
+const GRANTS: &str = include_str!("scripts/grants.lua");
 const CREATE: &str = include_str!("scripts/create.lua");
 
 pub(crate) static JOIN: Script = Script::new(
@@ -26,6 +27,7 @@ pub(crate) static BEAT: Script = Script::new(
         GROUP,
         include_str!("scripts/beat.lua"),
         TABLE,
+        GRANTS,
         include_str!("scripts/hand.lua"),
     ],
 );
@@ -36,6 +38,7 @@ pub(crate) static CLAIM: Script = Script::new(
         history::PRELUDE,
         GROUP,
         TABLE,
+        GRANTS,
         CREATE,
         include_str!("scripts/claim.lua"),
     ],

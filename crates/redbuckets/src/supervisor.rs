@@ -51,14 +51,17 @@ impl Supervisor {
     async fn follow(&mut self, mut lease: LeaseHandle) -> Option<LeaseHandle> {
         loop {
             let number = self.shared.number();
-            let store = Arc::clone(self.heartbeat.store());
-            let channel = self.identity.keys.wake(number);
-            let waking = wake(store, channel, lease.nudge(), self.rng.fork());
+            let keys = &self.identity.keys;
+            let [own, all] = [keys.wake(number), keys.wake_all()].map(|channel| {
+                let store = Arc::clone(self.heartbeat.store());
+                wake(store, channel, lease.nudge(), self.rng.fork())
+            });
+            let waking = async { tokio::join!(own, all) };
             tokio::select! {
                 biased;
                 () = wanted(&mut self.leave) => return Some(lease),
                 () = lease.lost() => {}
-                () = waking => {}
+                _ = waking => {}
                 () = renumbered(&self.shared, number) => continue,
             }
             // Where the driver is gone nobody else has said so.
@@ -211,7 +214,7 @@ pub(crate) fn incarnation(rng: &mut fastrand::Rng) -> Uuid {
     uuid::Builder::from_random_bytes(rng.u128(..).to_le_bytes()).into_uuid()
 }
 
-/// Turns what is heard on the member's channel into heartbeats, for ever. A lost message costs one period.
+/// Turns what is heard on a channel into heartbeats, for ever. A lost message costs one period.
 async fn wake(store: Arc<dyn Store>, channel: String, nudge: Nudge, mut rng: fastrand::Rng) {
     const FIRST_BACKOFF: Duration = Duration::from_millis(50);
     const MAX_BACKOFF: Duration = Duration::from_secs(5);

@@ -114,6 +114,8 @@ fn a_rolling_restart_with_new_ids_moves_every_bucket_once() {
     for _ in 0..10 {
         let before = group.owners();
         group.join(1);
+        // It has a share once it has spoken.
+        group.beat(10);
         group.leave(0);
         group.settle();
         group.assert_fair();

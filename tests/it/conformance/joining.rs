@@ -135,3 +135,42 @@ pub(super) async fn a_foreign_key_is_named_and_left_alone(space: Space) {
         space.send(&["DEL", &key]).await;
     }
 }
+
+/// The store knows of members that know nothing of it: their answers were lost, and they asked for the last time.
+pub(super) async fn who_never_hears_that_it_joined_is_given_nothing(space: Space) {
+    let owner = space.join(64).await;
+    until("everything is owned", || owner.owned().len() == 64).await;
+    let mut events = owner.events();
+    let lost = Wiretap::on(space.store());
+    lost.lose_answers(u32::MAX);
+    for _ in 0..3 {
+        let group = space
+            .group_on(lost.clone(), 64)
+            .register_timeout(Duration::from_millis(200));
+        let error = group.build().expect("valid").join().await;
+        error.expect_err("nothing is answered");
+    }
+    let members = async || space.number(&["HLEN", &space.key("members")]).await;
+    assert_eq!(members().await, 4, "the store has heard of them");
+    while 1 < members().await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(owner.owned().len(), 64);
+    while let Ok(Some(said)) = tokio::time::timeout(Duration::ZERO, events.next()).await {
+        assert!(!matches!(said, Event::Revoking { .. }), "{said:?}");
+    }
+}
+
+pub(super) async fn numbers_of_members_that_left_are_used_again(space: Space) {
+    for round in 0..40 {
+        let id = format!("round-{round}");
+        let group = space.group(8).instance_id(&id).discovery(Duration::ZERO);
+        let alone = group.build().expect("valid").join().await.expect("joins");
+        if round % 4 != 3 {
+            until("everything is owned", || alone.owned().len() == 8).await;
+        }
+        let number = space.number_of(&id).await;
+        assert!(number <= 3, "round {round} has the number {number}");
+        alone.leave().await.expect("leaves");
+    }
+}

@@ -135,6 +135,7 @@ pub(super) async fn a_lost_inbox_is_granted_anew(space: Space) {
     let placement = Placement::Custom(Arc::new(gate.clone()));
     let deaf = group("deaf").placement(placement).build().expect("valid");
     let deaf = deaf.join().await.expect("joins");
+    until("it has spoken", || deaf.owned().members() == 2).await;
     gate.pause();
     let number = space.text(&["HGET", &space.key("ids"), "deaf"]).await;
     let inbox = space.key(&format!("inbox:{}", number.expect("it is a member")));

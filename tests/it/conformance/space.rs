@@ -173,6 +173,13 @@ impl Space {
         number.unwrap_or_else(|| panic!("{command:?}: {reply:?} is no number"))
     }
 
+    /// The number of the member with this id.
+    pub(super) async fn number_of(&self, id: &str) -> u64 {
+        let text = self.text(&["HGET", &self.key("ids"), id]).await;
+        let number = text.as_deref().map(str::parse);
+        number.expect("it is a member").expect("a number")
+    }
+
     /// All keys of the namespace and of the group, sorted.
     pub(super) async fn keys(&self) -> Vec<String> {
         let group = self.key("");

@@ -2,7 +2,7 @@
 
 use super::{
     bench::Bench,
-    members::{GROUP, TTL, counts, group, member, rest, settle},
+    members::{GROUP, Member, SETTLE, TTL, counts, group, member, rest, settle},
 };
 
 /// The clock was set forward, or nothing arrived for long: nobody's word that others are dead is worth anything.
@@ -145,7 +145,15 @@ pub(super) fn a_clock_set_back_during_a_wait_makes_nobody_dead(bench: Bench) {
 /// In the hash of the group, where anybody may write.
 pub(super) fn garbage_in_the_place_of_the_clock_ends_no_lease_and_keeps_no_dead(bench: Bench) {
     let mut members = group(&bench, [member("a", 4), member("b", 4)]);
-    for garbage in ["", "x", "-1", "9e99", "1 2 3 4", "1 99999999999999 0 0 0"] {
+    for garbage in [
+        "99999999999999999",
+        "",
+        "x",
+        "-1",
+        "9e99",
+        "1 2 3 4",
+        "1 99999999999999 0 0 0",
+    ] {
         for _ in 0..2 {
             assert_eq!(members[0].beat(&bench, &[]), "ok");
         }
@@ -198,4 +206,97 @@ pub(super) fn a_step_ends_no_doubt(bench: Bench) {
     rest(&bench, &mut members);
     assert_eq!((counts(&members), members[0].told.doubt), (vec![2, 2], 0));
     assert!(lacks < members[0].owned.pop_last(), "it is granted anew");
+}
+
+const TWO_HOURS: u64 = 7_200_000;
+
+/// What the dead had been given would last until the clock is there again.
+pub(super) fn a_clock_set_back_keeps_nothing_of_the_dead(bench: Bench) {
+    let patient = Member {
+        grace: 2 * TWO_HOURS,
+        ..member("a", 4)
+    };
+    let mut members = group(&bench, [patient, member("b", 4), member("c", 4)]);
+    bench.set_clock(bench.now() - TWO_HOURS);
+    for _ in 0..3 {
+        members[0].beat(&bench, &[]);
+        assert_eq!(members[0].told.members, 3);
+        bench.advance(TTL / 3);
+    }
+    members[0].beat(&bench, &[]);
+    rest(&bench, &mut members[..1]);
+    assert_eq!((members[0].told.members, members[0].owned.len()), (1, 4));
+}
+
+/// Whoever lives has all of its lease, and a grace is as long as it was.
+pub(super) fn a_clock_set_back_ends_no_lease(bench: Bench) {
+    let patient = Member {
+        grace: TTL,
+        ..member("b", 4)
+    };
+    let mut members = group(&bench, [member("a", 4), patient]);
+    for by in [TTL / 12 - 1, TTL / 12, TWO_HOURS, 4 * TWO_HOURS] {
+        bench.advance(TTL / 3);
+        bench.set_clock(bench.now() - by);
+        members[0].beat(&bench, &[]);
+        for wait in [TTL / 3, TTL / 3] {
+            bench.advance(wait);
+            members[0].beat(&bench, &[]);
+        }
+        assert_eq!(members[0].told.members, 2, "set back by {by} ms");
+        assert_eq!(members[1].beat(&bench, &[]), "ok", "it lives");
+    }
+    bench.set_clock(bench.now() - TWO_HOURS);
+    for _ in 0..5 {
+        members[0].beat(&bench, &[]);
+        bench.advance(TTL / 3);
+    }
+    members[0].beat(&bench, &[]);
+    assert_eq!(members[0].told.members, 2, "the grace is not over");
+    bench.advance(TTL / 3);
+    members[0].beat(&bench, &[]);
+    assert_eq!(members[0].told.members, 1);
+}
+
+pub(super) fn a_time_that_cannot_be_ends_no_grace(bench: Bench) {
+    let patient = Member {
+        grace: TTL,
+        ..member("b", 4)
+    };
+    let mut members = group(&bench, [member("a", 4), patient]);
+    bench.send(&["HSET", GROUP, "heard", "99999999999999999"]);
+    for _ in 0..3 {
+        members[0].beat(&bench, &[]);
+    }
+    assert_eq!(members[0].told.members, 2);
+    assert_eq!(members[1].beat(&bench, &[]), "ok", "it lives");
+}
+
+pub(super) fn a_clock_set_back_keeps_nobody_waiting_for_its_share(bench: Bench) {
+    let [mut a] = group(&bench, [member("a", 4)]);
+    let _b = member("b", 4).spoken(&bench);
+    bench.set_clock(bench.now() - TWO_HOURS);
+    a.beat(&bench, &[]);
+    assert_eq!((a.told.surplus, a.told.again), (0, 1_000));
+    bench.advance(SETTLE);
+    a.beat(&bench, &[]);
+    assert_eq!(a.told.surplus, 2);
+}
+
+/// The next process under the id of one that is dead waits for as long as for any other.
+pub(super) fn a_clock_set_back_keeps_no_id(bench: Bench) {
+    let [mut a, b] = group(&bench, [member("a", 4), member("b", 4)]);
+    bench.set_clock(bench.now() - TWO_HOURS);
+    let mut second = Member {
+        uuid: "second".to_owned(),
+        ..member("b", 4)
+    };
+    assert_eq!(second.join(&bench)[..2], ["occupied", "9000"]);
+    for _ in 0..3 {
+        bench.advance(TTL / 3);
+        a.beat(&bench, &[]);
+    }
+    let mut second = second.joined(&bench);
+    second.beat(&bench, &[]);
+    assert!(second.owned.len() + b.owned.len() <= 4);
 }

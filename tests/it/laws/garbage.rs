@@ -129,7 +129,7 @@ pub(super) fn a_table_that_is_none_of_ours_is_given_up(bench: Bench) {
     for (offset, byte) in [(0, "\u{7f}"), (8, "\u{7f}"), (11, "\u{7f}"), (10, "\u{5}")] {
         let bench = Bench::new(bench.scripts());
         let [mut a, mut b] = two(&bench);
-        let _c = member("c", 6).joined(&bench);
+        let _c = member("c", 6).spoken(&bench);
         bench.advance(SETTLE);
         a.beat(&bench, &[]);
         assert_eq!(a.told.surplus, 1);
@@ -153,9 +153,10 @@ pub(super) fn a_retired_number_that_is_none_of_ours_is_passed_over(bench: Bench)
     let [a, _] = two(&bench);
     for garbage in [
         "garbage".to_owned(),
-        "0".to_owned(),
-        "9".to_owned(),
-        a.number.to_string(),
+        "2".to_owned(),
+        "0 0".to_owned(),
+        "9 0".to_owned(),
+        format!("{} 0", a.number),
     ] {
         bench.send(&["LPUSH", &key("retired"), &garbage]);
     }

@@ -123,14 +123,17 @@ pub(super) fn a_newcomer_in_a_hurry_wakes_the_others(bench: Bench) {
             .unwrap_or(0)
     };
     let before = published(&bench);
-    member("b", 4).joined(&bench);
-    assert_eq!(published(&bench), before);
-    Member {
+    member("b", 4).spoken(&bench);
+    let mut c = Member {
         hurry: true,
         ..member("c", 4)
     }
     .joined(&bench);
+    assert_eq!(published(&bench), before, "nobody has anything to do yet");
+    c.beat(&bench, &[]);
     assert_eq!(published(&bench), before + 2, "all but itself");
+    c.beat(&bench, &[]);
+    assert_eq!(published(&bench), before + 2, "once");
 }
 
 pub(super) fn a_drained_member_gives_everything_away_and_stays(bench: Bench) {

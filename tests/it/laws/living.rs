@@ -67,21 +67,12 @@ pub(super) fn a_lost_key_of_the_group_is_noticed_by_a_beat(bench: Bench) {
         assert_eq!(a.beat(&bench, &[]), "resync", "{lost}");
     }
     let [mut a] = group(&bench, [member("a", 4)]);
-    member("b", 4).joined(&bench);
+    let mut b = member("b", 4).spoken(&bench);
     bench.advance(SETTLE);
     let mut waiting = a.clone();
     a.beat(&bench, &a.holds()[..2]);
     waiting.seq = a.seq;
     bench.send(&["DEL", &key("inbox:2")]);
-    let mut b = Member {
-        number: 2,
-        ..member("b", 4)
-    };
-    (b.token, b.generation) = (
-        bench.text(&["HGET", &key("members"), "2"]),
-        a.generation.clone(),
-    );
-    b.token.truncate(b.token.find(' ').expect("a record"));
     assert_eq!(b.beat(&bench, &[]), "resync", "its inbox");
 }
 
@@ -187,6 +178,27 @@ pub(super) fn a_number_names_one_member_at_a_time(bench: Bench) {
     settle(&bench, &mut members);
     let d = member("d", 4).joined(&bench);
     assert_eq!(d.number, 2, "nothing names it any more");
+    assert_eq!(d.leave(&bench, false), "left");
+    let e = member("e", 4).joined(&bench);
+    assert_eq!(e.number, 2, "nothing ever named it");
+}
+
+/// However many come and go, and whether or not anything is free when they come.
+pub(super) fn numbers_are_used_again(bench: Bench) {
+    for round in 0..20 {
+        let mut alone = member(&format!("alone-{round}"), 200).joined(&bench);
+        assert!(alone.number <= 2, "{} in round {round}", alone.number);
+        for _ in 0..5 {
+            alone.beat(&bench, &[]);
+        }
+        assert_eq!(alone.owned.len(), 200);
+        assert_eq!(alone.leave(&bench, false), "left");
+    }
+    for round in 0..20 {
+        let ghost = member(&format!("ghost-{round}"), 200).joined(&bench);
+        assert!(ghost.number <= 2, "{} in round {round}", ghost.number);
+        assert_eq!(ghost.leave(&bench, false), "left");
+    }
 }
 
 /// An idle member of an idle group is told so, and its lease runs anew all the same.

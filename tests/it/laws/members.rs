@@ -38,6 +38,8 @@ pub(super) struct Member {
     pub(super) hurry: bool,
     /// Whether its beats ask the store to look at everything.
     pub(super) thorough: bool,
+    /// Whether it speaks of one bucket after the other, not of runs.
+    pub(super) singly: bool,
     /// What the store told it.
     pub(super) token: String,
     pub(super) number: u32,
@@ -88,6 +90,7 @@ pub(super) fn member(id: &str, buckets: u32) -> Member {
         previous: "-".to_owned(),
         hurry: false,
         thorough: false,
+        singly: false,
         token: String::new(),
         number: 0,
         generation: String::new(),
@@ -111,9 +114,7 @@ impl Member {
             self.weight.to_string(),
             self.terms(),
             self.grace.to_string(),
-            SETTLE.to_string(),
             self.discovery.to_string(),
-            u8::from(self.hurry).to_string(),
         ];
         let reply = bench.call("join", &keys(), &args);
         if reply[0] == "joined" {
@@ -141,6 +142,14 @@ impl Member {
         let reply = self.join(bench);
         assert_eq!(reply[0], "joined", "{reply:?}");
         self
+    }
+
+    /// A member with a share: it has joined and said so.
+    #[track_caller]
+    pub(super) fn spoken(self, bench: &Bench) -> Self {
+        let mut member = self.joined(bench);
+        assert_eq!(member.beat(bench, &[]), "ok");
+        member
     }
 
     /// One heartbeat; what it is answered in one word.
@@ -198,7 +207,7 @@ impl Member {
             SETTLE.to_string(),
             "64".to_owned(),
             self.heard.to_string(),
-            pairs(releases),
+            self.pairs(releases),
             state.to_owned(),
             record.to_owned(),
             next_record(record, self.seq),
@@ -206,6 +215,7 @@ impl Member {
             self.terms(),
             u8::from(self.thorough || self.seq % 8 == 1).to_string(),
             self.discovery.to_string(),
+            u8::from(self.hurry).to_string(),
         ];
         bench.try_call("beat", &keys(), &args)
     }
@@ -235,36 +245,75 @@ impl Member {
                 self.owned.remove(bucket);
             }
         }
-        self.got += u64::try_from(self.told.grants.len()).expect("few");
+        let runs = reply[9].split_whitespace().count() / 2;
+        self.got += u64::try_from(runs).expect("few");
         self.owned.extend(self.told.grants.iter().copied());
     }
 
     /// The first and only call of a claim.
     pub(super) fn claim(&mut self, bench: &Bench, claims: &[(u32, u64)]) -> Vec<String> {
+        self.claim_part(bench, claims, (true, true))
+    }
+
+    /// A call of a claim; whether it is the first and the last one.
+    pub(super) fn claim_part(
+        &mut self,
+        bench: &Bench,
+        claims: &[(u32, u64)],
+        calls: (bool, bool),
+    ) -> Vec<String> {
+        let answered_at = self.answered_at;
+        let reply = self.send_claim(bench, &self.pairs(claims), calls, "-");
+        if reply[0] == "claimed" {
+            self.got = 0;
+        }
+        // What the store says before the last one proves nothing.
+        if !calls.1 {
+            self.answered_at = answered_at;
+        }
+        reply
+    }
+
+    /// A claim that says how much it holds in place of what.
+    pub(super) fn claim_count(&mut self, bench: &Bench) -> Vec<String> {
+        let (generation, got, buckets) = (&self.generation, self.got, self.owned.len());
+        let count = format!("{generation} {got} {buckets}");
+        self.send_claim(bench, "", (true, true), &count)
+    }
+
+    fn send_claim(
+        &mut self,
+        bench: &Bench,
+        claims: &str,
+        (is_first, is_last): (bool, bool),
+        count: &str,
+    ) -> Vec<String> {
         self.seq += 1;
+        let generation = if is_first { "-" } else { &self.generation };
         let args = [
             self.id.clone(),
             self.token.clone(),
             self.seq.to_string(),
-            "-".to_owned(),
+            generation.to_owned(),
             self.buckets.to_string(),
             self.assignment.to_owned(),
             self.weight.to_string(),
             self.terms(),
             self.grace.to_string(),
             SETTLE.to_string(),
-            "1".to_owned(),
-            "1".to_owned(),
+            u8::from(is_first).to_string(),
+            u8::from(is_last).to_string(),
             self.heard.to_string(),
-            pairs(claims),
+            claims.to_owned(),
             self.answered_at.to_string(),
             self.discovery.to_string(),
+            count.to_owned(),
         ];
         let reply = bench.call("claim", &keys(), &args);
         if reply[0] == "claimed" {
             self.number = reply[1].parse().expect("a number");
             self.generation.clone_from(&reply[2]);
-            (self.heard, self.got) = (self.seq, 0);
+            self.heard = self.seq;
             self.answered_at = reply[5].parse().expect("a time");
             for bucket in reply[3].split_whitespace() {
                 self.owned.remove(&bucket.parse().expect("a bucket"));
@@ -279,6 +328,18 @@ impl Member {
         let claims = self.holds();
         let reply = self.claim(bench, &claims);
         assert_eq!(reply[0], "claimed", "{reply:?}");
+    }
+
+    /// As runs, unless it speaks of one bucket after the other.
+    fn pairs(&self, grants: &[(u32, u64)]) -> String {
+        let is_run = |one: &(u32, u64), next: &(u32, u64)| {
+            !self.singly && one.0 + 1 == next.0 && one.1 == next.1
+        };
+        let texts = grants.chunk_by(is_run).map(|run| match run {
+            [(bucket, epoch)] => format!("{bucket} {epoch}"),
+            _ => format!("{}-{} {}", run[0].0, run[run.len() - 1].0, run[0].1),
+        });
+        texts.collect::<Vec<_>>().join(" ")
     }
 
     pub(super) fn leave(&self, bench: &Bench, keep: bool) -> String {
@@ -379,18 +440,13 @@ fn next_record(record: &str, seq: u64) -> String {
     fields.join(" ")
 }
 
-fn pairs(grants: &[(u32, u64)]) -> String {
-    let texts = grants
-        .iter()
-        .map(|(bucket, epoch)| format!("{bucket} {epoch}"));
-    texts.collect::<Vec<_>>().join(" ")
-}
-
 fn parsed(text: &str) -> Vec<(u32, u64)> {
-    let numbers: Vec<u64> = text
-        .split_whitespace()
-        .map(|it| it.parse().expect("a number"))
-        .collect();
-    let pair = |pair: &[u64]| (u32::try_from(pair[0]).expect("a bucket"), pair[1]);
-    numbers.chunks_exact(2).map(pair).collect()
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let number = |text: &str| text.parse().expect("a bucket");
+    let run = |words: &[&str]| {
+        let (first, last) = words[0].split_once('-').unwrap_or((words[0], words[0]));
+        let epoch: u64 = words[1].parse().expect("an epoch");
+        (number(first)..=number(last)).map(move |bucket: u32| (bucket, epoch))
+    };
+    words.chunks_exact(2).flat_map(run).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{
     bench::Bench,
-    members::{GROUP, Member, SETTLE, counts, group, key, member, settle},
+    members::{GROUP, Member, SETTLE, TTL, counts, group, key, member, settle},
 };
 
 pub(super) fn a_member_alone_is_granted_everything_once(bench: Bench) {
@@ -64,7 +64,7 @@ pub(super) fn shares_are_proportional_to_weights(bench: Bench) {
 
 pub(super) fn nobody_sheds_before_membership_was_quiet(bench: Bench) {
     let [mut a] = group(&bench, [member("a", 10)]);
-    let b = member("b", 10).joined(&bench);
+    let b = member("b", 10).spoken(&bench);
     a.beat(&bench, &[]);
     assert_eq!((a.told.surplus, a.told.quota, a.told.again), (0, 5, 1_000));
     bench.advance(SETTLE - 1);
@@ -79,7 +79,7 @@ pub(super) fn joins_without_end_delay_nothing_for_ever(bench: Bench) {
     let [mut a] = group(&bench, [member("a", 30)]);
     let began = bench.now();
     for index in 0..20 {
-        member(&format!("b{index}"), 30).joined(&bench);
+        member(&format!("b{index}"), 30).spoken(&bench);
         a.beat(&bench, &[]);
         // As soon as it is told to, where that is before the next one comes.
         let wait = u64::try_from(a.told.again).expect("something is to be done");
@@ -96,7 +96,7 @@ pub(super) fn a_release_counts_by_owner_and_epoch(bench: Bench) {
     let mut members = group(&bench, [member("a", 4), member("b", 4)]);
     let [a, b] = &mut members;
     // Somebody joins, so that both have something to give away.
-    member("c", 4).joined(&bench);
+    member("c", 4).spoken(&bench);
     bench.advance(SETTLE);
     let before = bench.text(&["GET", &key("table:0")]);
     let (mine, epoch) = a.holds()[0];
@@ -114,7 +114,7 @@ pub(super) fn nobody_gives_away_more_than_its_surplus(bench: Bench) {
     let held = a.holds();
     a.beat(&bench, &held[..2]);
     assert_eq!(a.told.outcomes, "kk", "nobody else is there");
-    let mut b = member("b", 4).joined(&bench);
+    let mut b = member("b", 4).spoken(&bench);
     bench.advance(SETTLE);
     a.beat(&bench, &held);
     assert_eq!(a.told.outcomes, "mmkk");
@@ -126,7 +126,7 @@ pub(super) fn nobody_gives_away_more_than_its_surplus(bench: Bench) {
 
 pub(super) fn what_is_released_is_handed_over_at_once_and_its_new_owner_woken(bench: Bench) {
     let [mut a] = group(&bench, [member("a", 4)]);
-    let mut b = member("b", 4).joined(&bench);
+    let mut b = member("b", 4).spoken(&bench);
     bench.advance(SETTLE);
     let published = |bench: &Bench| bench.embedded.stats().get("command:publish").copied();
     let before = published(&bench);
@@ -143,12 +143,11 @@ pub(super) fn what_is_released_is_handed_over_at_once_and_its_new_owner_woken(be
 
 pub(super) fn an_epoch_rises_whatever_the_clock(bench: Bench) {
     let [mut a] = group(&bench, [member("a", 2)]);
-    let mut b = member("b", 2).joined(&bench);
+    let mut b = member("b", 2).spoken(&bench);
     bench.advance(SETTLE);
     a.beat(&bench, &[]);
     bench.set_clock(bench.now() - 600_000);
     let (bucket, epoch) = a.holds()[1];
-    // Shedding waits by a clock that has to come there again; giving away does not.
     a.beat(&bench, &[(bucket, epoch)]);
     assert_eq!(a.told.outcomes, "m");
     b.beat(&bench, &[]);
@@ -224,12 +223,66 @@ pub(super) fn an_onlooker_sees_members_and_owners_and_changes_nothing(bench: Ben
 }
 
 pub(super) fn what_is_free_is_taken_up_to_the_share(bench: Bench) {
-    let mut a = member("a", 11).joined(&bench);
-    let mut b = member("b", 11).joined(&bench);
+    let mut members = group(&bench, [member("a", 11), member("b", 11), member("c", 11)]);
+    let [a, b, c] = &mut members;
+    assert_eq!(c.leave(&bench, false), "left");
     a.beat(&bench, &[]);
-    assert_eq!((a.owned.len(), a.told.free), (6, 5));
+    assert_eq!((a.owned.len(), a.told.free), (6, 1));
     b.beat(&bench, &[]);
-    assert_eq!(counts(&[a, b]), [6, 5]);
+    assert_eq!((b.owned.len(), b.told.free), (5, 0));
+}
+
+/// The answer to its join may have been lost, and the next one may never come.
+pub(super) fn who_only_joined_has_no_share(bench: Bench) {
+    let [mut a] = group(&bench, [member("a", 4)]);
+    let mut b = member("b", 4).joined(&bench);
+    bench.advance(SETTLE);
+    a.beat(&bench, &[]);
+    assert_eq!((a.told.members, a.told.quota, a.told.surplus), (2, 4, 0));
+    assert_eq!(a.beat(&bench, &a.holds()), "ok");
+    assert_eq!(a.told.outcomes, "kkkk", "nobody lacks any");
+    b.beat(&bench, &[]);
+    bench.advance(SETTLE);
+    a.beat(&bench, &[]);
+    assert_eq!((a.told.quota, a.told.surplus), (2, 2));
+}
+
+/// Neither when it comes nor when it is taken for dead.
+pub(super) fn who_only_joined_delays_nothing(bench: Bench) {
+    let [mut a] = group(&bench, [member("a", 4)]);
+    member("ghost", 4).joined(&bench);
+    for _ in 0..3 {
+        bench.advance(TTL / 3 - SETTLE / 3 + 1);
+        a.beat(&bench, &[]);
+    }
+    let _b = member("b", 4).spoken(&bench);
+    bench.advance(SETTLE - 1);
+    member("another", 4).joined(&bench);
+    a.beat(&bench, &[]);
+    assert_eq!((a.told.members, a.told.surplus, a.told.again), (3, 0, 1));
+    bench.advance(1);
+    a.beat(&bench, &[]);
+    assert_eq!(a.told.surplus, 2);
+}
+
+pub(super) fn a_successor_is_handed_nothing_before_it_speaks(bench: Bench) {
+    let mut members = group(&bench, [member("a", 4), member("b", 4), member("c", 4)]);
+    let [a, b, c] = &mut members;
+    let (had_a, had_c) = (a.owned.len(), c.owned.len());
+    let second = Member {
+        uuid: "second".to_owned(),
+        previous: b.token.clone(),
+        ..member("b", 4)
+    };
+    let mut second = second.joined(&bench);
+    c.weight = 0;
+    c.beat(&bench, &c.holds());
+    let lacks = 2 - had_a;
+    assert_eq!((c.owned.len(), c.told.free as usize), (0, had_c - lacks));
+    a.beat(&bench, &[]);
+    assert_eq!(a.owned.len(), 2);
+    second.beat(&bench, &[]);
+    assert_eq!(second.owned.len(), 2);
 }
 
 pub(super) fn a_bucket_of_nobody_is_shown_as_nobodys(bench: Bench) {

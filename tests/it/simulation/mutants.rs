@@ -180,8 +180,8 @@ impl Mutant {
                 ),
             ],
             Self::ReapWithoutEpochBump => &[(
-                "own.epoch = math.max(own.epoch + 1, now)",
-                "own.epoch = own.epoch == 0 and now or own.epoch",
+                "local epoch = math.max(run.epoch + 1, now)",
+                "local epoch = run.epoch == 0 and now or run.epoch",
             )],
             Self::HistoryIgnored => &[(
                 "local known = past.standing == 'known'\n-- For how many ms",

@@ -171,10 +171,10 @@ impl Member {
         sync.pending.drain(..sync.asked);
         sync.generation = Some(generation);
         (self.heard, self.number) = (self.seq, number);
+        self.sent = self.sent.max(sent);
         if sync.pending.is_empty() {
             self.generation = generation;
             self.sync = None;
-            self.sent = self.sent.max(sent);
         }
     }
 

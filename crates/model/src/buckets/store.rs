@@ -108,14 +108,14 @@ impl Group {
             .count())
     }
 
-    fn has_pool(&self) -> bool {
-        self.buckets.iter().any(|bucket| bucket.ring == Ring::Free)
-    }
-
-    /// `new_number` in `table.lua`.
+    /// `new_number` in `table.lua`: the first one that no free bucket names.
     pub(crate) fn new_number(&mut self) -> Option<u8> {
-        if !self.has_pool() && !self.retired.is_empty() {
-            return Some(self.retired.remove(0));
+        let is_named = |number: &u8| {
+            let names = |bucket: &Bucket| bucket.ring == Ring::Free && bucket.owner == *number;
+            self.buckets.iter().any(names)
+        };
+        if let Some(at) = self.retired.iter().position(|number| !is_named(number)) {
+            return Some(self.retired.remove(at));
         }
         if usize::from(self.top) == NUMBERS {
             return None;
@@ -233,7 +233,7 @@ impl Group {
     pub(crate) fn neediest(&self, now: u8, shares: Shares) -> Option<(u8, u8)> {
         let is_live = |number: &u8| {
             self.record(*number)
-                .is_some_and(|record| now < record.lease)
+                .is_some_and(|record| 0 < record.seq && now < record.lease)
         };
         let lowest = self
             .weighty()

@@ -6,7 +6,7 @@ use super::{Ending, Membership, Phase};
 use crate::{
     assignment::Assignment,
     event::Event,
-    protocol::{Beat, Grant},
+    protocol::{Beat, Grant, Room},
     shed,
 };
 
@@ -114,7 +114,13 @@ impl Membership {
         if self.ending == Ending::Park || self.going == 0 {
             return;
         }
-        let room = (self.limits.chunk as usize).saturating_sub(self.releasing.len());
+        let mut room = match self.limits.assignment {
+            Assignment::Sticky => Room::new(self.limits.chunk),
+            Assignment::Contiguous => Room::of_buckets(self.limits.chunk),
+        };
+        if !self.releasing.iter().all(|&grant| room.takes(grant)) {
+            return;
+        }
         let forced = self.limits.forced;
         let ready: Vec<Grant> = self
             .holdings
@@ -123,11 +129,11 @@ impl Membership {
                 Phase::Revoking { overdue, .. } => holding.guards == 0 || (overdue && forced),
                 _ => false,
             })
-            .take(room)
             .map(|(&bucket, holding)| Grant {
                 bucket,
                 epoch: holding.epoch,
             })
+            .take_while(|&grant| room.takes(grant))
             .collect();
         for grant in ready {
             if let Some(holding) = self.holdings.get_mut(&grant.bucket) {

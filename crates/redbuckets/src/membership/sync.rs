@@ -5,14 +5,18 @@ use std::time::Duration;
 use super::{Heard, Membership, Phase};
 use crate::{
     event::{Event, LossCause},
-    protocol::{ClaimReply, ClaimRequest, Grant, Told},
+    protocol::{ClaimReply, ClaimRequest, Count, Grant, Room, Told},
 };
 
-/// A resynchronisation under way: what is yet to be claimed.
+/// A resynchronisation under way.
 #[derive(Debug)]
 pub(super) struct Resync {
     generation: Option<String>,
-    unclaimed: Vec<Grant>,
+    /// What is said first.
+    count: Option<Count>,
+    /// What is held, if that is to be said: claimed up to `done`, asked for up to `asked`.
+    claims: Vec<Grant>,
+    done: usize,
     asked: usize,
     /// As of the last answer before it began: what the store said afterwards proves nothing.
     told: Told,
@@ -20,13 +24,17 @@ pub(super) struct Resync {
 
 impl Resync {
     pub(super) fn request(&mut self, seq: u64, heard: u64, chunk: u32) -> ClaimRequest {
-        self.asked = self.unclaimed.len().min(chunk as usize);
+        let mut room = Room::new(chunk);
+        let left = &self.claims[self.done..];
+        let fits = left.iter().take_while(|&&grant| room.takes(grant)).count();
+        self.asked = self.done + fits;
         ClaimRequest {
             seq,
             generation: self.generation.clone(),
             heard,
-            last: self.asked == self.unclaimed.len(),
-            claims: self.unclaimed[..self.asked].to_vec(),
+            last: self.asked == self.claims.len(),
+            claims: self.claims[self.done..self.asked].to_vec(),
+            count: self.count.clone(),
             told: self.told,
         }
     }
@@ -45,19 +53,27 @@ impl Membership {
                 let Some(sync) = &mut self.sync else {
                     return Heard::Failed;
                 };
-                sync.unclaimed.drain(..sync.asked);
-                let finished = sync.unclaimed.is_empty();
+                sync.done = sync.asked;
+                let finished = sync.done == sync.claims.len();
                 sync.generation = Some(generation.clone());
                 self.number = number;
                 self.note_answer(told);
-                if !finished {
-                    return Heard::Unfinished;
+                if finished {
+                    self.generation = generation;
+                    self.sync = None;
+                    let count = u32::try_from(self.holdings.len()).unwrap_or(u32::MAX);
+                    self.events.push(Event::Reasserted { count });
                 }
-                self.generation = generation;
-                self.sync = None;
-                let count = u32::try_from(self.holdings.len()).unwrap_or(u32::MAX);
-                self.events.push(Event::Reasserted { count });
                 Heard::Acknowledged(Duration::ZERO)
+            }
+            ClaimReply::Piecemeal => {
+                // The store counts its grants anew from the first claim on.
+                self.got = 0;
+                let claims = self.claims();
+                if let Some(sync) = &mut self.sync {
+                    (sync.count, sync.claims) = (None, claims);
+                }
+                Heard::Unfinished
             }
             ClaimReply::Restart => {
                 self.start_sync();
@@ -67,6 +83,16 @@ impl Membership {
             ClaimReply::Stale => self.handle_failed(),
             ClaimReply::Refused(refusal) => Heard::Refused(refusal),
         }
+    }
+
+    fn claims(&self) -> Vec<Grant> {
+        self.holdings
+            .iter()
+            .map(|(&bucket, holding)| Grant {
+                bucket,
+                epoch: holding.epoch,
+            })
+            .collect()
     }
 
     /// These were granted to others since.
@@ -101,18 +127,15 @@ impl Membership {
             self.released(grant);
         }
         self.releasing.clear();
-        self.got = 0;
-        let unclaimed = self
-            .holdings
-            .iter()
-            .map(|(&bucket, holding)| Grant {
-                bucket,
-                epoch: holding.epoch,
-            })
-            .collect();
         self.sync = Some(Resync {
             generation: None,
-            unclaimed,
+            count: Some(Count {
+                generation: self.generation.clone(),
+                got: self.got,
+                buckets: self.holdings.len(),
+            }),
+            claims: Vec::new(),
+            done: 0,
             asked: 0,
             told: self.told,
         });

@@ -1,5 +1,6 @@
 //! Decisions of one member, whose store is made up answer by answer.
 
+mod claims;
 mod course;
 
 use super::*;
@@ -34,6 +35,7 @@ fn beat() -> Beat {
         more: false,
         range: 0..0,
         grants: Vec::new(),
+        received: 0,
         outcomes: Vec::new(),
         free: 0,
         doubt: Duration::ZERO,
@@ -269,11 +271,13 @@ fn work_that_takes_too_long_is_told_once_and_loses_its_bucket_where_that_is_want
 
 #[test]
 fn a_request_gives_back_no_more_than_a_call_may_carry() {
-    let mut story = Story::holding(Limits {
+    let mut story = Story::new(Limits {
         chunk: 4,
         ..limits(Assignment::Sticky)
     });
+    let apart = (0..6).flat_map(|run| grants(2 * run..2 * run + 1));
     story.told(Beat {
+        grants: apart.collect(),
         surplus: 6,
         ..beat()
     });

@@ -11,16 +11,22 @@ use coord_core::{
 use super::{Beat, BeatReply, ClaimReply, Grant, JoinReply, Outcome, Refusal, Told};
 use crate::{assignment::Assignment, glance::Glance};
 
-fn parse_grants(text: &str) -> Option<Vec<Grant>> {
+/// The grants in a list of runs, and how many runs those are.
+fn parse_grants(text: &str, buckets: u32) -> Option<(Vec<Grant>, u64)> {
     let mut words = text.split_ascii_whitespace();
-    let mut grants = Vec::new();
-    while let Some(bucket) = words.next() {
-        grants.push(Grant {
-            bucket: bucket.parse().ok()?,
-            epoch: words.next()?.parse().ok()?,
-        });
+    let (mut grants, mut runs) = (Vec::new(), 0);
+    while let Some(run) = words.next() {
+        let (first, last) = run.split_once('-').unwrap_or((run, run));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        let epoch = words.next()?.parse().ok().filter(|&epoch| 0 < epoch)?;
+        let size = last.checked_sub(first)? as usize + 1;
+        if buckets <= last || buckets as usize - grants.len() < size {
+            return None;
+        }
+        grants.extend((first..=last).map(|bucket| Grant { bucket, epoch }));
+        runs += 1;
     }
-    Some(grants)
+    Some((grants, runs))
 }
 
 fn u32_of(reply: &Reply) -> Option<u32> {
@@ -130,6 +136,7 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
         'k' => Some(Outcome::Keep),
         _ => None,
     };
+    let (grants, received) = parse_grants(grants.as_str()?, buckets)?;
     let beat = Beat {
         version: version.as_u64()?,
         members: u32_of(members)?,
@@ -138,7 +145,8 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
         again: ms_of(again)?,
         more: more.as_str()? == "1",
         range: u32_of(low)?..u32_of(high)?,
-        grants: parse_grants(grants.as_str()?)?,
+        grants,
+        received,
         outcomes: outcomes
             .as_str()?
             .chars()
@@ -154,12 +162,7 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
         .filter(|glance| !glance.state.is_empty()),
         told: told(longest, server_ms)?,
     };
-    let sound = beat.outcomes.len() == releases
-        && beat
-            .grants
-            .iter()
-            .all(|grant| grant.bucket < buckets && 0 < grant.epoch);
-    sound.then_some(beat)
+    (beat.outcomes.len() == releases).then_some(beat)
 }
 
 pub(crate) fn parse_claim(reply: &Reply) -> Result<ClaimReply, StoreError> {
@@ -178,6 +181,7 @@ pub(crate) fn parse_claim(reply: &Reply) -> Result<ClaimReply, StoreError> {
                     told: told(longest, server_ms)?,
                 }
             }
+            ("piecemeal", []) => ClaimReply::Piecemeal,
             ("restart", []) => ClaimReply::Restart,
             ("fenced", [by]) => ClaimReply::Fenced(by.as_str()?.to_owned()),
             ("stale", []) => ClaimReply::Stale,

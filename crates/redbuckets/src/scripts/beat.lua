@@ -2,18 +2,20 @@
 --
 -- KEYS[1] hash of the group; [2] a key that never exists (see group.lua)
 -- ARGV    1 instance id, 2 incarnation, 3 member number, 4 number of the request, 5 generation, 6 how many grants were
---         received so far, 7 weight (0 gives everything away), 8 ttl ms, 9 settle ms, 10 the most buckets to grant in one
---         call, 11 number of the last request that was answered, 12 releases: "bucket epoch bucket epoch …", of buckets that
---         nobody works on any more, 13 state of the group as last told or '', 14 the member's record as last told, 15 that
---         with the number of this request, 16 ttl and grace, ms, 17 terms, see terms_parse in history.lua, 18 '1' to look at everything, although nothing has changed, 19 discovery ms
+--         received so far, 7 weight (0 gives everything away), 8 ttl ms, 9 settle ms, 10 the most runs (see grants.lua)
+--         to grant in one call, 11 number of the last request that was answered, 12 releases, as runs: buckets that nobody
+--         works on any more, 13 state of the group as last told or '', 14 the member's record as last told, 15 that
+--         with the number of this request, 16 ttl and grace, ms, 17 terms, see terms_parse in history.lua, 18 '1' to look
+--         at everything, although nothing has changed, 19 discovery ms, 20 '1' where the others should hear at once of
+--         another weight
 --
 -- Reply   {'ok', version, members, quota, surplus, ms until something is to be done or -1, '1' to ask again at once,
---          first bucket of the range, end of the range, grants "bucket epoch …", outcomes of the releases, free buckets,
+--          first bucket of the range, end of the range, grants, as runs, outcomes of the releases, free buckets,
 --          ms until anything is granted, own buckets, state, record, longest terms, server ms}; the range is only set for
 --          contiguous groups; state and record are for the next request, or '' where something is going on; the terms are
 --          those of the group, "<ttl> <bound> <skew>", ms, as is the server's time text
 --         {'same', ms until something is to be done}: group and record are as last told; the lease runs anew
---         an outcome is m (given to another member), f (free), k (keep it, nobody lacks it), g (was not the caller's)
+--         there is an outcome for each bucket: m (given to another member), f (free), k (keep it, nobody lacks it), g (was not the caller's)
 --         {'resync'}: the store's view may differ from the caller's, which must claim what it holds (see claim.lua)
 --         {'fenced', incarnation with its time}: a later one has taken the id | {'stale'}: a later request was executed before
 --
@@ -21,7 +23,7 @@
 -- last part (hand.lua) moves buckets.
 --
 -- Guarantees: a bucket is granted only while the past is known and nobody owns it, or handed over within this call by its
--- owner, and always with an epoch above every earlier one. A member is removed only once its lease and its grace are over
+-- owner, and always with an epoch above every earlier one. A member has a share from its first beat on. It is removed only once its lease and its grace are over
 -- by this server's clock, and not while renewals may have been lost. A release is verified against owner and epoch. A
 -- member above its quota loses no more buckets than that; a grant stays in the inbox until its receipt is acknowledged, so
 -- an answer that does not count (it was lost, or too few replicas have what it says) comes again.
@@ -92,7 +94,7 @@ end
 -- The identity of the server is looked at when the caller asks for that, and whenever a bucket is to change its owner:
 -- asking for it costs as much as the rest.
 local idle = releases == '' and ARGV[18] ~= '1' and weight == me.weight and not me.limbo and got == me.given
-  and 0 < next_expiry and (free == 0 or (share <= count and not contiguous))
+  and wait.back == 0 and 0 < next_expiry and (free == 0 or (share <= count and not contiguous))
   and group.doubt_till == 0 and wait.silent <= group.past.longest.ttl
 if idle then
   redis.call('ZADD', base .. 'lease', now + ttl + me.grace, number)

@@ -43,18 +43,18 @@ local function torn(id)
     end
   end
   if redis.pcall('ZCARD', base .. 'count:0') ~= members - weighty then return true end
-  for page = 0, math.floor((group.buckets + 2 * group.top) / PAGE) do
-    if redis.call('HEXISTS', KEYS[1], 'page:' .. page) == 1 then
-      local key = base .. 'table:' .. page
-      if redis.call('TYPE', key).ok ~= 'string' or redis.call('GETRANGE', key, PAGE * NODE, PAGE * NODE) ~= '' then return true end
-    end
+  local fields, pages = {}, {}
+  for page = 0, math.floor((group.buckets + 2 * group.top) / PAGE) do fields[page + 1] = 'page:' .. page end
+  for i, is_there in ipairs(redis.call('HMGET', KEYS[1], unpack(fields))) do
+    if is_there then pages[#pages + 1] = base .. 'table:' .. i - 1 end
   end
+  if 0 < #pages and redis.call('EXISTS', unpack(pages)) < #pages then return true end
   return false
 end
 
 -- Makes the group anew. What is left of an older one, of which keys were lost, is removed. Without a history nothing is
--- granted for `discovery` ms, in which living members whose group was lost find that out, and everybody who starts at
--- the same time joins; where something was lost for certain, in a quarantine.
+-- granted for `discovery` ms, in which living members whose group was lost find that out, for which all are woken, and
+-- everybody who starts at the same time joins; where something was lost for certain, in a quarantine.
 local function create(buckets, assignment, terms, discovery, lost)
   redis.call('DEL', base .. 'count:0')
   -- More than there can be are none of ours. What is left of their classes is removed when one of them is needed.
@@ -65,13 +65,15 @@ local function create(buckets, assignment, terms, discovery, lost)
     if weight then redis.call('DEL', base .. 'count:' .. weight, base .. 'order:' .. weight) end
   end
   redis.call('DEL', base .. 'members', base .. 'ids', base .. 'lease', base .. 'retired')
+  local pages, fields = {}, {}
   for page = 0, math.floor((buckets + 131072) / PAGE) do
-    redis.call('DEL', base .. 'table:' .. page)
-    redis.call('HDEL', KEYS[1], 'page:' .. page)
+    pages[page + 1], fields[page + 1] = base .. 'table:' .. page, 'page:' .. page
   end
+  redis.call('DEL', unpack(pages))
+  redis.call('HDEL', KEYS[1], unpack(fields))
   group = {
     buckets = buckets, assignment = assignment, gen = digits(now_us), version = 0, settle_at = now, unsettled = now,
-    cursor = 0, virgin = buckets, pool = 0, top = 0, doubt_from = now, doubt_till = now, members = 0, moves = 0,
+    cursor = 0, virgin = buckets, pool = 0, top = 0, doubt_from = now, doubt_till = now, members = 0, moves = 0, taken = 0,
     classes = {}, weight = 0, dirty = true,
   }
   redis.call('HSET', KEYS[1], 'config', config_text(buckets, assignment), 'state', group_text(), 'classes', ';')
@@ -84,8 +86,7 @@ local function create(buckets, assignment, terms, discovery, lost)
     group.past = history_new(run, now, terms)
     history_write(KEYS[1], group.past)
     group.doubt_till = now + discovery
-    -- Members whose group was lost are asked: most groups are as small as this.
-    for number = 1, 128 do publish[number] = true end
+    publish.all = true
   end
   ring_reset(ring_free())
 end

@@ -7,8 +7,9 @@
 -- lease      sorted set: member number by the server ms at which it may be reaped (end of its lease + its grace)
 -- count:<w>  sorted set per weight: member number by the buckets it owns; weight 0 is for those that drain
 -- order:<w>  sorted set per weight: member number by itself, for contiguous ranges
--- inbox:<n>  list: what member n was granted and has not acknowledged yet, "bucket epoch"
--- retired    list: numbers of reaped members, used again once no free bucket names one as its last owner
+-- inbox:<n>  list: what member n was granted and has not acknowledged yet, one run (see grants.lua) each
+-- retired    list: numbers of reaped members, each with how many free buckets were to be taken (`taken` in the state counts
+--            them) until none names it as its last owner; then it is used again
 -- table:<p>  string: page p of the table
 --
 -- The table has one node of 14 bytes per bucket: owner (2), epoch (6), previous (3), next (3). The last two link the
@@ -17,6 +18,8 @@
 -- behind the buckets: 0 is the ring of free buckets; 2n-1 the buckets of member n; 2n those that the table gives to n
 -- but n has not confirmed: they count as n's and are granted to it anew, with higher epochs, once the past is known.
 -- Buckets that were never granted have epoch 0, are in no ring, and are found by a cursor that only rises.
+--
+-- Channels: wake:<n> wakes one member, wake:all everybody whose group may have been lost.
 --
 -- A member's record says: incarnation ("<server µs of its join>:<UUID>", so that the later of two is known; "…:-" where
 -- it has left for a while), generation it is in step with ('-': none), number of its last request, how many
@@ -57,14 +60,15 @@ local function group_load()
   if fields[4] then past, newer = history_parse(fields[4]) end
   if not (fields[1] and fields[2] and fields[3] and past) then return nil end
   local buckets, assignment = string.match(fields[1], '^(%d+) (%a)$')
-  local gen, version, settle_at, unsettled, cursor, virgin, pool, top, doubt_from, doubt_till, members, moves =
-    string.match(fields[2], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  local gen, version, settle_at, unsettled, cursor, virgin, pool, top, doubt_from, doubt_till, members, moves, taken =
+    string.match(fields[2], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
   if not buckets or not gen then return nil end
   group = {
     past = past, buckets = tonumber(buckets), assignment = assignment, gen = gen, version = tonumber(version),
     settle_at = tonumber(settle_at), unsettled = tonumber(unsettled), cursor = tonumber(cursor),
     virgin = tonumber(virgin), pool = tonumber(pool), top = tonumber(top), doubt_from = tonumber(doubt_from),
-    doubt_till = tonumber(doubt_till), members = tonumber(members), moves = tonumber(moves), text = fields[2], classes = {}, weight = 0,
+    doubt_till = tonumber(doubt_till), members = tonumber(members), moves = tonumber(moves), taken = tonumber(taken),
+    text = fields[2], classes = {}, weight = 0,
   }
   local known = 0
   for weight, count in string.gmatch(fields[3], '(%d+):(%d+)') do
@@ -77,7 +81,7 @@ local function group_load()
     and group.cursor <= group.buckets and group.virgin + group.pool <= group.buckets
     and known <= group.members and group.members <= group.top and group.weight <= 1000 * MAX_MEMBERS
     and math.max(tonumber(gen), group.version, group.settle_at, group.unsettled, group.doubt_from, group.doubt_till,
-      group.moves) < LARGEST
+      group.moves, group.taken) < LARGEST
     and fields[3] == classes_text()
   if not sound then group = nil end
   return group
@@ -105,6 +109,27 @@ local MOST_STEPS = 8
 -- much the clock was set back since (back, ms).
 local wait = { left = 0, steps = 0, mark = 0, ripe = 0, silent = 0, back = 0 }
 
+-- The clock was set back since these times were written: they come as much earlier. No lease ends sooner than in the longest
+-- ttl, by which everybody who lives has prolonged its own, whatever stands in the place of the time before.
+local function times_back(ttl)
+  group.settle_at, group.unsettled = math.max(0, group.settle_at - wait.back), math.max(0, group.unsettled - wait.back)
+  group.dirty = true
+  -- How exactly it is known when the group was last heard.
+  if wait.back < ttl / 12 then return end
+  local soonest = now + math.max(ttl, group.past.longest.ttl)
+  local leases, cut = redis.call('ZRANGE', base .. 'lease', 0, -1, 'WITHSCORES'), {}
+  for i = 1, #leases, 2 do
+    local till = tonumber(leases[i + 1])
+    if soonest < till then
+      cut[#cut + 1], cut[#cut + 2] = digits(math.max(till - wait.back, soonest)), leases[i]
+    end
+    if 0 < #cut and (i + 2 > #leases or 1000 <= #cut) then
+      redis.call('ZADD', base .. 'lease', unpack(cut))
+      cut = {}
+    end
+  end
+end
+
 -- For whoever looks whether a lease is over, before that.
 local function clock_look(ttl)
   local text = redis.call('HGET', KEYS[1], 'heard') or ''
@@ -113,6 +138,7 @@ local function clock_look(ttl)
   local third, since = math.ceil(ttl / 3), heard and now - heard or ttl
   wait.silent, wait.back = now - math.max(heard or 0, group.past.seen), math.max(0, -since)
   wait.left, wait.steps = math.min(tonumber(left or nil) or 0, third), tonumber(steps or nil) or 0
+  if 0 < wait.back then times_back(ttl) end
   -- A clock that was set back since has not come to these yet.
   wait.mark, wait.ripe = math.min(tonumber(mark or nil) or 0, now), math.min(tonumber(ripe or nil) or 0, now)
   local waited, stepped = 0 < wait.left, heard and ttl / 2 < since

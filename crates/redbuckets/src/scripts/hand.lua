@@ -24,6 +24,15 @@ if me.acked < got then
   me.acked = got
 end
 
+-- Those who have most to give away.
+local function wake_most_loaded()
+  for _, class in ipairs(group.classes) do
+    for _, other in ipairs(redis.call('ZREVRANGE', base .. 'count:' .. class.weight, 0, 127)) do
+      publish[tonumber(other)] = true
+    end
+  end
+end
+
 local changed = false
 if known and held_back() == 0 and next_expiry == 0 and tonumber(first_lease[1]) ~= number then
   local dead = tonumber(first_lease[1])
@@ -40,6 +49,7 @@ if me.weight ~= weight then
   enter_class(number, weight, count)
   membership_changed(settle)
   changed = true
+  if ARGV[20] == '1' then wake_most_loaded() end
 end
 if changed then
   extras = shares()
@@ -52,32 +62,47 @@ local outcomes = {}
 
 local function hand_over(released)
   if contiguous then
-    for _, bucket in ipairs(released) do
-      local target = target_of(bucket)
+    for _, run in ipairs(released) do
+      local target = target_of(run.first)
       if target and is_live(target) then
-        give(target, { bucket })
+        give(target, { run })
         count_change(target, record(target).weight, 1)
         publish[target] = true
       else
-        to_free(bucket)
+        to_free(run)
       end
     end
     return
   end
-  local at = 1
+  local at, served = 1, 0
   while at <= #released do
-    local needy, lacks = neediest(extras)
-    local part = {}
-    while at <= #released and (not needy or #part < lacks) do
-      part[#part + 1] = released[at]
-      at = at + 1
+    -- Looking for whoever lacks most costs as much as some runs. Those that are not served here take what is free.
+    local needy, lacks
+    if served < chunk then
+      needy, lacks = neediest(extras)
+    else
+      wake_neediest()
+    end
+    served = served + 1
+    local part, size = {}, 0
+    while at <= #released and (not needy or size < lacks) do
+      local run = released[at]
+      local most = needy and lacks - size or math.huge
+      if most < size_of(run) then
+        released[at] = { first = run.first + most, last = run.last, epoch = run.epoch }
+        run = { first = run.first, last = run.first + most - 1, epoch = run.epoch }
+      else
+        at = at + 1
+      end
+      part[#part + 1] = run
+      size = size + size_of(run)
     end
     if needy then
       give(needy, part)
-      count_change(needy, record(needy).weight, #part)
+      count_change(needy, record(needy).weight, size)
       publish[needy] = true
     else
-      for _, bucket in ipairs(part) do to_free(bucket) end
+      for _, run in ipairs(part) do to_free(run) end
     end
   end
 end
@@ -89,23 +114,29 @@ if releases ~= '' then
     if class.rest and above() <= extras then keeps = keeps + 1 end
     allowed = count - keeps
   end
-  local released = {}
-  for bucket, epoch in string.gmatch(releases, '(%d+) (%d+)') do
-    bucket = tonumber(bucket)
-    local own = node(bucket)
-    if own.owner ~= number or digits(own.epoch) ~= epoch then
-      outcomes[#outcomes + 1] = 'g'
-    elseif allowed <= #released or (contiguous and target_of(bucket) == number) then
-      outcomes[#outcomes + 1] = 'k'
-    else
-      outcomes[#outcomes + 1] = 'm'
-      unlink(bucket)
-      released[#released + 1] = bucket
+  local released, size = {}, 0
+  for first, last, epoch in string.gmatch(releases, '(%d+)%-?(%d*) (%d+)') do
+    first = tonumber(first)
+    last = math.min(tonumber(last) or first, group.buckets - 1)
+    while first <= last do
+      local own, run = node(first), { first = first, last = first }
+      if own.owner ~= number or digits(own.epoch) ~= epoch then
+        outcomes[#outcomes + 1] = 'g'
+      elseif allowed <= size or (contiguous and target_of(first) == number) then
+        outcomes[#outcomes + 1] = 'k'
+      else
+        run = run_from(first, contiguous and 1 or math.min(last - first + 1, allowed - size))
+        outcomes[#outcomes + 1] = string.rep('m', size_of(run))
+        unlink(run)
+        released[#released + 1] = run
+        size = size + size_of(run)
+      end
+      first = run.last + 1
     end
   end
-  if 0 < #released then
-    count = count - #released
-    count_change(number, weight, -#released)
+  if 0 < size then
+    count = count - size
+    count_change(number, weight, -size)
     hand_over(released)
   end
 end
@@ -116,27 +147,22 @@ local progress, more = 0, false
 
 -- Buckets that the table gives to the caller but that it did not claim: granted to it anew.
 local limbo = ring_limbo(number)
-if known and weight ~= 0 then
+if (known or weight == 0) and node(limbo).next ~= limbo then
   local again = {}
-  while #again < chunk and node(limbo).next ~= limbo do
-    local bucket = node(limbo).next
-    unlink(bucket)
-    again[#again + 1] = bucket
+  while progress < MOST and #again < chunk and node(limbo).next ~= limbo do
+    local run = run_from(node(limbo).next, MOST - progress)
+    unlink(run)
+    again[#again + 1] = run
+    progress = progress + size_of(run)
   end
-  if 0 < #again then give(number, again) end
-  more = node(limbo).next ~= limbo
-  progress = #again
-elseif weight == 0 and node(limbo).next ~= limbo then
-  -- Whoever gives everything away works on none of these: they need no release.
-  while node(limbo).next ~= limbo do
-    local bucket = node(limbo).next
-    unlink(bucket)
-    to_free(bucket)
-    count = count - 1
-    progress = progress + 1
-    if progress == chunk then break end
+  if weight ~= 0 then
+    give(number, again)
+  else
+    -- Whoever gives everything away works on none of these: they need no release.
+    for _, run in ipairs(again) do to_free(run) end
+    count = count - progress
+    count_change(number, weight, -progress)
   end
-  count_change(number, weight, -progress)
   more = node(limbo).next ~= limbo
 end
 
@@ -144,29 +170,34 @@ me.limbo = node(limbo).next ~= limbo
 free = group.pool + group.virgin
 share = quota(number, weight, count, extras)
 if known and 0 < free then
+  local passed = group.cursor
   if contiguous then
-    for _, bucket in ipairs(take_free(chunk)) do
-      local target = target_of(bucket)
-      if target and is_live(target) then
-        give(target, { bucket })
-        count_change(target, record(target).weight, 1)
-        if target == number then count = count + 1 else publish[target] = true end
-        progress = progress + 1
-      else
-        to_free(bucket)
+    for _, run in ipairs(take_free(chunk, chunk)) do
+      for bucket = run.first, run.last do
+        local part = { first = bucket, last = bucket, epoch = run.epoch }
+        local target = target_of(bucket)
+        if target and is_live(target) then
+          give(target, { part })
+          count_change(target, record(target).weight, 1)
+          if target == number then count = count + 1 else publish[target] = true end
+          progress = progress + 1
+        else
+          to_free(part)
+        end
       end
     end
-  else
-    local taken = take_free(math.min(share - count, chunk - progress))
-    if 0 < #taken then
+  elseif count < share then
+    local taken, size = take_free(math.min(share - count, MOST - progress), chunk)
+    if 0 < size then
       give(number, taken)
-      count_change(number, weight, #taken)
-      count = count + #taken
-      progress = progress + #taken
+      count_change(number, weight, size)
+      count = count + size
+      progress = progress + size
     end
   end
   free = group.pool + group.virgin
-  more = more or (0 < progress and 0 < free and (contiguous or count < share))
+  local goes_on = 0 < progress or passed < group.cursor
+  more = more or (goes_on and 0 < free and (contiguous or count < share))
 end
 
 if known and next_expiry == 0 then more = true end

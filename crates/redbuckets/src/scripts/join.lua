@@ -2,8 +2,7 @@
 --
 -- KEYS[1] hash of the group; [2] a key that never exists (see group.lua)
 -- ARGV    1 instance id, 2 incarnation (UUID), 3 an earlier incarnation (with its time) of the same process or '-', 4 buckets,
---         5 assignment ('s' or 'c'), 6 weight, 7 terms, see terms_parse in history.lua, 8 grace ms, 9 settle ms,
---         10 discovery ms, 11 '1' where the others should hear of it at once
+--         5 assignment ('s' or 'c'), 6 weight, 7 terms, see terms_parse in history.lua, 8 grace ms, 9 discovery ms
 --
 -- Reply   {'joined', member number, generation, incarnation with its time, longest terms, server ms}
 --         {'occupied', ms until the lease of that id is over, server ms at which it is over}
@@ -12,13 +11,13 @@
 --         {'newer', version}: a newer client has made the group
 --
 -- Guarantees: an id whose lease runs, or may do so because its renewals were lost, is not taken, except by the same
--- process. Whoever takes an id over fences its earlier incarnation and gets its buckets again, with higher epochs. A
--- refused instance changes nothing, but that a group of which something was lost is made anew. Asking again with the same
--- incarnation gives the same answer.
+-- process. Whoever takes an id over fences its earlier incarnation and gets its buckets again, with higher epochs. Nobody's
+-- share changes: the answer may be lost, so a share begins with the first beat. A refused instance changes nothing, but
+-- that a group of which something was lost is made anew. Asking again with the same incarnation gives the same answer.
 
 local id, incarnation, previous = ARGV[1], ARGV[2], ARGV[3]
 local buckets, assignment, weight = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
-local terms, grace, settle, discovery = terms_parse(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local terms, grace, discovery = terms_parse(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local ttl = terms.ttl
 
 local refused = wrong_type(weight)
@@ -44,7 +43,7 @@ if not value then
     return { 'full' }
   end
   redis.call('ZADD', base .. 'lease', now + ttl + grace, number)
-  new_member(number, id, token, weight, grace, settle)
+  new_member(number, id, token, 0, grace)
 elseif string.match(value.incarnation, ':(.+)$') == incarnation then
   token = value.incarnation
 else
@@ -60,23 +59,10 @@ else
   redis.call('ZADD', base .. 'lease', now + ttl + grace, number)
   splice(ring_own(number), ring_limbo(number))
   redis.call('DEL', base .. 'inbox:' .. number)
-  if value.weight ~= weight then
-    local count = counted(number, value.weight)
-    leave_class(number, value.weight)
-    enter_class(number, weight, count)
-    membership_changed(settle)
-  end
   local born = math.max(tonumber(string.match(value.incarnation, '^(%d+)')) + 1, now_us)
   token = digits(born) .. ':' .. incarnation
   value.incarnation, value.gen, value.seq, value.acked, value.given = token, group.gen, 0, 0, 0
-  value.weight, value.grace, value.limbo, value.drained, value.dirty = weight, grace, true, false, true
-end
-if ARGV[11] == '1' then
-  for _, class in ipairs(group.classes) do
-    local most_loaded = redis.call('ZREVRANGE', base .. 'count:' .. class.weight, 0, 127)
-    for _, other in ipairs(most_loaded) do publish[other] = true end
-  end
-  publish[tostring(number)] = nil
+  value.grace, value.limbo, value.drained, value.dirty = grace, true, false, true
 end
 flush()
 return { 'joined', number, group.gen, token, terms_text(past.longest), digits(now) }

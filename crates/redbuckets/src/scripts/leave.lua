@@ -18,11 +18,7 @@ if keep and 0 < me.grace then
   me.incarnation, me.dirty = string.match(me.incarnation, '^%d+') .. ':-', true
 else
   remove(number, me, settle)
-  if 0 < group.pool then
-    for _, class in ipairs(group.classes) do
-      for _, needy in ipairs(redis.call('ZRANGE', base .. 'count:' .. class.weight, 0, 15)) do publish[needy] = true end
-    end
-  end
+  if 0 < group.pool then wake_neediest() end
 end
 flush()
 return { 'left' }

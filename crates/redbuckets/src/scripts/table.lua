@@ -6,7 +6,7 @@ local function group_text()
   return table.concat({
     group.gen, digits(group.version), digits(group.settle_at), digits(group.unsettled), digits(group.cursor),
     digits(group.virgin), digits(group.pool), digits(group.top), digits(group.doubt_from),
-    digits(group.doubt_till), digits(group.members), digits(group.moves),
+    digits(group.doubt_till), digits(group.members), digits(group.moves), digits(group.taken),
   }, ' ')
 end
 
@@ -46,7 +46,10 @@ local function admit(terms, discovery)
   if group.doubt_till ~= 0 then
     doubt_begins(math.max(0, group.doubt_from - wait.back), math.max(0, group.doubt_till - wait.back))
   end
-  if is_silent then doubt_lasts(discovery) end
+  if is_silent then
+    doubt_lasts(discovery)
+    publish.all = true
+  end
   if found.standing ~= 'known' then doubt_lasts(found.wait or quarantine_of(group.past)) end
   -- A step of the clock ends neither.
   local stepped = group.doubt_from < wait.mark and clock_wait(group.doubt_till) or 0
@@ -58,6 +61,8 @@ end
 -- The nodes of the table -----------------------------------------------------------------------------------------
 
 local blocks, nodes, missing = {}, {}, {}
+-- Runs that were written in this call (see grants.lua): what lies between their ends is in no block.
+local runs = {}
 
 -- Something in the group does not fit together. Without a state the group is not there: the next request of each member
 -- is a claim.
@@ -66,23 +71,37 @@ local function give_up(what)
   error('-TRYAGAIN ' .. what .. '; the group is made anew from what its members hold')
 end
 
+-- Nodes `from` to `to` of a page as they are stored: fewer where they were never written.
+local function stored(page, from, to)
+  local text = redis.pcall('GETRANGE', base .. 'table:' .. page, from * NODE, (to + 1) * NODE - 1)
+  if type(text) ~= 'string' then give_up('page ' .. page .. ' of the table is none of ours') end
+  if text == '' and not missing[page] then
+    missing[page] = true
+    if redis.call('HEXISTS', KEYS[1], 'page:' .. page) == 1 and redis.call('EXISTS', base .. 'table:' .. page) == 0 then
+      give_up('the table has lost a page')
+    end
+  end
+  return text
+end
+
 local function node(index)
   local found = nodes[index]
   if found then return found end
+  for _, run in ipairs(runs) do
+    if run.first < index and index < run.last then
+      found = { owner = run.owner, epoch = run.epoch, prev = index - 1, next = index + 1 }
+      nodes[index] = found
+      return found
+    end
+  end
   local page = math.floor(index / PAGE)
   local at = index - page * PAGE
   local block = math.floor(at / BLOCK)
   local key = page * 1000 + block
   local text = blocks[key]
   if not text then
-    text = redis.call('GETRANGE', base .. 'table:' .. page, block * BLOCK * NODE, (block + 1) * BLOCK * NODE - 1)
+    text = stored(page, block * BLOCK, (block + 1) * BLOCK - 1)
     blocks[key] = text
-    if text == '' then
-      missing[page] = true
-      if redis.call('HEXISTS', KEYS[1], 'page:' .. page) == 1 and redis.call('EXISTS', base .. 'table:' .. page) == 0 then
-        give_up('the table has lost a page')
-      end
-    end
   end
   local offset = (at - block * BLOCK) * NODE
   if offset + NODE <= #text then
@@ -104,22 +123,6 @@ local function neighbours(index)
   local before, after = node(own.prev), node(own.next)
   if before.next ~= index or after.prev ~= index then give_up('a ring of the table is broken') end
   return before, after
-end
-
-local function unlink(index)
-  local own = node(index)
-  local before, after = neighbours(index)
-  before.next, after.prev = own.next, own.prev
-  before.dirty, after.dirty = true, true
-end
-
-local function append(ring, index)
-  local head, own = node(ring), node(index)
-  neighbours(ring)
-  local last = head.prev
-  own.prev, own.next = last, ring
-  node(last).next, node(last).dirty = index, true
-  head.prev, head.dirty, own.dirty = index, true, true
 end
 
 -- Moves everything of one ring to the end of another.
@@ -145,7 +148,45 @@ local function ring_reset(ring)
   head.owner, head.epoch, head.prev, head.next, head.dirty = 0, 0, ring, ring, true
 end
 
+-- Several nodes in one call; their format is read once.
+local ONE, EIGHT = '>I2I6I3I3', '>' .. string.rep('I2I6I3I3', 8)
+
+-- The nodes from `from` to `to`, each of which follows its neighbour.
+local function run_text(from, to, owner, epoch)
+  local texts, i = {}, from
+  while i + 7 <= to do
+    texts[#texts + 1] = struct.pack(EIGHT,
+      owner, epoch, i - 1, i + 1, owner, epoch, i, i + 2, owner, epoch, i + 1, i + 3, owner, epoch, i + 2, i + 4,
+      owner, epoch, i + 3, i + 5, owner, epoch, i + 4, i + 6, owner, epoch, i + 5, i + 7, owner, epoch, i + 6, i + 8)
+    i = i + 8
+  end
+  for at = i, to do texts[#texts + 1] = struct.pack(ONE, owner, epoch, at - 1, at + 1) end
+  return table.concat(texts)
+end
+
+local function page_write(page, first, last, text)
+  if missing[page] then
+    -- The whole page at once: a string that grows is given twice the room it needs.
+    local size = math.min(PAGE, math.max(group.buckets - page * PAGE, last + 1 - page * PAGE))
+    if redis.call('EXISTS', base .. 'table:' .. page) == 0 then
+      redis.call('SETRANGE', base .. 'table:' .. page, size * NODE - 1, '\0')
+      redis.call('HSET', KEYS[1], 'page:' .. page, '1')
+    end
+    missing[page] = nil
+  end
+  redis.call('SETRANGE', base .. 'table:' .. page, (first - page * PAGE) * NODE, text)
+end
+
 local function nodes_flush()
+  for _, run in ipairs(runs) do
+    local from = run.first + 1
+    while from < run.last do
+      local page = math.floor(from / PAGE)
+      local to = math.min(run.last - 1, (page + 1) * PAGE - 1)
+      page_write(page, from, to, run_text(from, to, run.owner, run.epoch))
+      from = to + 1
+    end
+  end
   local list = {}
   for index, value in pairs(nodes) do
     if value.dirty then list[#list + 1] = index end
@@ -158,20 +199,11 @@ local function nodes_flush()
     local texts, last = {}, first - 1
     while i <= #list and list[i] == last + 1 and list[i] < (page + 1) * PAGE do
       local value = nodes[list[i]]
-      texts[#texts + 1] = struct.pack('>I2I6I3I3', value.owner, value.epoch, value.prev, value.next)
+      texts[#texts + 1] = struct.pack(ONE, value.owner, value.epoch, value.prev, value.next)
       last = list[i]
       i = i + 1
     end
-    if missing[page] then
-      -- The whole page at once: a string that grows is given twice the room it needs.
-      local size = math.min(PAGE, math.max(group.buckets - page * PAGE, last + 1 - page * PAGE))
-      if redis.call('EXISTS', base .. 'table:' .. page) == 0 then
-        redis.call('SETRANGE', base .. 'table:' .. page, size * NODE - 1, '\0')
-        redis.call('HSET', KEYS[1], 'page:' .. page, '1')
-      end
-      missing[page] = nil
-    end
-    redis.call('SETRANGE', base .. 'table:' .. page, (first - page * PAGE) * NODE, table.concat(texts))
+    page_write(page, first, last, table.concat(texts))
   end
 end
 
@@ -239,9 +271,11 @@ local function leave_class(number, weight)
   class_change(weight, -1)
 end
 
--- Removes a member; its buckets become free at the price of one.
+-- Removes a member; its buckets become free at the price of one, which leaves its number in them. Free buckets are taken
+-- in the order in which they came, so none names it any more when as many were taken as there are now.
 local function remove(number, value, settle)
   local count = counted(number, value.weight)
+  local had_any = node(ring_own(number)).next ~= ring_own(number) or node(ring_limbo(number)).next ~= ring_limbo(number)
   splice(ring_own(number), ring_free())
   splice(ring_limbo(number), ring_free())
   group.pool = group.pool + count
@@ -250,19 +284,27 @@ local function remove(number, value, settle)
   redis.call('HDEL', base .. 'members', number)
   redis.call('HDEL', base .. 'ids', value.id)
   redis.call('DEL', base .. 'inbox:' .. number)
-  redis.call('RPUSH', base .. 'retired', number)
+  if had_any then
+    redis.call('RPUSH', base .. 'retired', number .. ' ' .. digits(group.taken + group.pool))
+  else
+    redis.call('LPUSH', base .. 'retired', number .. ' 0')
+  end
   records[number] = false
-  group.members = group.members - 1
-  membership_changed(settle)
+  group.members, group.dirty = group.members - 1, true
+  -- One that never spoke had no share.
+  if value.weight ~= 0 or 0 < value.seq then membership_changed(settle) end
 end
 
 -- The number of a new member; nil where 65,535 are in use.
 local function new_number()
-  while group.pool == 0 do
-    local retired = redis.call('LPOP', base .. 'retired')
-    if not retired then break end
-    local number = tonumber(string.match(retired, '^%d+$') or nil)
+  while true do
+    local oldest = redis.call('LRANGE', base .. 'retired', 0, 0)[1]
+    if not oldest then break end
+    local number, gone = string.match(oldest, '^(%d+) (%d+)$')
+    number, gone = tonumber(number or nil), tonumber(gone or nil)
     local is_ours = number and 0 < number and number <= group.top
+    if is_ours and 0 < group.pool and group.taken < gone then break end
+    redis.call('LPOP', base .. 'retired')
     if is_ours and redis.call('HEXISTS', base .. 'members', number) == 0 then return number end
   end
   if MAX_MEMBERS <= group.top then return nil end
@@ -281,15 +323,15 @@ local function new_member(number, id, incarnation, weight, grace, settle)
   redis.call('DEL', base .. 'inbox:' .. number)
   redis.call('HSET', base .. 'ids', id, number)
   enter_class(number, weight, 0)
-  group.members = group.members + 1
-  membership_changed(settle)
+  group.members, group.dirty = group.members + 1, true
+  if weight ~= 0 then membership_changed(settle) end
   return value
 end
 
--- Whether a member's lease still runs, by this server's clock.
+-- Whether a member may be given something: it has spoken, and its lease still runs, by this server's clock.
 local function is_live(number)
   local value = record(number)
-  local reaped_at = value and redis.call('ZSCORE', base .. 'lease', number)
+  local reaped_at = value and 0 < value.seq and redis.call('ZSCORE', base .. 'lease', number)
   return reaped_at and now < reaped_at - value.grace
 end
 
@@ -318,6 +360,15 @@ local function neediest(extras)
   return nil, 0
 end
 
+-- Something is free: those who have least are told.
+local function wake_neediest()
+  for _, class in ipairs(group.classes) do
+    for _, needy in ipairs(redis.call('ZRANGE', base .. 'count:' .. class.weight, 0, 15)) do
+      publish[tonumber(needy)] = true
+    end
+  end
+end
+
 -- The member whose range a bucket is in.
 local function target_of(bucket)
   if group.weight == 0 then return nil end
@@ -330,48 +381,4 @@ local function target_of(bucket)
     unit = unit - class.weight * class.members
   end
   return nil
-end
-
--- Grants ---------------------------------------------------------------------------------------------------------
-
--- Gives buckets, which are in no ring, to a member: with an epoch above every earlier one, into its inbox.
-local function give(number, buckets)
-  local value, entries = record(number), {}
-  for i, bucket in ipairs(buckets) do
-    local own = node(bucket)
-    own.epoch = math.max(own.epoch + 1, now)
-    own.owner = number
-    append(ring_own(number), bucket)
-    entries[i] = bucket .. ' ' .. digits(own.epoch)
-  end
-  redis.call('RPUSH', base .. 'inbox:' .. number, unpack(entries))
-  value.given, value.dirty = value.given + #buckets, true
-end
-
--- Takes up to `most` free buckets out of their ring, or from those that were never granted; looks at 1,024 at most.
-local function take_free(most)
-  local taken, ring = {}, ring_free()
-  while #taken < most and 0 < group.pool do
-    local bucket = node(ring).next
-    if group.buckets <= bucket then give_up('the table has lost free buckets') end
-    unlink(bucket)
-    taken[#taken + 1] = bucket
-    group.pool = group.pool - 1
-  end
-  local last = group.cursor + 1024
-  while #taken < most and 0 < group.virgin and group.cursor < group.buckets and group.cursor < last do
-    if node(group.cursor).epoch == 0 then
-      taken[#taken + 1] = group.cursor
-      group.virgin = group.virgin - 1
-    end
-    group.cursor = group.cursor + 1
-  end
-  group.dirty = true
-  return taken
-end
-
-local function to_free(bucket)
-  node(bucket).owner = 0
-  append(ring_free(), bucket)
-  group.pool, group.dirty = group.pool + 1, true
 end

@@ -131,7 +131,7 @@ impl Group {
 
     pub(super) fn try_join(&mut self, weight: u32, id: Option<&str>) -> JoinReply {
         let identity = self.identity(weight, id);
-        let reply = protocol::parse_join(&self.ask(identity.join("-", false))).expect("understood");
+        let reply = protocol::parse_join(&self.ask(identity.join("-"))).expect("understood");
         if let JoinReply::Joined {
             number,
             generation,

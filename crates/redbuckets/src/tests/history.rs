@@ -207,7 +207,7 @@ fn who_was_a_member_finds_no_first_use() {
     let mut group = group();
     group.embedded.flush_all();
     let identity = group.identity(1, None);
-    let reply = group.ask(identity.join("1:an-earlier-one", false));
+    let reply = group.ask(identity.join("1:an-earlier-one"));
     assert!(matches!(
         crate::protocol::parse_join(&reply),
         Ok(JoinReply::Joined { .. })

@@ -146,8 +146,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "an idle member reaps nobody",
         (
             BEAT,
-            "  and 0 < next_expiry and (free == 0",
-            "  and (free == 0",
+            " and 0 < next_expiry and (free == 0",
+            " and (free == 0",
         ),
         "a_crashed_member_is_reaped_when_its_lease_is_over",
     ),
@@ -167,7 +167,11 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "what is not claimed is granted in doubt",
-        (HAND, "if known and weight ~= 0 then", "if weight ~= 0 then"),
+        (
+            HAND,
+            "if (known or weight == 0) and node(limbo)",
+            "if node(limbo)",
+        ),
         "another_server_keeps_what_is_not_claimed",
     ),
     mutation(
@@ -209,7 +213,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a member may give away more than its surplus",
-        (HAND, "elseif allowed <= #released or", "elseif"),
+        (HAND, "elseif allowed <= size or", "elseif"),
         "nobody_gives_away_more_than_its_surplus",
     ),
     mutation(
@@ -226,8 +230,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "more is taken than the share",
         (
             HAND,
-            "take_free(math.min(share - count, chunk - progress))",
-            "take_free(chunk - progress)",
+            "take_free(math.min(share - count, MOST - progress), chunk)",
+            "take_free(MOST - progress, chunk)",
         ),
         "what_is_free_is_taken_up_to_the_share",
     ),

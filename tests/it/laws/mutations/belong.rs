@@ -3,8 +3,10 @@
 use super::{Mutation, mutation};
 
 const CREATE: &str = "redbuckets/src/scripts/create.lua";
+const TABLE: &str = "redbuckets/src/scripts/table.lua";
 const JOIN: &str = "redbuckets/src/scripts/join.lua";
 const CLAIM: &str = "redbuckets/src/scripts/claim.lua";
+const HAND: &str = "redbuckets/src/scripts/hand.lua";
 const LEAVE: &str = "redbuckets/src/scripts/leave.lua";
 
 pub(super) static MUTATIONS: &[Mutation] = &[
@@ -90,23 +92,55 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a successor is drained like its predecessor",
         (
             JOIN,
-            "weight, grace, true, false, true",
-            "weight, grace, true, value.drained, true",
+            "grace, true, false, true",
+            "grace, true, value.drained, true",
         ),
         "another_incarnation_is_not_drained",
     ),
     mutation(
-        "a hurry wakes nobody",
+        "a share begins with the join",
         (
             JOIN,
-            "for _, other in ipairs(most_loaded) do publish[other] = true end",
-            "",
+            "new_member(number, id, token, 0, grace)",
+            "new_member(number, id, token, weight, grace, 1000)",
         ),
+        "who_only_joined_has_no_share",
+    ),
+    mutation(
+        "a join without a share is waited for",
+        (
+            TABLE,
+            "if weight ~= 0 then membership_changed(settle) end",
+            "membership_changed(settle or 1000)",
+        ),
+        "who_only_joined_delays_nothing",
+    ),
+    mutation(
+        "the end of a membership without a share is waited for",
+        (
+            TABLE,
+            "if value.weight ~= 0 or 0 < value.seq then membership_changed(settle) end",
+            "membership_changed(settle)",
+        ),
+        "who_only_joined_delays_nothing",
+    ),
+    mutation(
+        "a successor is handed buckets that it may never hear of",
+        (
+            TABLE,
+            "local reaped_at = value and 0 < value.seq and",
+            "local reaped_at = value and",
+        ),
+        "a_successor_is_handed_nothing_before_it_speaks",
+    ),
+    mutation(
+        "a hurry wakes nobody",
+        (HAND, "if ARGV[20] == '1' then wake_most_loaded() end", ""),
         "a_newcomer_in_a_hurry_wakes_the_others",
     ),
     mutation(
         "a hurry wakes the newcomer itself",
-        (JOIN, "publish[tostring(number)] = nil", ""),
+        (HAND, "publish[number] = nil\n", ""),
         "a_newcomer_in_a_hurry_wakes_the_others",
     ),
     mutation(
@@ -141,8 +175,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a claim takes another epoch",
         (
             CLAIM,
-            "own.owner, own.epoch = number, epoch",
-            "own.owner, own.epoch = number, math.max(epoch, now)",
+            "      append(ring_own(number), run, number, epoch)\n    elseif",
+            "      append(ring_own(number), run, number, math.max(epoch, now))\n    elseif",
         ),
         "what_members_hold_outlives_the_store",
     ),
@@ -150,7 +184,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a claim from the future raises no doubt",
         (
             CLAIM,
-            "if me.seq < heard then lost_something() end",
+            "  if first_call and me.seq < heard then lost_something() end\n",
             "",
         ),
         "a_claim_from_the_future_raises_doubt",
@@ -203,7 +237,67 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a leaver wakes nobody",
-        (LEAVE, "do publish[needy] = true end", "do end"),
+        (LEAVE, "if 0 < group.pool then wake_neediest() end", ""),
         "a_leaver_frees_its_own_and_wakes_others",
+    ),
+    mutation(
+        "any count is enough",
+        (
+            CLAIM,
+            " and counted(number, me.weight) == tonumber(own)",
+            "",
+        ),
+        "a_count_stands_for_no_other_buckets",
+    ),
+    mutation(
+        "a count hides grants that were never received",
+        (CLAIM, " and me.given == tonumber(got)", ""),
+        "a_count_stands_for_no_other_buckets",
+    ),
+    mutation(
+        "a count that is enough leaves grants to be received",
+        (
+            CLAIM,
+            "me.acked, me.dirty = seq, group.gen, me.given, true",
+            "me.dirty = seq, group.gen, true",
+        ),
+        "a_count_makes_up_for_a_lost_inbox",
+    ),
+    mutation(
+        "a count is enough for whoever was out of step",
+        (
+            CLAIM,
+            "generation and (me.gen == generation or me.gen == group.gen)",
+            "generation",
+        ),
+        "a_count_stands_for_no_other_buckets",
+    ),
+    mutation(
+        "a count confirms what was not claimed",
+        (
+            CLAIM,
+            "  return in_step and node(ring_limbo(number)).next == ring_limbo(number)\n",
+            "  return in_step\n",
+        ),
+        "a_count_stands_for_no_other_buckets",
+    ),
+    mutation(
+        "a count that was executed and never answered is not believed",
+        (CLAIM, " or me.gen == group.gen)", ")"),
+        "a_count_is_enough_for_a_store_that_has_forgotten_nothing",
+    ),
+    mutation(
+        "what is yet to be claimed is granted to others",
+        (CLAIM, "if not last_call then doubt_lasts(ttl) end", ""),
+        "nothing_is_granted_while_a_claim_goes_on",
+    ),
+    mutation(
+        "a claim prolongs no lease",
+        (
+            CLAIM,
+            "  redis.call('ZADD', base .. 'lease', now + ttl + me.grace, number)\n  if first_call",
+            "  if first_call",
+        ),
+        "nothing_is_granted_while_a_claim_goes_on",
     ),
 ];

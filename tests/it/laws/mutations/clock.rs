@@ -3,6 +3,7 @@
 use super::{Mutation, mutation};
 
 const GLANCE: &str = "redbuckets/src/scripts/glance.lua";
+const BEAT: &str = "redbuckets/src/scripts/beat.lua";
 const GROUP: &str = "redbuckets/src/scripts/group.lua";
 const HAND: &str = "redbuckets/src/scripts/hand.lua";
 const JOIN: &str = "redbuckets/src/scripts/join.lua";
@@ -135,5 +136,51 @@ pub(super) static MUTATIONS: &[Mutation] = &[
             "local left = math.max(0, group.doubt_till - now)",
         ),
         "a_step_ends_no_doubt",
+    ),
+    mutation(
+        "what the dead were given lasts until the clock is there again",
+        (GROUP, "  if 0 < wait.back then times_back(ttl) end\n", ""),
+        "a_clock_set_back_keeps_nothing_of_the_dead",
+    ),
+    mutation(
+        "an id is kept until the clock is there again",
+        (
+            GROUP,
+            "      redis.call('ZADD', base .. 'lease', unpack(cut))\n",
+            "",
+        ),
+        "a_clock_set_back_keeps_no_id",
+    ),
+    mutation(
+        "a grace is cut together with the lease",
+        (
+            GROUP,
+            "digits(math.max(till - wait.back, soonest)), leases[i]",
+            "digits(soonest), leases[i]",
+        ),
+        "a_clock_set_back_ends_no_lease",
+    ),
+    mutation(
+        "a time that cannot be ends leases",
+        (
+            GROUP,
+            "digits(math.max(till - wait.back, soonest)), leases[i]",
+            "digits(till - wait.back), leases[i]",
+        ),
+        "a_time_that_cannot_be_ends_no_grace",
+    ),
+    mutation(
+        "whoever lacks buckets waits until the clock is there again",
+        (
+            GROUP,
+            "group.settle_at, group.unsettled = math.max(0, group.settle_at - wait.back), math.max(0, group.unsettled - wait.back)",
+            "",
+        ),
+        "a_clock_set_back_keeps_nobody_waiting_for_its_share",
+    ),
+    mutation(
+        "an idle member overlooks that the clock was set back",
+        (BEAT, "and wait.back == 0 and", "and"),
+        "a_clock_set_back_keeps_nobody_waiting_for_its_share",
     ),
 ];

@@ -31,7 +31,11 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a lost membership raises no doubt",
-        (CLAIM, "  lost_something()\nend\nme.seq", "end\nme.seq"),
+        (
+            CLAIM,
+            "grace, settle)\n  lost_something()\n",
+            "grace, settle)\n",
+        ),
         "a_member_without_a_bucket_proves_a_loss",
     ),
     mutation(
@@ -50,7 +54,11 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a silent group grants at once",
-        (TABLE, "if is_silent then doubt_lasts(discovery) end", ""),
+        (
+            TABLE,
+            "    doubt_lasts(discovery)\n    publish.all = true",
+            "    publish.all = true",
+        ),
         "a_silent_group_listens",
     ),
     mutation(
@@ -98,7 +106,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "nobody is asked whether a group was lost",
-        (CREATE, "for number = 1, 128 do publish[number] = true end", ""),
+        (CREATE, "publish.all = true", ""),
         "who_makes_a_group_wakes_the_members_of_a_lost_one",
     ),
     mutation(

@@ -3,6 +3,8 @@
 use super::{Mutation, Survivor, mutation, survivor};
 
 const GROUP: &str = "redbuckets/src/scripts/group.lua";
+const HAND: &str = "redbuckets/src/scripts/hand.lua";
+const GRANTS: &str = "redbuckets/src/scripts/grants.lua";
 const TABLE: &str = "redbuckets/src/scripts/table.lua";
 
 pub(super) static MUTATIONS: &[Mutation] = &[
@@ -72,27 +74,27 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     mutation(
         "an epoch follows the clock alone",
         (
-            TABLE,
-            "own.epoch = math.max(own.epoch + 1, now)",
-            "own.epoch = now",
+            GRANTS,
+            "local epoch = math.max(run.epoch + 1, now)",
+            "local epoch = now",
         ),
         "an_epoch_rises_whatever_the_clock",
     ),
     mutation(
         "a bucket is granted again under the epoch it had",
         (
-            TABLE,
-            "own.epoch = math.max(own.epoch + 1, now)",
-            "own.epoch = own.epoch == 0 and now or own.epoch",
+            GRANTS,
+            "local epoch = math.max(run.epoch + 1, now)",
+            "local epoch = run.epoch == 0 and now or run.epoch",
         ),
         "what_is_released_is_handed_over_at_once_and_its_new_owner_woken",
     ),
     mutation(
         "a grant does not change the owner",
         (
-            TABLE,
-            "    own.owner = number\n    append(ring_own(number), bucket)",
-            "    append(ring_own(number), bucket)",
+            GRANTS,
+            "append(ring_own(number), run, number, epoch)",
+            "append(ring_own(number), run, 0, epoch)",
         ),
         "an_onlooker_sees_members_and_owners_and_changes_nothing",
     ),
@@ -116,13 +118,53 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a number is used again while free buckets name it",
-        (TABLE, "  while group.pool == 0 do\n", "  while true do\n"),
+        (
+            TABLE,
+            "if is_ours and 0 < group.pool and group.taken < gone then break end",
+            "",
+        ),
         "a_number_names_one_member_at_a_time",
     ),
     mutation(
         "a number is never used again",
-        (TABLE, "redis.call('RPUSH', base .. 'retired', number)", ""),
+        (
+            TABLE,
+            "    redis.call('RPUSH', base .. 'retired', number .. ' ' .. digits(group.taken + group.pool))\n",
+            "",
+        ),
         "a_number_names_one_member_at_a_time",
+    ),
+    mutation(
+        "a number that nothing names is not used again",
+        (
+            TABLE,
+            "    redis.call('LPUSH', base .. 'retired', number .. ' 0')\n",
+            "",
+        ),
+        "numbers_are_used_again",
+    ),
+    mutation(
+        "a number is used again only while nothing is free",
+        (
+            GRANTS,
+            "group.pool, group.taken = group.pool - size_of(run), group.taken + size_of(run)",
+            "group.pool = group.pool - size_of(run)",
+        ),
+        "numbers_are_used_again",
+    ),
+    mutation(
+        "a number that free buckets name counts as one that none names",
+        (TABLE, "  if had_any then\n", "  if false then\n"),
+        "a_number_names_one_member_at_a_time",
+    ),
+    mutation(
+        "an old copy is listened to, and nobody asked",
+        (
+            TABLE,
+            "    doubt_lasts(discovery)\n    publish.all = true\n",
+            "    doubt_lasts(discovery)\n",
+        ),
+        "a_silent_group_listens",
     ),
     mutation(
         "a removed member's id is kept",
@@ -145,20 +187,12 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a doubt that is over stays",
-        (
-            TABLE,
-            "  if left == 0 then doubt_begins(0, 0) end\n",
-            "",
-        ),
+        (TABLE, "  if left == 0 then doubt_begins(0, 0) end\n", ""),
         "what_members_hold_outlives_the_store",
     ),
     mutation(
         "another server changes no generation",
-        (
-            TABLE,
-            "  if found.changed then new_generation() end\n",
-            "",
-        ),
+        (TABLE, "  if found.changed then new_generation() end\n", ""),
         "another_server_is_claimed_from_and_grants_nothing_for_one_ttl",
     ),
     mutation(
@@ -170,6 +204,43 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         ),
         "what_is_released_is_handed_over_at_once_and_its_new_owner_woken",
     ),
+    mutation(
+        "a run goes on under another epoch",
+        (GRANTS, " or epoch ~= head.epoch", ""),
+        "an_epoch_rises_in_every_bucket_of_a_run",
+    ),
+    mutation(
+        "a run goes on past what this call has changed",
+        (GRANTS, "if is_changed or owner", "if owner"),
+        "what_is_given_back_twice_in_one_call_is_given_up",
+    ),
+    mutation(
+        "what lies between the ends of a run is not written",
+        (
+            GRANTS,
+            "  if run.first + 1 < run.last and not is_written then\n",
+            "  if false then\n",
+        ),
+        "what_nobody_claims_is_found_without_a_pause",
+    ),
+    mutation(
+        "what was granted once counts as never granted",
+        (
+            GRANTS,
+            "if struct.unpack('>I6', text, at * NODE + 3) ~= 0 then return last + at end",
+            "",
+        ),
+        "a_run_is_what_its_buckets_are",
+    ),
+    mutation(
+        "who finds nothing looks no further before its next heartbeat",
+        (
+            HAND,
+            "0 < progress or passed < group.cursor",
+            "0 < progress",
+        ),
+        "what_nobody_claims_is_found_without_a_pause",
+    ),
 ];
 
 pub(super) static SURVIVORS: &[Survivor] = &[
@@ -177,8 +248,8 @@ pub(super) static SURVIVORS: &[Survivor] = &[
         "a removed member's record and grants are gone with it; nothing reads an inbox without a record",
         (
             TABLE,
-            "  redis.call('DEL', base .. 'inbox:' .. number)\n  redis.call('RPUSH'",
-            "  redis.call('RPUSH'",
+            "  redis.call('DEL', base .. 'inbox:' .. number)\n  if had_any",
+            "  if had_any",
         ),
     ),
     survivor(

@@ -42,6 +42,10 @@ fn claim_in(group: &mut Group, ask: &Claim, context: &mut Context<'_>) -> Reply 
         return Reply::Full;
     };
     let generation = group.generation;
+    if !ask.last {
+        // What is yet to be claimed stays nobody else's.
+        group.till = group.till.max(context.now + context.rules.ttl);
+    }
     if let Some(me) = group.record_mut(number) {
         me.seq = ask.seq;
         me.generation = if ask.last { generation } else { 0 };

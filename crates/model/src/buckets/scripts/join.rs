@@ -27,7 +27,7 @@ fn join_group(group: &mut Group, ask: &Join, known: bool, context: &mut Context<
         }
         record.incarnation = context.born(ask.actor);
         record.generation = generation;
-        (record.seq, record.weight) = (0, 1);
+        record.seq = 0;
         record.lease = context.now + context.rules.ttl;
         group.unconfirm(number);
     }
@@ -39,7 +39,8 @@ fn join_anew(group: &mut Group, ask: &Join, context: &mut Context<'_>) -> Reply 
         return Reply::Full;
     };
     let incarnation = context.born(ask.actor);
-    let record = context.new_record(group, ask.id, incarnation, 1);
+    // It has a share once it has spoken.
+    let record = context.new_record(group, ask.id, incarnation, 0);
     group.records[usize::from(number) - 1] = Some(record);
     joined(group, number)
 }

@@ -233,10 +233,12 @@ fn what_the_store_said_is_told_to_it_again() {
         server_ms: 1_000 * seconds,
     };
     let mut story = Story::holding(Limits {
-        chunk: 4,
+        chunk: 1,
         ..limits(Assignment::Sticky)
     });
     story.told(Beat {
+        grants: grants(9..10),
+        received: 1,
         told: told(60),
         ..beat()
     });
@@ -245,6 +247,8 @@ fn what_the_store_said_is_told_to_it_again() {
     };
     assert_eq!(request.longest, told(60).longest);
     story.member.handle_beat(story.now, BeatReply::Resync);
+    story.member.request(story.now);
+    story.member.handle_claim(ClaimReply::Piecemeal);
     for _ in 0..2 {
         let Request::Claim(request) = story.member.request(story.now) else {
             panic!("a beat");

@@ -29,7 +29,7 @@ fn beat(words: &str, releases: usize) -> Result<BeatReply, StoreError> {
 
 #[test]
 fn every_field_of_a_beat_is_read() {
-    let words = format!("ok|1|2|3|4|5|1|6|7|8 80 9 90|mfgk|10|11|12|state|record|{TOLD}");
+    let words = format!("ok|1|2|3|4|5|1|6|7|8 80 2-4 90|mfgk|10|11|12|state|record|{TOLD}");
     let expected = Beat {
         version: 1,
         members: 2,
@@ -44,10 +44,19 @@ fn every_field_of_a_beat_is_read() {
                 epoch: 80,
             },
             Grant {
-                bucket: 9,
+                bucket: 2,
+                epoch: 90,
+            },
+            Grant {
+                bucket: 3,
+                epoch: 90,
+            },
+            Grant {
+                bucket: 4,
                 epoch: 90,
             },
         ],
+        received: 2,
         outcomes: vec![Outcome::Gone, Outcome::Gone, Outcome::Gone, Outcome::Keep],
         free: 10,
         doubt: Duration::from_millis(11),

@@ -1,4 +1,5 @@
-//! The driver that keeps leases: it owns their state and renews all of them in one pipeline a heartbeat.
+//! The driver that keeps leases: it owns their state and renews all of them together, in one pipeline a heartbeat for up
+//! to 256 leases; of more, no more is under way than the server answers in time.
 //!
 //! [`Heartbeat`] is the handle; behind it runs one task, which alone changes lease state. A lease leaves it through
 //! [`LeaseHandle`]: a deadline that is read without locks, and a `watch` of the state.
@@ -7,6 +8,7 @@ mod batch;
 mod driver;
 #[cfg(test)]
 mod tests;
+mod window;
 mod words;
 
 use std::{

@@ -173,13 +173,8 @@ impl Lease {
 
     /// A renewal failed, or its answer never came; the next attempt follows after a jittered, growing pause.
     pub fn handle_failed(&mut self, now: Instant, jitter: f64) {
-        let first = self.timing.heartbeat.min(Self::FIRST_BACKOFF);
-        let pause = first
-            .saturating_mul(1 << self.failures.min(16))
-            .min(self.timing.heartbeat)
-            .min(Self::MAX_BACKOFF);
+        self.due = now + pause(self.timing.heartbeat, self.failures, jitter);
         self.failures = self.failures.saturating_add(1);
-        self.due = now + jittered(pause, jitter);
     }
 
     /// The store answered without prolonging the lease, and waits for more: the next request follows at once.
@@ -263,9 +258,14 @@ impl Lease {
     fn risk_at(&self) -> Instant {
         self.acknowledged + self.timing.ttl * 2 / 3
     }
+}
 
-    const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-    const MAX_BACKOFF: Duration = Duration::from_millis(500);
+/// How long to wait after one more failure than `failures` in a row, where renewals are `heartbeat` apart.
+pub(crate) fn pause(heartbeat: Duration, failures: u32, jitter: f64) -> Duration {
+    const FIRST: Duration = Duration::from_millis(50);
+    const LONGEST: Duration = Duration::from_millis(500);
+    let pause = heartbeat.min(FIRST).saturating_mul(1 << failures.min(16));
+    jittered(pause.min(heartbeat).min(LONGEST), jitter)
 }
 
 /// `period` shortened by up to a tenth: renewals spread out, and none ever comes later than the period.

@@ -9,6 +9,7 @@ mod memory;
 mod network;
 mod server_down;
 mod silent;
+mod slews;
 
 use std::time::Duration;
 

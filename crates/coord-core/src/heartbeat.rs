@@ -8,6 +8,7 @@ mod batch;
 mod driver;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod window;
 mod words;
 
@@ -22,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::{
     driver::{Driver, Message},
+    turns::Turns,
     words::{Deadline, Request},
 };
 use crate::{
@@ -151,7 +153,7 @@ impl Heartbeat {
         let driver = Driver::new(Arc::clone(&store), Arc::clone(&clock), inbox, seed);
         spawner.spawn(Box::pin(driver.run()));
         let shared = Shared {
-            store,
+            store: Arc::new(Turns::new(store)),
             clock,
             spawner,
             messages,
@@ -162,7 +164,8 @@ impl Heartbeat {
         }
     }
 
-    /// The store that the leases live in.
+    /// The store that the leases live in. Of what is asked of it some 64 requests are under way at a time; more wait for
+    /// their turn, which takes as long as an answer may at most. Heartbeats do not wait for them.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store

@@ -252,6 +252,34 @@ async fn leases_of_one_heartbeat_go_in_one_pipeline_a_heartbeat() {
     assert_eq!(renewals, 200 * pipelines, "all of them each time");
 }
 
+/// What is asked beside heartbeats is sent as it is answered.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_asks_at_once_neither_swamps_the_server_nor_delays_a_heartbeat() {
+    let mut crowd = Crowd::new(us(2_000), us(1_000));
+    crowd.keep(10, TTL, EVERY);
+    let store = crowd.heartbeat.store();
+    let asking = (0..5_000).map(|_| async {
+        let request = Simple.commands();
+        let mut attempts = 1;
+        while store.pipeline(&request, Heartbeat::RESPONSE_TIMEOUT).await[0].is_err() {
+            attempts += 1;
+            sleep_s(1).await;
+        }
+        attempts
+    });
+    let attempts = futures_util::future::join_all(asking).await;
+    // Ten seconds of work, of which half a second is waited for at a time.
+    assert!(1 < *attempts.iter().max().expect("there are some"));
+    assert_eq!(crowd.held(), 10);
+    let most = crowd.server.most();
+    assert!(most <= 64 + 10, "{most} before the server at once");
+    let done = crowd.server.renewals.load(Ordering::Relaxed);
+    assert!(
+        (5_000..5_500).contains(&done),
+        "{done}: none was sent twice"
+    );
+}
+
 /// The short ones wait 50 ms for answers that take 60 ms, and are lost. The long one is none of their business.
 #[tokio::test(start_paused = true)]
 async fn the_patience_of_a_short_lease_is_not_that_of_a_long_one() {

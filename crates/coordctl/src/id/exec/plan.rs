@@ -189,16 +189,16 @@ mod tests {
 
     fn guard(on_lost: OnLost) -> Guard {
         let plan = Plan::new(TTL, on_lost, None).expect("valid");
-        Guard::new(plan, at(59_398))
+        Guard::new(plan, at(50_767))
     }
 
     #[test]
     fn the_program_is_told_one_grace_before_it_is_killed() {
         let mut guard = guard(OnLost::Term);
-        assert_eq!(guard.poll(at(47_397)), None);
-        assert_eq!(guard.poll(at(47_398)), Some(Act::Tell(Signal::SIGTERM)));
-        assert_eq!(guard.poll(at(57_397)), None);
-        assert_eq!(guard.poll(at(57_398)), Some(Act::Kill));
+        assert_eq!(guard.poll(at(38_766)), None);
+        assert_eq!(guard.poll(at(38_767)), Some(Act::Tell(Signal::SIGTERM)));
+        assert_eq!(guard.poll(at(48_766)), None);
+        assert_eq!(guard.poll(at(48_767)), Some(Act::Kill));
         assert_eq!(guard.poll(at(99_999)), None);
         assert!(guard.ends_for_loss());
     }
@@ -206,10 +206,10 @@ mod tests {
     #[test]
     fn a_renewal_puts_everything_off() {
         let mut guard = guard(OnLost::Term);
-        guard.handle_deadline(at(69_398));
-        assert_eq!(guard.poll(at(57_397)), None);
+        guard.handle_deadline(at(60_767));
+        assert_eq!(guard.poll(at(48_766)), None);
         guard.handle_deadline(at(1));
-        assert_eq!(guard.poll(at(57_397)), None, "a deadline never moves back");
+        assert_eq!(guard.poll(at(48_766)), None, "a deadline never moves back");
         assert!(!guard.ends_for_loss());
     }
 
@@ -217,9 +217,9 @@ mod tests {
     fn a_told_program_is_killed_only_when_its_deadline_comes() {
         let mut guard = guard(OnLost::Term);
         assert!(guard.poll(at(50_000)).is_some());
-        guard.handle_deadline(at(109_398));
+        guard.handle_deadline(at(100_767));
         assert_eq!(guard.poll(at(60_000)), None);
-        assert_eq!(guard.poll(at(107_398)), Some(Act::Kill));
+        assert_eq!(guard.poll(at(98_767)), Some(Act::Kill));
     }
 
     #[test]
@@ -242,11 +242,11 @@ mod tests {
     #[test]
     fn other_choices_do_one_thing_or_nothing() {
         let mut kill = guard(OnLost::Kill);
-        assert_eq!(kill.poll(at(57_397)), None);
-        assert_eq!(kill.poll(at(57_398)), Some(Act::Kill));
+        assert_eq!(kill.poll(at(48_766)), None);
+        assert_eq!(kill.poll(at(48_767)), Some(Act::Kill));
         assert_eq!(kill.poll(at(99_999)), None);
         let mut told = guard(OnLost::Signal(Signal::SIGUSR1));
-        assert_eq!(told.poll(at(47_398)), Some(Act::Tell(Signal::SIGUSR1)));
+        assert_eq!(told.poll(at(38_767)), Some(Act::Tell(Signal::SIGUSR1)));
         assert_eq!(told.poll(at(99_999)), None);
         assert!(!told.ends_for_loss());
         let mut ignored = guard(OnLost::Ignore);
@@ -279,10 +279,10 @@ mod tests {
     #[test]
     fn what_is_left_of_a_group_that_was_told_has_the_rest_of_the_grace() {
         let mut guard = guard(OnLost::Term);
-        assert!(guard.poll(at(47_398)).is_some());
+        assert!(guard.poll(at(38_767)).is_some());
         guard.handle_end(at(48_000));
-        assert_eq!(guard.poll(at(57_397)), None, "it is not told twice");
-        assert_eq!(guard.poll(at(57_398)), Some(Act::Kill));
+        assert_eq!(guard.poll(at(48_766)), None, "it is not told twice");
+        assert_eq!(guard.poll(at(48_767)), Some(Act::Kill));
         assert!(guard.ends_for_loss());
     }
 
@@ -291,8 +291,8 @@ mod tests {
         let mut guard = guard(OnLost::Ignore);
         guard.handle_end(at(49_000));
         assert!(guard.poll(at(50_000)).is_some());
-        assert_eq!(guard.poll(at(57_397)), None);
-        assert_eq!(guard.poll(at(57_398)), Some(Act::Kill));
+        assert_eq!(guard.poll(at(48_766)), None);
+        assert_eq!(guard.poll(at(48_767)), Some(Act::Kill));
     }
 
     #[test]
@@ -307,7 +307,7 @@ mod tests {
     }
 
     proptest! {
-        /// For every ttl: told only once the lease is at risk, dead before the deadline, which lies before the server's.
+        /// For every ttl: told when more than half of it is over, dead before the deadline, which lies before the server's.
         #[test]
         fn the_program_is_gone_before_another_starts(ttl_ms in 30_u64..=3_600_000, sent in 0_u64..1_000_000) {
             let ttl = Duration::from_millis(ttl_ms);
@@ -319,7 +319,7 @@ mod tests {
                 let mut guard = Guard::new(plan, deadline);
                 let told_at = guard.due().expect("something is planned");
                 // The deadline's own margin of 2 ms weighs on the shortest leases.
-                prop_assert!(at(sent) + ttl * 2 / 3 <= told_at + Duration::from_millis(2));
+                prop_assert!(at(sent) + ttl / 2 <= told_at + Duration::from_millis(2));
                 prop_assert!(guard.poll(told_at).is_some());
                 let killed_at = guard.due().expect("something is planned");
                 prop_assert!(killed_at < deadline && deadline < at(sent) + ttl);

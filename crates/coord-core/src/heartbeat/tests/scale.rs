@@ -187,7 +187,7 @@ impl Crowd {
     }
 }
 
-const MANY: usize = 3_000;
+const MANY: usize = 1_500;
 const TTL: Duration = Duration::from_secs(10);
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -202,12 +202,12 @@ async fn sleep_s(s: u64) {
 /// All of them take the server 0.6 s of each second, and an answer may take 0.5 s.
 #[tokio::test(start_paused = true)]
 async fn more_leases_than_a_server_renews_within_the_time_of_one_answer_are_kept() {
-    let mut crowd = Crowd::new(us(200), us(1_000));
+    let mut crowd = Crowd::new(us(400), us(1_000));
     crowd.keep(MANY, TTL, EVERY);
     sleep_s(60).await;
     assert_eq!(crowd.held(), MANY);
     let (_, renewals) = crowd.count(Duration::from_secs(20)).await;
-    let each = f64::from(renewals) / 3_000.0 / 20.0;
+    let each = f64::from(renewals) / 1_500.0 / 20.0;
     assert!(
         (0.9..1.2).contains(&each),
         "{each} renewals of a lease a heartbeat"
@@ -218,7 +218,7 @@ async fn more_leases_than_a_server_renews_within_the_time_of_one_answer_are_kept
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_stood_still_for_5_s_costs_no_lease() {
-    let mut crowd = Crowd::new(us(200), us(1_000));
+    let mut crowd = Crowd::new(us(400), us(1_000));
     crowd.keep(MANY, TTL, EVERY);
     sleep_s(20).await;
     crowd.server.stop_for(Duration::from_secs(5));
@@ -231,7 +231,7 @@ async fn a_server_that_stood_still_for_5_s_costs_no_lease() {
 /// It would need two seconds for what is due every second.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_cannot_keep_up_is_sent_no_more_than_it_answers() {
-    let mut crowd = Crowd::new(us(667), us(1_000));
+    let mut crowd = Crowd::new(us(1_333), us(1_000));
     crowd.keep(MANY, TTL, EVERY);
     sleep_s(60).await;
     assert_eq!(crowd.held(), MANY, "they are renewed every two seconds");

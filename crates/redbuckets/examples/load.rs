@@ -223,7 +223,12 @@ impl Load<'_> {
 
     fn join(&mut self, count: u32) -> Result<(), Error> {
         let handle = self.runtime.handle().clone();
-        let turn = Arc::new(tokio::sync::Semaphore::new(Self::AT_ONCE));
+        let at_once = if self.options.groups == 1 {
+            count as usize
+        } else {
+            Self::AT_ONCE
+        };
+        let turn = Arc::new(tokio::sync::Semaphore::new(at_once));
         let joins: Vec<_> = (0..self.options.groups * count)
             .map(|index| {
                 let buckets = if self.options.groups == 1 {
@@ -231,7 +236,8 @@ impl Load<'_> {
                 } else {
                     let group = format!("load-{}", index % self.options.groups);
                     let builder = Redbuckets::builder(&self.options.redis, &group);
-                    self.tuned(builder).build()?
+                    // Nobody else is in them, so nobody is listened for.
+                    self.tuned(builder).discovery(Duration::ZERO).build()?
                 };
                 let turn = Arc::clone(&turn);
                 Ok(handle.spawn(async move {
@@ -307,8 +313,8 @@ impl Load<'_> {
             .max_moves(4_096)
     }
 
-    /// How many join at once.
-    const AT_ONCE: usize = 1_000;
+    /// How many groups are joined at once.
+    const AT_ONCE: usize = 64;
 
     fn wait_for(&mut self, unmet: impl Fn(&Self) -> bool) -> Result<(), Error> {
         let give_up_at = self.clock.now() + Duration::from_secs(300);

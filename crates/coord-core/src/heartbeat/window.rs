@@ -11,7 +11,8 @@ use crate::clock::Instant;
 #[derive(Debug)]
 pub(super) struct Window {
     limit: usize,
-    most: usize,
+    /// Whether a batch waits until the one before it was answered.
+    in_turn: bool,
     under_way: usize,
     /// How long an answer takes that waits for no other, as far as that was seen.
     quickest: Option<Duration>,
@@ -32,11 +33,10 @@ impl Window {
     const MOST: usize = 4 * Self::BATCH;
     const SETTLED: u32 = 64;
 
-    /// Where `in_turn`, a batch waits until the one before it was answered.
     pub(super) const fn new(now: Instant, in_turn: bool) -> Self {
         Self {
             limit: Self::LEAST,
-            most: if in_turn { Self::BATCH } else { Self::MOST },
+            in_turn,
             under_way: 0,
             quickest: None,
             changed: now,
@@ -46,21 +46,23 @@ impl Window {
         }
     }
 
-    /// How many renewals the next batch may have, where `waiting` are due. A batch that is not full waits until
-    /// nothing is under way, so that few leases make few batches.
+    /// How many renewals the next batch may have, where `waiting` are due. All of few go in one batch, which the next one
+    /// waits for. Of many there are two halves or more under way, so that the server need not wait for us.
     pub(super) fn room(&self, now: Instant, waiting: usize) -> usize {
         if now < self.opens_at {
             return 0;
         }
-        if self.under_way == 0 {
+        if self.under_way == 0 && (self.in_turn || waiting < self.limit) {
             return self.limit.min(Self::BATCH);
         }
-        let fits = self.under_way + Self::BATCH <= self.limit;
-        if fits && Self::BATCH <= waiting {
-            Self::BATCH
-        } else {
-            0
-        }
+        let half = self.half();
+        let fits = !self.in_turn && self.under_way + half <= self.limit;
+        if fits && half <= waiting { half } else { 0 }
+    }
+
+    /// The least that is sent while something is under way.
+    fn half(&self) -> usize {
+        (self.limit / 2).min(Self::BATCH)
     }
 
     /// When something can be sent again; `None` where that depends on an answer.
@@ -104,7 +106,7 @@ impl Window {
                 self.quickest = Some(took);
             }
             self.set_limit(now, self.limit / 2);
-        } else if self.limit.min(Self::BATCH) <= count {
+        } else if self.half() <= count {
             let wait = self.wait_if_doubled(waited, count);
             if wait <= patience / 2 && quickest + wait <= patience - patience / 16 {
                 self.set_limit(now, self.limit * 2);
@@ -125,8 +127,11 @@ impl Window {
 
     /// How long the last of twice as many might wait for the others, where the last of `count` has `waited` so long.
     fn wait_if_doubled(&self, waited: Duration, count: usize) -> Duration {
-        let others = |all: usize| u32::try_from(all - Self::LEAST).unwrap_or(u32::MAX);
-        waited * others(2 * self.limit) / others(count.max(Self::LEAST)).max(1)
+        // What the quickest answer waited for is part of the way.
+        let first = Self::LEAST / 2;
+        let others = count.saturating_sub(first).max(first);
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        waited * u32::try_from(2 * self.limit - first).unwrap_or(u32::MAX) / others
     }
 
     /// None of the `count` renewals sent at `sent` was answered; nothing is sent before `pause` is over.
@@ -149,7 +154,12 @@ impl Window {
     }
 
     fn set_limit(&mut self, now: Instant, limit: usize) {
-        self.limit = limit.clamp(Self::LEAST, self.most);
+        let most = if self.in_turn {
+            Self::BATCH
+        } else {
+            Self::MOST
+        };
+        self.limit = limit.clamp(Self::LEAST, most);
         self.changed = now;
         self.settled = 0;
     }

@@ -225,7 +225,7 @@ async fn a_server_that_stood_still_for_5_s_costs_no_lease() {
     sleep_s(40).await;
     assert_eq!(crowd.held(), MANY);
     let most = crowd.server.most();
-    assert!(most <= 1_500, "{most} before the server at once");
+    assert!(most <= 1_000, "{most} before the server at once");
 }
 
 /// It would need two seconds for what is due every second.
@@ -236,7 +236,7 @@ async fn a_server_that_cannot_keep_up_is_sent_no_more_than_it_answers() {
     sleep_s(60).await;
     assert_eq!(crowd.held(), MANY, "they are renewed every two seconds");
     let (_, renewals) = crowd.count(Duration::from_secs(20)).await;
-    assert!(27_000 < renewals, "{renewals} of the 30,000 that it can do");
+    assert!(13_000 < renewals, "{renewals} of the 15,000 that it can do");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ mod clocks;
 mod forgetting;
 mod replicas;
 mod restarts;
+mod scale;
 mod twins;
 
 use std::{collections::BTreeMap, time::Duration};

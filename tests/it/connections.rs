@@ -7,6 +7,7 @@ mod confirming;
 mod forms;
 mod healing;
 mod hints;
+mod patience;
 mod sentinel;
 mod tls;
 mod unable;

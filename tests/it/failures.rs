@@ -9,6 +9,7 @@ mod memory;
 mod network;
 mod server_down;
 mod silent;
+mod slews;
 mod split_brain;
 
 use std::time::Duration;

@@ -17,6 +17,7 @@ mod replicas;
 mod route;
 mod search;
 mod shrink;
+mod slewed;
 mod stage;
 mod subject;
 mod wire;

@@ -46,11 +46,29 @@ impl FakeClock {
             offset_ms.unsigned_abs() / 1_000,
             offset_ms.unsigned_abs() % 1_000,
         );
+        self.write(&format!("{sign}{s}.{ms:03}"))
+    }
+
+    fn write(&self, offset: &str) -> Result<()> {
         // Renamed into place: a program must never read half an offset.
         let draft = self.dir.path().join("draft");
-        fs::write(&draft, format!("{sign}{s}.{ms:03}\n"))
+        fs::write(&draft, format!("{offset}\n"))
             .and_then(|()| fs::rename(&draft, self.offset_file()))
-            .with_context(|| format!("writing the offset of a fake clock ({offset_ms} ms)"))
+            .with_context(|| format!("writing the offset of a fake clock ({offset})"))
+    }
+
+    /// Makes the clock run too fast by so many millionths, in programs that are started from now on; each begins at the
+    /// true time.
+    ///
+    /// # Errors
+    ///
+    /// When the file that carries the offset cannot be written.
+    pub fn run_faster(&self, by: u32) -> Result<()> {
+        self.write(&format!(
+            "+0.000 x{}.{:06}",
+            1 + by / 1_000_000,
+            by % 1_000_000
+        ))
     }
 
     /// Makes `command` run under this clock.

@@ -1,4 +1,5 @@
-//! The driver that keeps leases: it owns their state and renews all of them in one pipeline a heartbeat.
+//! The driver that keeps leases: it owns their state and renews all of them together, in one pipeline a heartbeat for up
+//! to 256 leases; of more, no more is under way than the server answers in time.
 //!
 //! [`Heartbeat`] is the handle; behind it runs one task, which alone changes lease state. A lease leaves it through
 //! [`LeaseHandle`]: a deadline that is read without locks, and a `watch` of the state.
@@ -7,6 +8,8 @@ mod batch;
 mod driver;
 #[cfg(test)]
 mod tests;
+mod turns;
+mod window;
 mod words;
 
 use std::{
@@ -20,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::{
     driver::{Driver, Message},
+    turns::Turns,
     words::{Deadline, Request},
 };
 use crate::{
@@ -149,7 +153,7 @@ impl Heartbeat {
         let driver = Driver::new(Arc::clone(&store), Arc::clone(&clock), inbox, seed);
         spawner.spawn(Box::pin(driver.run()));
         let shared = Shared {
-            store,
+            store: Arc::new(Turns::new(store)),
             clock,
             spawner,
             messages,
@@ -160,7 +164,8 @@ impl Heartbeat {
         }
     }
 
-    /// The store that the leases live in.
+    /// The store that the leases live in. Of what is asked of it some 64 requests are under way at a time; more wait for
+    /// their turn, which takes as long as an answer may at most. Heartbeats do not wait for them.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store

@@ -58,14 +58,20 @@ impl Timing {
         u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The instant at which a holder whose last acknowledged request was *sent* at `sent` must stop.
+    /// A clock that is being corrected runs faster or slower by at most a twelfth: chrony's default `maxslewrate`, and
+    /// by far the most of what programs do that slew clocks (ntpd and adjtime: 0.05 %).
+    pub const SLEW: u32 = 12;
+
+    /// The instant at which a holder whose last acknowledged request was *sent* at `sent` must stop: 11/13 of the ttl
+    /// later, less 2 ms.
     ///
     /// The server cannot have started its ttl before the request was sent, so a deadline counted from there ends
-    /// before the server's, however long the answer took. The margin of 1 % + 2 ms covers clocks that tick at
-    /// different rates (NTP slews by at most 0.05 %) and the server's millisecond rounding.
+    /// before the server's, however long the answer took, and even if the server's clock is too fast by a twelfth and
+    /// the holder's too slow by as much, all the time ([`SLEW`](Self::SLEW)). The 2 ms are the server's rounding.
     #[must_use]
     pub fn deadline(&self, sent: Instant) -> Instant {
-        sent + (self.ttl - self.ttl / 100).saturating_sub(Duration::from_millis(2))
+        let surely = self.ttl * (Self::SLEW - 1) / (Self::SLEW + 1);
+        sent + surely.saturating_sub(Duration::from_millis(2))
     }
 }
 
@@ -173,13 +179,8 @@ impl Lease {
 
     /// A renewal failed, or its answer never came; the next attempt follows after a jittered, growing pause.
     pub fn handle_failed(&mut self, now: Instant, jitter: f64) {
-        let first = self.timing.heartbeat.min(Self::FIRST_BACKOFF);
-        let pause = first
-            .saturating_mul(1 << self.failures.min(16))
-            .min(self.timing.heartbeat)
-            .min(Self::MAX_BACKOFF);
+        self.due = now + pause(self.timing.heartbeat, self.failures, jitter);
         self.failures = self.failures.saturating_add(1);
-        self.due = now + jittered(pause, jitter);
     }
 
     /// The store answered without prolonging the lease, and waits for more: the next request follows at once.
@@ -263,9 +264,14 @@ impl Lease {
     fn risk_at(&self) -> Instant {
         self.acknowledged + self.timing.ttl * 2 / 3
     }
+}
 
-    const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-    const MAX_BACKOFF: Duration = Duration::from_millis(500);
+/// How long to wait after one more failure than `failures` in a row, where renewals are `heartbeat` apart.
+pub(crate) fn pause(heartbeat: Duration, failures: u32, jitter: f64) -> Duration {
+    const FIRST: Duration = Duration::from_millis(50);
+    const LONGEST: Duration = Duration::from_millis(500);
+    let pause = heartbeat.min(FIRST).saturating_mul(1 << failures.min(16));
+    jittered(pause.min(heartbeat).min(LONGEST), jitter)
 }
 
 /// `period` shortened by up to a tenth: renewals spread out, and none ever comes later than the period.

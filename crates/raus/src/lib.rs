@@ -37,7 +37,7 @@
 //! | up to 1 s (`heartbeat`) | the next renewal is sent, with those of all other leases on that server |
 //! | from a failure on | [`Event::RenewalFailed`]; tried again after 50 ms, then up to twice a second |
 //! | 2/3 of the ttl | [`Event::AtRisk`] |
-//! | 99 % of the ttl - 2 ms | [`Event::Lost`]; `is_held()` is false. A generator mints on up to its horizon |
+//! | 11/13 of the ttl - 2 ms | [`Event::Lost`]; `is_held()` is false. A generator mints on up to its horizon |
 //! | the ttl (60 s) | Redis gives the slot to whoever asks |
 //!
 //! A slot that turns out to be another's is lost at once. With [`Builder::reacquire`] another one is leased by itself, and

@@ -1,22 +1,32 @@
-//! Drives one large group on one server and prints what that costs the server, as the rows of a Markdown table.
+//! Drives one large group, or many groups, on one server and prints what that costs the server, as the rows of a Markdown
+//! table.
 //!
-//! Every instance is a real one, with its own heartbeat and subscription; the process and its two connections for scripts
-//! are shared. The server should
-//! be one of its own: its statistics are reset and its slow log is used.
+//! Every instance of one group is a real one, with its own heartbeat and subscription; the process and its two connections
+//! for scripts are shared. The instances of many groups are those of one process: one heartbeat keeps all of them. The
+//! server should be one of its own: its statistics are reset and its slow log is used.
 //!
 //! ```console
 //! $ cargo run --release -p redbuckets --example load -- --redis redis://localhost:6379 --buckets 1048576 --instances 1000
+//! $ cargo run --release -p redbuckets --example load -- --redis redis://localhost:6379 --groups 5000 --instances 1 \
+//!       --buckets 16 --fault "kill -STOP $PID; sleep 5; kill -CONT $PID"
 //! ```
 
 #[path = "../../raus/examples/common/failure.rs"]
 mod failure;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    process::{Command, ExitCode},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use clap::Parser;
 use coord_core::{endpoint::Endpoint, store};
 use redbuckets::{
-    Clock, ConfigError, Instance, Placement, Redbuckets, Store, StoreError, SystemClock,
+    Clock, ConfigError, Event, Instance, Placement, Redbuckets, Store, StoreError, SystemClock,
 };
 use redis::{Connection, RedisResult};
 use tokio::runtime::{Builder, Runtime};
@@ -29,10 +39,13 @@ struct Options {
     /// The server: redis://host:port.
     #[arg(long)]
     redis: String,
-    /// How many buckets.
+    /// How many groups.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    groups: u32,
+    /// How many buckets a group has.
     #[arg(long, default_value_t = 1 << 20)]
     buckets: u32,
-    /// How many instances.
+    /// How many instances a group has.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     instances: u32,
     /// How many buckets one call grants or takes.
@@ -41,6 +54,9 @@ struct Options {
     /// For how long the idle group is measured, in s.
     #[arg(long, default_value_t = 10)]
     idle_s: u64,
+    /// What is done to the server, by a shell, while instances idle; may be said several times.
+    #[arg(long)]
+    fault: Vec<String>,
     /// The lease of an instance, in ms.
     #[arg(long, default_value_t = 10_000)]
     ttl_ms: u64,
@@ -60,6 +76,8 @@ struct Load<'a> {
     clock: SystemClock,
     store: Arc<dyn Store>,
     instances: Vec<Instance>,
+    /// How many buckets were lost that nobody gave away.
+    lost: Arc<AtomicUsize>,
 }
 
 /// Asks the server about itself, so that one that is not there, and options that cannot be, are told of first.
@@ -87,9 +105,11 @@ fn run(options: &Options) -> Result<(), Error> {
         clock: SystemClock,
         store: store::redis::open(&Endpoint::parse(&options.redis)?, None)?,
         instances: Vec::new(),
+        lost: Arc::default(),
     };
     println!(
-        "{} buckets, {} instances, chunk {}, ttl {} ms, {}",
+        "{} groups of {} buckets and {} instances, chunk {}, ttl {} ms, {}",
+        options.groups,
         options.buckets,
         options.instances,
         options.chunk,
@@ -104,26 +124,13 @@ fn run(options: &Options) -> Result<(), Error> {
         std::thread::sleep(Duration::from_secs(load.options.idle_s));
         Ok(())
     })?;
-    load.phase("one joins → balanced", |load| {
-        load.join(1)?;
-        load.balance()
-    })?;
-    load.phase("one leaves → balanced", |load| {
-        let instance = load.instances.pop().ok_or("no instance is left")?;
-        load.runtime.block_on(instance.leave())?;
-        load.balance()
-    })?;
-    let crash = load.prepare_crash()?;
-    load.phase("one crashes → balanced", |load| {
-        crash.shutdown_background();
-        let still = |load: &Load<'_>| load.owned() < load.options.buckets as usize;
-        load.wait_for(still)?;
-        load.balance()
-    })?;
-    let bytes = load.table_bytes()?;
-    #[expect(clippy::cast_precision_loss, reason = "bytes of a table fit 53 bits")]
-    let each = bytes as f64 / f64::from(options.buckets);
-    println!("table: {bytes} bytes, {each:.2} a bucket");
+    for fault in &options.fault {
+        load.phase(fault, |load| load.endure(fault))?;
+    }
+    if options.groups == 1 {
+        load.change()?;
+    }
+    println!("{} buckets were lost", load.lost.load(Ordering::Relaxed));
     Ok(())
 }
 
@@ -161,26 +168,111 @@ impl Load<'_> {
         Ok(())
     }
 
+    /// One comes, one goes, one crashes.
+    fn change(&mut self) -> Result<(), Error> {
+        self.phase("one joins → balanced", |load| {
+            load.join(1)?;
+            load.balance()
+        })?;
+        self.phase("one leaves → balanced", |load| {
+            let instance = load.instances.pop().ok_or("no instance is left")?;
+            load.runtime.block_on(instance.leave())?;
+            load.balance()
+        })?;
+        let crash = self.prepare_crash()?;
+        self.phase("one crashes → balanced", |load| {
+            crash.shutdown_background();
+            let still = |load: &Load<'_>| load.owned() < load.options.buckets as usize;
+            load.wait_for(still)?;
+            load.balance()
+        })?;
+        let bytes = self.table_bytes()?;
+        #[expect(clippy::cast_precision_loss, reason = "bytes of a table fit 53 bits")]
+        let each = bytes as f64 / f64::from(self.options.buckets);
+        println!("table: {bytes} bytes, {each:.2} a bucket");
+        Ok(())
+    }
+
+    /// Does something to the server, and waits until every instance was heard again.
+    fn endure(&mut self, fault: &str) -> Result<(), Error> {
+        let status = Command::new("sh").args(["-c", fault]).status()?;
+        if !status.success() {
+            return Err(format!("{fault:?}: {status}").into());
+        }
+        let over = self.clock.now();
+        let is_heard = |instance: &Instance| {
+            let heard = instance.last_registration();
+            instance.is_member() && heard.is_some_and(|heard| over < heard)
+        };
+        self.wait_for(|load| !load.instances.iter().all(is_heard))?;
+        let took = self.clock.now().saturating_since(over);
+        println!(
+            "{} ms after it all were heard; {} buckets lost so far",
+            took.as_millis(),
+            self.lost.load(Ordering::Relaxed)
+        );
+        self.reconnect()?;
+        self.wait_for(|load| load.owned() < load.all_buckets())
+    }
+
+    /// The server may be another process now.
+    fn reconnect(&mut self) -> Result<(), Error> {
+        self.server = redis::Client::open(self.options.redis.as_str())?.get_connection()?;
+        Ok(())
+    }
+
     fn join(&mut self, count: u32) -> Result<(), Error> {
         let handle = self.runtime.handle().clone();
-        let joins: Vec<_> = (0..count)
-            .map(|_| {
-                let buckets = self.builder(Placement::Runtime(handle.clone())).build()?;
-                Ok(handle.spawn(async move { buckets.join().await }))
+        let at_once = if self.options.groups == 1 {
+            count as usize
+        } else {
+            Self::AT_ONCE
+        };
+        let turn = Arc::new(tokio::sync::Semaphore::new(at_once));
+        let joins: Vec<_> = (0..self.options.groups * count)
+            .map(|index| {
+                let buckets = if self.options.groups == 1 {
+                    self.builder(Placement::Runtime(handle.clone())).build()?
+                } else {
+                    let group = format!("load-{}", index % self.options.groups);
+                    let builder = Redbuckets::builder(&self.options.redis, &group);
+                    // Nobody else is in them, so nobody is listened for.
+                    self.tuned(builder).discovery(Duration::ZERO).build()?
+                };
+                let turn = Arc::clone(&turn);
+                Ok(handle.spawn(async move {
+                    let _turn = turn.acquire().await;
+                    buckets.join().await
+                }))
             })
             .collect::<Result<_, Error>>()?;
         for join in joins {
-            self.instances.push(self.runtime.block_on(join)??);
+            let instance = self.runtime.block_on(join)??;
+            let (mut events, lost) = (instance.events(), Arc::clone(&self.lost));
+            handle.spawn(async move {
+                while let Some(event) = events.next().await {
+                    let is_loss = matches!(event, Event::Lost { .. });
+                    lost.fetch_add(usize::from(is_loss), Ordering::Relaxed);
+                }
+            });
+            self.instances.push(instance);
         }
         Ok(())
     }
 
     fn start(&mut self) -> Result<(), Error> {
         self.join(self.options.instances)?;
-        self.wait_for(|load| load.owned() < load.options.buckets as usize)
+        self.wait_for(|load| load.owned() < load.all_buckets())
+    }
+
+    fn all_buckets(&self) -> usize {
+        self.options.groups as usize * self.options.buckets as usize
     }
 
     fn balance(&mut self) -> Result<(), Error> {
+        if self.options.groups != 1 {
+            return self.wait_for(|load| load.owned() < load.all_buckets());
+        }
         self.wait_for(|load| {
             let mut counts: Vec<usize> = load.instances.iter().map(|i| i.owned().len()).collect();
             counts.sort_unstable();
@@ -206,15 +298,23 @@ impl Load<'_> {
     }
 
     fn builder(&self, placement: Placement) -> redbuckets::Builder {
-        Redbuckets::with_store(Arc::clone(&self.store), "load")
+        let builder = Redbuckets::with_store(Arc::clone(&self.store), "load");
+        self.tuned(builder)
+            .clock(Arc::new(self.clock))
+            .placement(placement)
+    }
+
+    fn tuned(&self, builder: redbuckets::Builder) -> redbuckets::Builder {
+        builder
             .buckets(self.options.buckets)
             .chunk(self.options.chunk)
             .ttl(Duration::from_millis(self.options.ttl_ms))
-            .clock(Arc::new(self.clock))
-            .placement(placement)
             .register_timeout(Duration::from_secs(60))
             .max_moves(4_096)
     }
+
+    /// How many groups are joined at once.
+    const AT_ONCE: usize = 64;
 
     fn wait_for(&mut self, unmet: impl Fn(&Self) -> bool) -> Result<(), Error> {
         let give_up_at = self.clock.now() + Duration::from_secs(300);

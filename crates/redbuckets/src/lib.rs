@@ -69,7 +69,7 @@
 //!
 //! [`Assignment::Sticky`] moves the minimum and leaves every instance with a handful of ranges, which
 //! [`Owned::ranges`] gives for `WHERE bucket BETWEEN a AND b`. [`Assignment::Contiguous`] gives every instance exactly one
-//! range and moves about three times as many buckets. All instances of a group must agree.
+//! range, and every change moves up to half of all buckets, so it is for a handful of instances. All instances of a group must agree.
 //!
 //! # Sizing ttl and period
 //!

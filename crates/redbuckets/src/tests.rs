@@ -102,6 +102,36 @@ fn a_join_of_the_seventeenth_moves_sixty_of_1024() {
     assert_eq!(moved.count(), 60);
 }
 
+/// What the documentation says of ranges: with every change between a quarter and half of all buckets move, but for
+/// rounding, whether it is the first member that goes, the last one, or one in the middle.
+#[test]
+fn a_change_of_a_contiguous_group_moves_a_quarter_to_half_of_all_buckets() {
+    const BUCKETS: usize = 1_260;
+    let mut group = Group::new(1_260, Assignment::Contiguous);
+    for _ in 0..9 {
+        group.join(1);
+    }
+    group.settle();
+    let changes: [&dyn Fn(&mut Group); 4] = [
+        &|group| group.join(1),
+        &|group| group.leave(0),
+        &|group| group.leave(4),
+        &|group| group.crash(7),
+    ];
+    for (index, change) in changes.iter().enumerate() {
+        let before = group.owners();
+        change(&mut group);
+        group.settle();
+        let after = group.owners();
+        let moved = before
+            .iter()
+            .filter(|(bucket, owner)| after.get(*bucket) != Some(owner));
+        let moved = moved.count();
+        let expected = BUCKETS * 24 / 100..=BUCKETS * 51 / 100;
+        assert!(expected.contains(&moved), "change {index}: {moved}");
+    }
+}
+
 /// A newcomer within the settle time takes over what a leaver gives away: 1,024 moves for ten restarts.
 #[test]
 fn a_rolling_restart_with_new_ids_moves_every_bucket_once() {

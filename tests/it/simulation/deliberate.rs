@@ -58,6 +58,10 @@ static CASES: &[(&str, Case)] = &[
         ids(Mutant::DeadlineFromReply, &[TWO_HOLDERS, FALLING]),
     ),
     (
+        "a lease of a machine ID that trusts the server's clock",
+        ids(Mutant::ClocksTrusted, &[TWO_HOLDERS, FALLING]),
+    ),
+    (
         "a release without owner check",
         ids(
             Mutant::ReleaseWithoutOwnerCheck,

@@ -14,6 +14,8 @@ pub(super) enum Mutant {
     None,
     /// A holder counts its ttl from the answer instead of the request.
     DeadlineFromReply,
+    /// A holder takes it that the server's clock and its own run alike.
+    ClocksTrusted,
     /// raus: a renewal prolongs whatever key it finds, as the original's GETSET does.
     RenewWithoutOwnerCheck,
     /// raus: a new holder starts at its own clock instead of the last holder's horizon.

@@ -34,6 +34,8 @@ pub(super) struct Scene {
     pub(super) expects: bool,
     /// The longest time between two turns of the world.
     pub(super) tick: Duration,
+    /// Whether the server's clock is being slewed.
+    pub(super) slewed: bool,
 }
 
 /// The options of one instance, as far as they may differ from another's.

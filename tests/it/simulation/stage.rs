@@ -19,6 +19,7 @@ use super::{
     record::{Record, Who},
     replicas::Replicas,
     route::Route,
+    slewed::Slewed,
     wire::{Bell, Wire},
 };
 use crate::tap::Tap;
@@ -107,7 +108,11 @@ impl Stage {
         retired: Option<(Embedded, Embedded)>,
     ) -> Self {
         let clock = TokioClock::new(Duration::from_secs(1_800_000_000));
-        let server_clock = Arc::new(clock.clone());
+        let server_clock: Arc<dyn Clock> = if plan.scene.slewed {
+            Arc::new(Slewed::new(clock.clone()))
+        } else {
+            Arc::new(clock.clone())
+        };
         let (embedded, spare) = match retired {
             Some((one, other)) => (
                 one.recycle(server_clock.clone(), plan.seed),
@@ -333,7 +338,10 @@ impl Stage {
         let now = self.now();
         let since = |leap: &&Leap| heard.is_none_or(|heard| heard <= leap.at);
         let leaps = || self.leaps.iter().filter(since);
-        let by: Duration = leaps().map(|leap| leap.by).sum();
+        let mut by: Duration = leaps().map(|leap| leap.by).sum();
+        if self.scene.slewed {
+            by += Slewed::furthest();
+        }
         let is_over = heard.is_none_or(|heard| heard + ttl <= now + by);
         is_over && leaps().any(|leap| leap.at + leap.grace <= now)
     }

@@ -118,9 +118,9 @@ impl Log {
     /// Each one's first acknowledged renewal that was sent after `after_us`, by the time at which it was noticed.
     #[must_use]
     pub fn renewed(&self, after_us: u64, ttl: Duration) -> BTreeMap<String, u64> {
-        // A deadline is the send time, one ttl and a margin of 1 % + 2 ms.
+        // A deadline is the send time and 11/13 of a ttl, less 2 ms.
         let ttl_us = u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX);
-        let lead_us = ttl_us - ttl_us / 100 - 2_000;
+        let lead_us = ttl_us * 11 / 13 - 2_000;
         let mut renewed = BTreeMap::new();
         for line in self.of("until") {
             let sent_us = line.number(0).unwrap_or(0).saturating_sub(lead_us);

@@ -2,35 +2,32 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Heartbeat;
 use crate::{
     clock::Instant,
     store::{Command, Reply, Store, StoreError},
 };
 
-/// Which leases are renewed together. There is one batch of each kind under way at a time.
+/// Which leases are renewed together: those that wait for the same replicas and for the same time. The patience of one
+/// lease counts for no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// In one pipeline, which waits for no replica.
-    Shared,
-    /// In one write with one WAIT, so that all of them wait for the same replicas and for the same time.
-    Confirmed {
-        replicas: u32,
-        patience: Duration,
-        /// What leads to their server, as far as that is known. Replicas of one server say nothing about another's.
-        route: Option<String>,
-    },
+pub(super) struct Kind {
+    /// How many replicas have to acknowledge a renewal. Without any it goes by the pipeline, else in one write with one
+    /// WAIT.
+    pub(super) replicas: u32,
+    pub(super) patience: Duration,
+    /// What leads to the server of leases that wait for replicas, as far as that is known. Replicas of one server say
+    /// nothing about another's.
+    pub(super) route: Option<String>,
 }
 
 /// The requests of some leases.
 pub(super) struct Batch {
     pub(super) kind: Kind,
     sent: Instant,
-    patience: Duration,
     shares: Vec<Share>,
-    /// Of all leases, in order; in a confirmed batch the renewals only.
+    /// Of all leases, in order; where replicas confirm them the renewals only.
     commands: Vec<Command>,
-    /// What the leases of a confirmed batch send beside their renewals.
+    /// What leases send beside renewals that replicas confirm.
     hints: Vec<Command>,
 }
 
@@ -56,38 +53,39 @@ pub(super) struct Answers {
 
 impl Batch {
     pub(super) const fn new(kind: Kind, sent: Instant) -> Self {
-        let patience = match &kind {
-            Kind::Shared => Heartbeat::RESPONSE_TIMEOUT,
-            Kind::Confirmed { patience, .. } => *patience,
-        };
         Self {
             kind,
             sent,
-            patience,
             shares: Vec::new(),
             commands: Vec::new(),
             hints: Vec::new(),
         }
     }
 
-    /// The commands of the lease `id`, which waits for an answer for no longer than `patience`.
-    pub(super) fn add(&mut self, id: u64, mut commands: Vec<Command>, patience: Duration) {
+    /// How many leases are in it.
+    pub(super) const fn len(&self) -> usize {
+        self.shares.len()
+    }
+
+    /// The commands of the lease `id`.
+    pub(super) fn add(&mut self, id: u64, mut commands: Vec<Command>) {
         self.shares.push(Share {
             id,
             count: commands.len(),
             operation: commands.first().map_or("renew", Command::name),
         });
-        self.patience = self.patience.min(patience);
-        if self.kind != Kind::Shared && !commands.is_empty() {
+        if 0 < self.kind.replicas && !commands.is_empty() {
             self.hints.extend(commands.split_off(1));
         }
         self.commands.extend(commands);
     }
 
     pub(super) async fn run(self, store: Arc<dyn Store>) -> Answers {
-        let (replies, found) = match self.kind {
-            Kind::Shared => (store.pipeline(&self.commands, self.patience).await, 0),
-            Kind::Confirmed { replicas, .. } => self.confirm(&*store, replicas).await,
+        let (replies, found) = if self.kind.replicas == 0 {
+            let replies = store.pipeline(&self.commands, self.kind.patience).await;
+            (replies, 0)
+        } else {
+            self.confirm(&*store).await
         };
         Answers {
             kind: self.kind,
@@ -99,17 +97,14 @@ impl Batch {
     }
 
     /// The hints go by the pipeline, meanwhile.
-    async fn confirm(
-        &self,
-        store: &dyn Store,
-        replicas: u32,
-    ) -> (Vec<Result<Reply, StoreError>>, u32) {
-        let confirm = store.confirm(&self.commands, replicas, self.patience);
+    async fn confirm(&self, store: &dyn Store) -> (Vec<Result<Reply, StoreError>>, u32) {
+        let (replicas, patience) = (self.kind.replicas, self.kind.patience);
+        let confirm = store.confirm(&self.commands, replicas, patience);
         let hint = async {
             if self.hints.is_empty() {
                 return Vec::new();
             }
-            store.pipeline(&self.hints, self.patience).await
+            store.pipeline(&self.hints, patience).await
         };
         let (confirmed, hinted) = tokio::join!(confirm, hint);
         let (renewed, found) =
@@ -127,15 +122,23 @@ impl Batch {
 }
 
 impl Answers {
+    /// Whether the server did what was asked, or said why it never will.
+    pub(super) fn came(&self) -> bool {
+        let passes = |error: &StoreError| error.is_transient();
+        self.replies.is_empty()
+            || self
+                .replies
+                .iter()
+                .any(|reply| !reply.as_ref().is_err_and(passes))
+    }
+
     /// What the lease of `share` lacks, if replicas were to acknowledge its renewal and too few did.
     pub(super) fn shortfall(&self, share: &Share) -> Option<StoreError> {
-        let Kind::Confirmed { replicas, .. } = self.kind else {
-            return None;
-        };
-        (self.found < replicas).then_some(StoreError::Unacknowledged {
+        let wanted = self.kind.replicas;
+        (self.found < wanted).then_some(StoreError::Unacknowledged {
             operation: share.operation,
             found: self.found,
-            wanted: replicas,
+            wanted,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The task behind [`Heartbeat`](super::Heartbeat).
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::pending, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::{
@@ -12,11 +12,12 @@ use tokio::sync::{
 use super::{
     Heartbeat, Renew, Validity, Verdict,
     batch::{Answers, Batch, Kind},
+    window::Window,
     words::Request,
 };
 use crate::{
     clock::{Clock, Instant},
-    lease::{Lease, LeaseState, Timing, Transition},
+    lease::{self, Lease, LeaseState, Timing, Transition},
     store::{BoxFuture, Command, Reply, Store, StoreError},
 };
 
@@ -45,8 +46,8 @@ struct Entry {
     stop: oneshot::Receiver<oneshot::Sender<()>>,
     /// Renewed by a batch under way.
     under_way: bool,
-    /// Due, but a batch of its kind is under way: the next one takes it along.
-    held_back: bool,
+    /// With which leases it was last seen to go.
+    kind: Kind,
     /// A key of its last renewal, which says what server that went to.
     key: Option<String>,
     stopping: Option<oneshot::Sender<()>>,
@@ -62,11 +63,14 @@ pub(super) struct Driver {
     rng: fastrand::Rng,
     entries: Vec<Entry>,
     next_id: u64,
-    /// The kinds of the batches under way.
-    busy: Vec<Kind>,
+    /// How much of each kind may be under way.
+    windows: Vec<(Kind, Window)>,
 }
 
 impl Driver {
+    /// How many messages are heard before the leases are looked at.
+    const AT_ONCE: usize = 1_024;
+
     pub(super) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -81,12 +85,13 @@ impl Driver {
             rng: fastrand::Rng::with_seed(seed),
             entries: Vec::new(),
             next_id: 0,
-            busy: Vec::new(),
+            windows: Vec::new(),
         }
     }
 
     pub(super) async fn run(mut self) {
         let mut under_way = Batches::new();
+        let mut messages = Vec::new();
         loop {
             self.advance();
             self.start_batches(&under_way);
@@ -96,9 +101,9 @@ impl Driver {
             let wake = self.wakes_at();
             tokio::select! {
                 biased;
-                message = self.inbox.recv(), if self.inbox_open => match message {
-                    Some(message) => self.handle_message(message),
-                    None => self.inbox_open = false,
+                count = self.inbox.recv_many(&mut messages, Self::AT_ONCE), if self.inbox_open => {
+                    self.inbox_open = count != 0;
+                    messages.drain(..).for_each(|message| self.handle_message(message));
                 },
                 Some(answers) = under_way.next() => self.handle_answers(answers),
                 () = sleep_until(&*self.clock, wake) => {}
@@ -120,6 +125,7 @@ impl Driver {
                 let lease = Lease::granted(sent, timing, self.rng.f64());
                 self.entries.push(Entry {
                     id: self.next_id,
+                    kind: kind(&*protocol, timing, None, &*self.store),
                     lease,
                     protocol,
                     validity,
@@ -127,7 +133,6 @@ impl Driver {
                     nudged,
                     stop,
                     under_way: false,
-                    held_back: false,
                     key: None,
                     stopping: None,
                 });
@@ -161,55 +166,99 @@ impl Driver {
         });
     }
 
-    /// One batch of each kind of which some lease is due, with a renewal for every lease of that kind that is due, or
-    /// nearly: leases with one heartbeat fall into step. A kind that has a batch under way waits for that.
+    /// As many batches as the windows let through, those that are due the longest first.
     fn start_batches(&mut self, under_way: &Batches) {
         let now = self.clock.now();
-        let mut batches: Vec<Batch> = Vec::new();
-        for entry in &mut self.entries {
-            entry.held_back = false;
-            if !entry.renewable() || now < entry.due(now) {
-                continue;
-            }
-            let kind = entry.kind(&*self.store);
-            if self.busy.contains(&kind) {
-                entry.held_back = true;
-            } else if batches.iter().all(|batch| batch.kind != kind) {
-                batches.push(Batch::new(kind, now));
+        let mut due: Vec<(Instant, usize)> = Vec::new();
+        for (index, entry) in self.entries.iter().enumerate() {
+            let at = entry.due(now);
+            if entry.renewable() && at <= now {
+                due.push((at, index));
             }
         }
-        if batches.is_empty() {
-            return;
-        }
-        for entry in &mut self.entries {
-            let heartbeat = entry.lease.timing().heartbeat();
-            if !entry.renewable() || now + heartbeat / 2 < entry.due(now) {
-                continue;
-            }
-            let kind = entry.kind(&*self.store);
-            if let Some(batch) = batches.iter_mut().find(|batch| batch.kind == kind) {
-                batch.add(entry.id, entry.begin(), entry.patience());
+        due.sort_unstable();
+        let mut by_kind: Vec<(Kind, VecDeque<usize>)> = Vec::new();
+        for (_, index) in due {
+            let entry = &mut self.entries[index];
+            entry.look(&*self.store);
+            match by_kind.iter_mut().find(|(kind, _)| *kind == entry.kind) {
+                Some((_, waiting)) => waiting.push_back(index),
+                None => by_kind.push((entry.kind.clone(), VecDeque::from([index]))),
             }
         }
-        for batch in batches {
-            self.busy.push(batch.kind.clone());
+        for (kind, waiting) in by_kind {
+            self.start_batches_of(&kind, waiting, now, under_way);
+        }
+    }
+
+    fn start_batches_of(
+        &mut self,
+        kind: &Kind,
+        mut waiting: VecDeque<usize>,
+        now: Instant,
+        under_way: &Batches,
+    ) {
+        while !waiting.is_empty() {
+            let room = self.window(kind).room(now, waiting.len());
+            if room == 0 {
+                return;
+            }
+            let mut chosen: Vec<usize> = waiting.drain(..room.min(waiting.len())).collect();
+            for &index in &chosen {
+                self.entries[index].under_way = true;
+            }
+            self.take_along(&mut chosen, kind, room, now);
+            chosen.sort_unstable();
+            let mut batch = Batch::new(kind.clone(), now);
+            for index in chosen {
+                let entry = &mut self.entries[index];
+                batch.add(entry.id, entry.begin());
+            }
+            self.window(kind).handle_sent(batch.len());
             under_way.push(Box::pin(batch.run(Arc::clone(&self.store))));
         }
+    }
+
+    /// Fills a batch up with leases that are nearly due, so that those with one heartbeat fall into step. Where one
+    /// batch cannot hold all of them, they are the less nearly due: all would be renewed too often.
+    fn take_along(&mut self, chosen: &mut Vec<usize>, kind: &Kind, room: usize, now: Instant) {
+        let batches = self.entries.len().div_ceil(Window::BATCH);
+        let share = u32::try_from(batches).unwrap_or(u32::MAX).max(1);
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            if room <= chosen.len() {
+                return;
+            }
+            let nearly = entry.lease.timing().heartbeat() / 2 / share;
+            if !entry.renewable() || now + nearly < entry.due(now) {
+                continue;
+            }
+            entry.look(&*self.store);
+            if entry.kind == *kind {
+                entry.under_way = true;
+                chosen.push(index);
+            }
+        }
+    }
+
+    fn window(&mut self, kind: &Kind) -> &mut Window {
+        let known = self.windows.iter().position(|(known, _)| known == kind);
+        let index = known.unwrap_or_else(|| {
+            let window = Window::new(self.clock.now(), 0 < kind.replicas);
+            self.windows.push((kind.clone(), window));
+            self.windows.len() - 1
+        });
+        &mut self.windows[index].1
     }
 
     fn handle_answers(&mut self, answers: Answers) {
         let now = self.clock.now();
         let jitter = self.rng.f64();
-        self.busy.retain(|kind| *kind != answers.kind);
+        self.note_answers(&answers, now, jitter);
         let mut replies = answers.replies.as_slice();
         for share in &answers.shares {
             let (own, rest) = replies.split_at(share.count.min(replies.len()));
             replies = rest;
-            // Entries are pushed with rising ids and never reordered.
-            let Ok(index) = self
-                .entries
-                .binary_search_by_key(&share.id, |entry| entry.id)
-            else {
+            let Some(index) = self.index_of(share.id) else {
                 continue;
             };
             let entry = &mut self.entries[index];
@@ -218,20 +267,51 @@ impl Driver {
         }
     }
 
-    /// The next instant at which something is to be done; for a lease that waits for an answer only state changes count.
-    fn wakes_at(&self) -> Option<Instant> {
+    fn note_answers(&mut self, answers: &Answers, now: Instant, jitter: f64) {
+        let (count, sent) = (answers.shares.len(), answers.sent);
+        if answers.came() {
+            let patience = answers.kind.patience;
+            let window = self.window(&answers.kind);
+            window.handle_answered(now, sent, count, patience);
+            return;
+        }
+        let indices = answers.shares.iter().filter_map(|it| self.index_of(it.id));
+        let heartbeats = indices.map(|index| self.entries[index].lease.timing().heartbeat());
+        let shortest = heartbeats.min().unwrap_or(Duration::MAX);
+        let window = self.window(&answers.kind);
+        let pause = lease::pause(shortest, window.failures(), jitter);
+        window.handle_failed(now, sent, count, pause);
+    }
+
+    /// Entries are pushed with rising ids and never reordered.
+    fn index_of(&self, id: u64) -> Option<usize> {
+        let found = self.entries.binary_search_by_key(&id, |entry| entry.id);
+        found.ok()
+    }
+
+    /// The next instant at which something is to be done; where an answer is waited for only state changes count.
+    fn wakes_at(&mut self) -> Option<Instant> {
         let now = self.clock.now();
-        self.entries
-            .iter()
-            .filter_map(|entry| {
-                let waits = entry.held_back || !entry.renewable();
-                let due = (!waits).then(|| entry.due(now));
-                match (due, entry.lease.changes_at()) {
-                    (Some(due), Some(change)) => Some(due.min(change)),
-                    (due, change) => due.or(change),
-                }
-            })
-            .min()
+        let mut earliest: Option<Instant> = None;
+        let mut used = vec![false; self.windows.len()];
+        for entry in &self.entries {
+            let index = self
+                .windows
+                .iter()
+                .position(|(kind, _)| *kind == entry.kind);
+            let opens_at = index.map_or(Some(now), |index| {
+                used[index] = true;
+                self.windows[index].1.opens_at()
+            });
+            let due = opens_at.filter(|_| entry.renewable());
+            let due = due.map(|opens_at| entry.due(now).max(opens_at));
+            let wake = [due, entry.lease.changes_at()].into_iter().flatten().min();
+            earliest = [earliest, wake].into_iter().flatten().min();
+        }
+        let mut used = used.into_iter();
+        self.windows
+            .retain(|(_, window)| used.next() == Some(true) || !window.is_idle());
+        earliest
     }
 }
 
@@ -240,27 +320,16 @@ impl Entry {
         !self.under_way && self.stopping.is_none()
     }
 
-    fn kind(&self, store: &dyn Store) -> Kind {
-        match self.protocol.acknowledge() {
-            0 => Kind::Shared,
-            replicas => Kind::Confirmed {
-                replicas,
-                patience: self.patience(),
-                route: self.key.as_deref().and_then(|key| store.route(key)),
-            },
-        }
-    }
-
-    /// A short lease must get a second attempt before its deadline.
-    fn patience(&self) -> Duration {
-        Heartbeat::RESPONSE_TIMEOUT.min(self.lease.timing().ttl() / 3)
+    /// Sees with which leases it goes now.
+    fn look(&mut self, store: &dyn Store) {
+        let timing = self.lease.timing();
+        self.kind = kind(&*self.protocol, timing, self.key.as_deref(), store);
     }
 
     /// The commands of a heartbeat that is sent now.
     fn begin(&mut self) -> Vec<Command> {
         // Taken before the commands are made: a nudge from here on wants the heartbeat after this one.
         self.nudged.take();
-        self.under_way = true;
         let commands = self.protocol.commands();
         if self.key.is_none()
             && let Some(Command::Eval { keys, .. }) = commands.first()
@@ -337,6 +406,19 @@ impl Entry {
             self.validity.revoke();
         }
         self.state.send_replace(self.lease.state());
+    }
+}
+
+/// With which leases that of `protocol` goes, which was last renewed at `key`.
+fn kind(protocol: &dyn Renew, timing: Timing, key: Option<&str>, store: &dyn Store) -> Kind {
+    let replicas = protocol.acknowledge();
+    Kind {
+        replicas,
+        // A short lease must get a second attempt before its deadline.
+        patience: Heartbeat::RESPONSE_TIMEOUT.min(timing.ttl() / 3),
+        route: key
+            .filter(|_| 0 < replicas)
+            .and_then(|key| store.route(key)),
     }
 }
 

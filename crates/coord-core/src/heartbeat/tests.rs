@@ -1,7 +1,9 @@
-//! Leases whose renewals replicas have to acknowledge, beside others.
+//! What the driver does with leases, on stores that answer as they are told.
 
 mod acknowledged;
 mod life;
+mod scale;
+mod window;
 
 use std::{
     sync::{

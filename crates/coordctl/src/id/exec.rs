@@ -6,12 +6,12 @@
 //! | --- | --- |
 //! | every heartbeat | a renewal is sent; each one that is acknowledged moves all that follows |
 //! | 2/3 T | the lease is at risk: said on the standard error |
-//! | 0.99 T − 2 ms − T/30 − grace | the program and its process group are told to end (SIGTERM) |
-//! | 0.99 T − 2 ms − T/30 | what is left of the group is killed (SIGKILL) |
-//! | 0.99 T − 2 ms | the local deadline: nothing runs under the machine ID any more |
+//! | 11/13 T − 2 ms − T/80 − grace | the program and its process group are told to end (SIGTERM) |
+//! | 11/13 T − 2 ms − T/80 | what is left of the group is killed (SIGKILL) |
+//! | 11/13 T − 2 ms | the local deadline: nothing runs under the machine ID any more |
 //! | T, by the server | another may get the machine ID |
 //!
-//! The grace is at most T/4, so nothing is told to end before the lease is at risk. Where the server *says* that the lease is
+//! The grace is at most T/6, so nothing is told to end before the lease is at risk. Where the server *says* that the lease is
 //! another's, the program is told at once and killed after the grace, or at the last deadline that counted if that is
 //! earlier. When coordctl itself is killed, the kernel kills the program (Linux); its lease runs out by itself.
 //!

@@ -10,6 +10,7 @@ use std::{
 
 use coord_core::{
     clock::{Clock, Instant, TokioClock},
+    lease::Timing,
     store::{Command, Reply, Store},
 };
 use coord_tests::gate::Gate;
@@ -151,7 +152,7 @@ async fn renew(
     deadline: Arc<Mutex<Instant>>,
 ) {
     let mut believed = clock.now() + ttl;
-    let margin = ttl / 100 + Duration::from_millis(2);
+    let timing = Timing::new(ttl, heartbeat).expect("valid");
     loop {
         tokio::time::sleep(heartbeat.mul_f64(0.2 + 0.8 * rng.f64())).await;
         let (sent, request) = (clock.now(), memory.next(&clock, &mut rng));
@@ -165,7 +166,7 @@ async fn renew(
             *deadline = NEVER;
             return;
         }
-        believed = believed.max(sent + ttl - margin);
+        believed = believed.max(timing.deadline(sent));
         *deadline = believed;
     }
 }

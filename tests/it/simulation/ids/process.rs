@@ -234,14 +234,19 @@ impl Process {
         let (machine_id, _) = held.as_ref()?;
         let shell = self.shell(stage)?;
         let wire = &shell.wire;
-        let acknowledged = wire.acknowledged();
-        let is_held = if mutant == Mutant::DeadlineFromReply {
-            let ttl = machine_id.ttl();
-            let ttl = ttl - ttl / 100 - Duration::from_millis(2);
-            acknowledged.is_some_and(|at| self.clock.now() < at + ttl)
-        } else {
-            machine_id.is_held()
+        let counts_from = match mutant {
+            Mutant::DeadlineFromReply => wire.acknowledged(),
+            Mutant::ClocksTrusted => wire.heard(),
+            _ => None,
         };
+        let is_held = counts_from.map_or_else(
+            || machine_id.is_held(),
+            |at| {
+                let ttl = machine_id.ttl();
+                let ttl = ttl - ttl / 100 - Duration::from_millis(2);
+                self.clock.now() < at + ttl
+            },
+        );
         is_held.then(|| Holder {
             slot: machine_id.id(),
             fence: machine_id.fence(),

@@ -17,7 +17,7 @@ impl Plan {
         } else {
             Subject::buckets(&mut rng, &size)
         };
-        let scene = Scene {
+        let mut scene = Scene {
             subject,
             replicas,
             acknowledge,
@@ -28,8 +28,10 @@ impl Plan {
             bound: ms(*rng.choice([0, 500, 1_200].iter()).expect("not empty")),
             expects: rng.u8(0..8) == 0,
             tick: ms(rng.u64(60..=200)),
+            slewed: false,
         };
         let steps = Drawing::new(&mut rng, &scene, &size).steps();
+        scene.slewed = rng.u8(0..3) == 0;
         Self {
             seed,
             scene,

@@ -78,6 +78,8 @@ pub(super) struct Gauge(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     refusal: Option<Refusal>,
+    /// How many bytes have come.
+    received: u64,
     /// How many operations are under way.
     users: usize,
     /// What replies took beyond their share since nothing was under way.
@@ -90,11 +92,22 @@ struct State {
 }
 
 /// An operation under way.
-pub(super) struct Use(Gauge);
+pub(super) struct Use {
+    gauge: Gauge,
+    /// What had come when it began.
+    received: u64,
+}
+
+impl Use {
+    /// Whether nothing has come since it began, for whomever.
+    pub(super) fn heard_nothing(&self) -> bool {
+        self.gauge.state().received == self.received
+    }
+}
 
 impl Drop for Use {
     fn drop(&mut self) {
-        self.0.state().users -= 1;
+        self.gauge.state().users -= 1;
     }
 }
 
@@ -130,8 +143,12 @@ impl Gauge {
             state.excess = 0;
         }
         state.users += 1;
+        let received = state.received;
         drop(state);
-        Use(self.clone())
+        Use {
+            gauge: self.clone(),
+            received,
+        }
     }
 
     /// Nothing is left to read.
@@ -162,6 +179,7 @@ impl Gauge {
     /// Follows `bytes` that were received.
     fn take(&self, frames: &mut Frames, mut bytes: &[u8]) -> Result<(), Refusal> {
         let mut state = self.state();
+        state.received += bytes.len() as u64;
         let outcome = loop {
             match frames.next(&mut bytes) {
                 Ok(None) => break Ok(()),

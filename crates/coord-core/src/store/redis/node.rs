@@ -157,7 +157,7 @@ impl Node {
             Ok(lane) => lane,
             Err(error) => return vec![Err(error); commands.len()],
         };
-        let (mut connection, _use) = lane.begin();
+        let (mut connection, under_way) = lane.begin();
         let work = exchange(&mut connection, &self.address, commands, asking);
         match self.bounded(operation, patience.left(deadline), work).await {
             Ok(outcomes) => {
@@ -168,10 +168,14 @@ impl Node {
             }
             Err(error) => {
                 let error = lane.explain(error);
-                tracing::debug!(address = %self.address, %error, "connections dropped");
-                // Whatever silenced this connection has silenced the others too.
-                self.lanes.discard(&lane);
-                self.lanes.discard_all();
+                let is_late = matches!(error, StoreError::Timeout { .. });
+                // A server that answers others meanwhile has too much to do; new connections would be more of it.
+                if !is_late || under_way.heard_nothing() {
+                    tracing::debug!(address = %self.address, %error, "connections dropped");
+                    // Whatever silenced this connection has silenced the others too.
+                    self.lanes.discard(&lane);
+                    self.lanes.discard_all();
+                }
                 vec![Err(error); commands.len()]
             }
         }

@@ -256,6 +256,23 @@ async fn replies_count_together_while_somebody_waits_for_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_answers_somebody_is_not_silent() {
+    let gauge = Gauge::default();
+    let (mut intake, mut server) = pipe(&gauge);
+    let other = gauge.begin();
+    read(&mut intake, &mut server, b"+OK\r\n", 1)
+        .await
+        .expect("fits");
+    let under_way = gauge.begin();
+    assert!(!other.heard_nothing());
+    assert!(under_way.heard_nothing(), "what came before says nothing");
+    read(&mut intake, &mut server, b"+OK\r\n", 1)
+        .await
+        .expect("fits");
+    assert!(!under_way.heard_nothing());
+}
+
+#[tokio::test(start_paused = true)]
 async fn large_replies_one_after_the_other_and_many_small_ones_are_no_flood() {
     let gauge = Gauge::default();
     let (mut intake, mut server) = pipe(&gauge);

@@ -4,6 +4,7 @@ mod bad_input;
 mod behaviour;
 mod forgetting;
 mod replicas;
+mod tasks;
 mod twins;
 
 use std::{collections::BTreeMap, time::Duration};

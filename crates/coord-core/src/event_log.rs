@@ -252,7 +252,11 @@ mod tests {
         for _ in 0..65_536 {
             first.next().await;
         }
-        assert_eq!(log.log.unread().events.len(), 65_536, "one has read nothing");
+        assert_eq!(
+            log.log.unread().events.len(),
+            65_536,
+            "one has read nothing"
+        );
         assert_eq!(second.next().await, Some(Ok(0)));
         drop(second);
         assert!(room(&log) <= 64, "{}", room(&log));

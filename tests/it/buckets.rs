@@ -3,6 +3,7 @@
 mod bad_input;
 mod behaviour;
 mod forgetting;
+mod progress;
 mod replicas;
 mod tasks;
 mod twins;

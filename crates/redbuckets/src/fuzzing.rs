@@ -49,6 +49,7 @@ pub fn member(data: &[u8]) {
         chunk,
         max_moves: 1 + input.below(6) as usize,
         drain_timeout: Duration::from_secs(3),
+        progress_timeout: None,
         forced,
         assignment: match input.below(2) {
             0 => Assignment::Sticky,
@@ -182,6 +183,7 @@ impl World {
         });
         Beat {
             outcomes: outcomes.collect(),
+            staying: grants.iter().take(1).map(|grant| grant.bucket).collect(),
             grants,
             version: input.number(),
             members: input.below(256),

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use crate::{protocol::Grant, shared::Shared};
+use crate::{
+    protocol::Grant,
+    shared::{Report, Shared, Watched},
+};
 
 /// Keeps a bucket from being handed over while work in it goes on. From [`Instance::enter`](crate::Instance::enter).
 ///
@@ -18,6 +21,7 @@ use crate::{protocol::Grant, shared::Shared};
 pub struct BucketGuard {
     shared: Arc<Shared>,
     grant: Grant,
+    watched: Option<Watched>,
 }
 
 impl BucketGuard {
@@ -34,6 +38,7 @@ impl BucketGuard {
 
     fn of(shared: &Arc<Shared>, grant: Grant) -> Self {
         Self {
+            watched: shared.watch(grant),
             shared: Arc::clone(shared),
             grant,
         }
@@ -66,12 +71,21 @@ impl BucketGuard {
         self.shared.revoked(self.grant).await;
     }
 
+    /// Says that the work gets on, for [`progress_timeout`](crate::Builder::progress_timeout). Costs a look at the clock and an
+    /// atomic store; does nothing where that option is not set.
+    pub fn report_progress(&self) {
+        if let Some(watched) = &self.watched {
+            watched.report.make(&*self.shared.clock);
+        }
+    }
+
     /// For a task that this guard lives with.
     pub(crate) fn handle(&self) -> Bucket {
         Bucket {
             shared: Arc::clone(&self.shared),
             grant: self.grant,
             listens: Arc::default(),
+            report: self.watched.as_ref().map(|watched| watched.report.clone()),
         }
     }
 }
@@ -87,7 +101,7 @@ impl fmt::Debug for BucketGuard {
 
 impl Drop for BucketGuard {
     fn drop(&mut self) {
-        self.shared.exit(self.grant);
+        self.shared.exit(self.grant, self.watched.as_ref());
     }
 }
 
@@ -97,6 +111,7 @@ pub struct Bucket {
     shared: Arc<Shared>,
     grant: Grant,
     listens: Arc<AtomicBool>,
+    report: Option<Report>,
 }
 
 impl Bucket {
@@ -130,6 +145,14 @@ impl Bucket {
     pub async fn revoked(&self) {
         self.listens.store(true, Ordering::Relaxed);
         self.shared.revoked(self.grant).await;
+    }
+
+    /// Says that the task gets on, for [`progress_timeout`](crate::Builder::progress_timeout). Costs a look at the clock and an
+    /// atomic store; does nothing where that option is not set.
+    pub fn report_progress(&self) {
+        if let Some(report) = &self.report {
+            report.make(&*self.shared.clock);
+        }
     }
 
     /// A guard of its own for work that outlives the task, such as what runs in

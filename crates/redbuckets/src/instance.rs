@@ -89,7 +89,9 @@ impl Instance {
         match self.shared().standing(bucket) {
             None => BucketState::NotOwned,
             Some((_, Phase::Active)) => BucketState::Owned,
-            Some((_, Phase::Revoking { .. } | Phase::Releasing)) => BucketState::Revoking,
+            Some((_, Phase::Revoking { .. } | Phase::Failed | Phase::Releasing)) => {
+                BucketState::Revoking
+            }
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Limits {
     pub(crate) chunk: u32,
     pub(crate) max_moves: usize,
     pub(crate) drain_timeout: Duration,
+    /// Within which each piece of work has to report that it gets on, where that is wanted.
+    pub(crate) progress_timeout: Option<Duration>,
     /// Whether a bucket is handed over at `drain_timeout` although work in it goes on.
     pub(crate) forced: bool,
     pub(crate) assignment: Assignment,
@@ -117,6 +119,8 @@ pub(crate) struct Membership {
     ending: Ending,
     sync: Option<Resync>,
     releasing: Vec<Grant>,
+    /// Those of them that failed here.
+    failed: BTreeSet<u32>,
     glance: Option<Glance>,
     view: View,
     rebalance: Option<Rebalance>,
@@ -140,12 +144,19 @@ struct Holding {
     epoch: u64,
     guards: u32,
     phase: Phase,
+    /// Whether it came because work in it failed elsewhere.
+    stays: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Active,
-    Revoking { since: Instant, overdue: bool },
+    Revoking {
+        since: Instant,
+        overdue: bool,
+    },
+    /// Work in it does not get on: it goes to another member as soon as can be, whoever lacks or has enough.
+    Failed,
     Releasing,
 }
 
@@ -184,6 +195,7 @@ impl Membership {
             ending: Ending::No,
             sync: None,
             releasing: Vec::new(),
+            failed: BTreeSet::new(),
             glance: None,
             view: View::default(),
             rebalance: None,
@@ -212,6 +224,7 @@ impl Membership {
             draining: self.ending == Ending::HandOver,
             chunk: self.limits.chunk,
             releases: self.releasing.clone(),
+            failed: self.failed.clone(),
             glance: self
                 .glance
                 .clone()
@@ -270,7 +283,7 @@ impl Membership {
         self.got += beat.grants.len() as u64;
         for &grant in &beat.grants {
             if !self.has(grant) {
-                self.take(grant);
+                self.take(grant, beat.staying.contains(&grant.bucket));
             }
         }
         self.view = View {
@@ -298,13 +311,14 @@ impl Membership {
         held.is_some_and(|held| grant.epoch <= held.epoch)
     }
 
-    fn take(&mut self, grant: Grant) {
+    fn take(&mut self, grant: Grant, stays: bool) {
         self.moved(1);
         let guards = self.strays.remove(&(grant.bucket, grant.epoch));
         let holding = Holding {
             epoch: grant.epoch,
             guards: guards.unwrap_or(0),
             phase: Phase::Active,
+            stays,
         };
         self.at_work += holding.guards as usize;
         let before = self.holdings.insert(grant.bucket, holding);
@@ -320,6 +334,7 @@ impl Membership {
 
     fn settle_releases(&mut self, outcomes: &[Outcome]) {
         let releasing = std::mem::take(&mut self.releasing);
+        self.failed.clear();
         for (grant, outcome) in releasing.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Gone => self.released(grant),
@@ -377,6 +392,7 @@ impl Membership {
         }
         self.sync = None;
         self.releasing.clear();
+        self.failed.clear();
     }
 
     fn moved(&mut self, count: u32) {

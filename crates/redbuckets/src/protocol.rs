@@ -2,7 +2,7 @@
 
 mod parse;
 
-use std::{fmt::Write, ops::Range, time::Duration};
+use std::{collections::BTreeSet, fmt::Write, ops::Range, time::Duration};
 
 use coord_core::{
     history::{Policy, Terms},
@@ -67,6 +67,8 @@ pub(crate) struct BeatRequest {
     pub(crate) draining: bool,
     pub(crate) chunk: u32,
     pub(crate) releases: Vec<Grant>,
+    /// Those of them that are to go to another member, whoever lacks or has enough.
+    pub(crate) failed: BTreeSet<u32>,
     /// What the store is expected to have, where nothing was going on when it last answered.
     pub(crate) glance: Option<Glance>,
     /// Whether the store is to look at everything, although nothing has changed there.
@@ -148,6 +150,8 @@ pub(crate) struct Beat {
     /// What is to be kept, in a contiguous group.
     pub(crate) range: Range<u32>,
     pub(crate) grants: Vec<Grant>,
+    /// Those of them that come because work in them failed elsewhere.
+    pub(crate) staying: Vec<u32>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) free: u32,
     /// How long nothing free is granted, because the store may have forgotten owners.
@@ -235,7 +239,7 @@ impl Identity {
                 ms(self.settle),
                 request.chunk.to_string(),
                 request.heard.to_string(),
-                grants_text(&request.releases),
+                releases_text(request),
                 state,
                 record,
                 next,
@@ -295,6 +299,20 @@ impl Identity {
 
 fn ms(duration: Duration) -> String {
     duration.as_millis().to_string()
+}
+
+fn releases_text(request: &BeatRequest) -> String {
+    let mut text = String::with_capacity(request.releases.len() * 22);
+    for Grant { bucket, epoch } in &request.releases {
+        let separator = if text.is_empty() { "" } else { " " };
+        let mark = if request.failed.contains(bucket) {
+            "!"
+        } else {
+            ""
+        };
+        let _ = write!(text, "{separator}{bucket} {epoch}{mark}");
+    }
+    text
 }
 
 fn grants_text(grants: &[Grant]) -> String {

@@ -1,5 +1,6 @@
 //! What the heartbeat, the supervisor and the handles of one instance share.
 
+mod progress;
 mod watchers;
 
 use std::{
@@ -23,8 +24,11 @@ use crate::{
     protocol::{Grant, Told},
 };
 
-pub(crate) use self::watchers::Feed;
-use self::watchers::Watchers;
+use self::{progress::Reports, watchers::Watchers};
+pub(crate) use self::{
+    progress::{Report, Watched},
+    watchers::Feed,
+};
 
 /// Where an instance stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,7 @@ struct State {
     nudge: Option<Nudge>,
     snapshot: Option<Arc<Snapshot>>,
     watchers: Watchers,
+    reports: Reports,
     last_beat: Option<Instant>,
     /// The incarnation of this process that the store has on record instead of the current one.
     overtaken_by: Option<String>,
@@ -111,6 +116,7 @@ impl Shared {
                 nudge: None,
                 snapshot: None,
                 watchers: Watchers::default(),
+                reports: Reports::default(),
                 last_beat: None,
                 overtaken_by: None,
             }),
@@ -278,8 +284,11 @@ impl Shared {
         self.state().membership.enter_too(grant)
     }
 
-    pub(crate) fn exit(&self, grant: Grant) {
+    pub(crate) fn exit(&self, grant: Grant, watched: Option<&Watched>) {
         let mut state = self.state();
+        if let Some(watched) = watched {
+            state.reports.forget(watched);
+        }
         let exit = state.membership.exit(grant.bucket, grant.epoch);
         if exit.releasable {
             state.nudge();

@@ -38,6 +38,8 @@ pub(super) struct Member {
     pub(super) hurry: bool,
     /// Whether its beats ask the store to look at everything.
     pub(super) thorough: bool,
+    /// Whether what it releases failed there.
+    pub(super) failing: bool,
     /// What the store told it.
     pub(super) token: String,
     pub(super) number: u32,
@@ -88,6 +90,7 @@ pub(super) fn member(id: &str, buckets: u32) -> Member {
         previous: "-".to_owned(),
         hurry: false,
         thorough: false,
+        failing: false,
         token: String::new(),
         number: 0,
         generation: String::new(),
@@ -198,7 +201,11 @@ impl Member {
             SETTLE.to_string(),
             "64".to_owned(),
             self.heard.to_string(),
-            pairs(releases),
+            if self.failing {
+                format!("{}!", pairs(releases))
+            } else {
+                pairs(releases)
+            },
             state.to_owned(),
             record.to_owned(),
             next_record(record, self.seq),
@@ -389,7 +396,7 @@ fn pairs(grants: &[(u32, u64)]) -> String {
 fn parsed(text: &str) -> Vec<(u32, u64)> {
     let numbers: Vec<u64> = text
         .split_whitespace()
-        .map(|it| it.parse().expect("a number"))
+        .map(|it| it.trim_end_matches('!').parse().expect("a number"))
         .collect();
     let pair = |pair: &[u64]| (u32::try_from(pair[0]).expect("a bucket"), pair[1]);
     numbers.chunks_exact(2).map(pair).collect()

@@ -34,13 +34,13 @@ impl Membership {
     /// `room` of the `surplus` buckets that are still to be chosen.
     fn choose(&mut self, room: usize, surplus: usize) -> Vec<u32> {
         if let Some(load) = &self.limits.load {
-            return shed::by_load(&self.active(), room, &**load);
+            return shed::by_load(&self.candidates(surplus), room, &**load);
         }
         // Chosen once for a rebalance, however many steps it takes: whoever has many buckets has many steps.
         let mut next = Vec::new();
         for is_fresh in [false, true] {
             if is_fresh {
-                self.chosen = shed::by_runs(&self.active(), surplus).into();
+                self.chosen = shed::by_runs(&self.candidates(surplus), surplus).into();
             }
             while next.len() < room
                 && let Some(bucket) = self.chosen.pop_front()
@@ -104,6 +104,19 @@ impl Membership {
         })
     }
 
+    /// What `surplus` buckets may be chosen from. What another gave away because work in it failed there stays as long as there
+    /// are others: it is that member which lacks a bucket since.
+    fn candidates(&self, surplus: usize) -> Vec<u32> {
+        let active = self.active();
+        let may_go = |bucket: &u32| self.holdings.get(bucket).is_some_and(|held| !held.stays);
+        let going: Vec<u32> = active.iter().copied().filter(may_go).collect();
+        if surplus <= going.len() {
+            going
+        } else {
+            active
+        }
+    }
+
     fn active(&self) -> Vec<u32> {
         self.holdings
             .iter()
@@ -134,12 +147,41 @@ impl Membership {
         }
     }
 
+    /// Work under a grant does not get on: the bucket goes, with or without its guards, to a member that works. So does one
+    /// that came back meanwhile, and in which no other work began for that.
+    pub(crate) fn fail(&mut self, grant: Grant) {
+        let is_alone = self.view.members <= 1 || self.limits.assignment == Assignment::Contiguous;
+        let Some(holding) = self.holdings.get_mut(&grant.bucket) else {
+            return;
+        };
+        let can_fail = matches!(holding.phase, Phase::Active | Phase::Revoking { .. });
+        let is_concerned = match holding.epoch == grant.epoch {
+            true => 0 < holding.guards,
+            false => holding.guards == 0 && !is_alone,
+        };
+        if !(can_fail && is_concerned) {
+            return;
+        }
+        let grant = Grant {
+            epoch: holding.epoch,
+            ..grant
+        };
+        let before = std::mem::replace(&mut holding.phase, Phase::Failed);
+        self.forget_going(grant.bucket, before);
+        self.going.insert(grant.bucket);
+        self.ready.insert(grant.bucket);
+        self.events.push(Event::Stuck {
+            bucket: grant.bucket,
+            epoch: grant.epoch,
+        });
+    }
+
     /// A bucket is not to be given away any more, or not ours.
     pub(super) fn forget_going(&mut self, bucket: u32, phase: Phase) {
         if let Phase::Revoking { since, .. } = phase {
             self.due.remove(&(since, bucket));
-            self.ready.remove(&bucket);
         }
+        self.ready.remove(&bucket);
         self.going.remove(&bucket);
     }
 
@@ -151,14 +193,16 @@ impl Membership {
         while self.releasing.len() < self.limits.chunk as usize
             && let Some(bucket) = self.ready.pop_first()
         {
-            if let Some(holding) = self.holdings.get_mut(&bucket)
-                && let Phase::Revoking { since, .. } = holding.phase
-            {
-                self.due.remove(&(since, bucket));
-                holding.phase = Phase::Releasing;
-                let epoch = holding.epoch;
-                self.releasing.push(Grant { bucket, epoch });
+            let Some(holding) = self.holdings.get_mut(&bucket) else {
+                continue;
+            };
+            match std::mem::replace(&mut holding.phase, Phase::Releasing) {
+                Phase::Revoking { since, .. } => _ = self.due.remove(&(since, bucket)),
+                Phase::Failed => _ = self.failed.insert(bucket),
+                Phase::Active | Phase::Releasing => {}
             }
+            let epoch = holding.epoch;
+            self.releasing.push(Grant { bucket, epoch });
         }
     }
 

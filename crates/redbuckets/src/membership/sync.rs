@@ -101,6 +101,7 @@ impl Membership {
             self.released(grant);
         }
         self.releasing.clear();
+        self.failed.clear();
         self.got = 0;
         let unclaimed = self
             .holdings

@@ -1,5 +1,7 @@
 //! What users do in buckets, and what they may see.
 
+use std::time::Duration;
+
 use coord_core::clock::Instant;
 
 use super::{Ending, Holding, Membership, Phase, View};
@@ -155,6 +157,11 @@ impl Membership {
         busy.sort_unstable();
         busy.dedup();
         busy
+    }
+
+    /// Within which time work has to report, where that is wanted.
+    pub(crate) const fn progress_timeout(&self) -> Option<Duration> {
+        self.limits.progress_timeout
     }
 
     pub(crate) const fn number(&self) -> u32 {

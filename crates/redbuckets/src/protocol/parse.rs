@@ -11,16 +11,18 @@ use coord_core::{
 use super::{Beat, BeatReply, ClaimReply, Grant, JoinReply, Outcome, Refusal, Told};
 use crate::{assignment::Assignment, glance::Glance};
 
-fn parse_grants(text: &str) -> Option<Vec<Grant>> {
+/// Grants, and the buckets of those among them that are marked.
+fn parse_grants(text: &str) -> Option<(Vec<Grant>, Vec<u32>)> {
     let mut words = text.split_ascii_whitespace();
-    let mut grants = Vec::new();
+    let (mut grants, mut marked) = (Vec::new(), Vec::new());
     while let Some(bucket) = words.next() {
-        grants.push(Grant {
-            bucket: bucket.parse().ok()?,
-            epoch: words.next()?.parse().ok()?,
-        });
+        let (bucket, epoch) = (bucket.parse().ok()?, words.next()?);
+        let unmarked = epoch.strip_suffix('!');
+        marked.extend(unmarked.map(|_| bucket));
+        let epoch = unmarked.unwrap_or(epoch).parse().ok()?;
+        grants.push(Grant { bucket, epoch });
     }
-    Some(grants)
+    Some((grants, marked))
 }
 
 fn u32_of(reply: &Reply) -> Option<u32> {
@@ -130,6 +132,7 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
         'k' => Some(Outcome::Keep),
         _ => None,
     };
+    let (grants, staying) = parse_grants(grants.as_str()?)?;
     let beat = Beat {
         version: version.as_u64()?,
         members: u32_of(members)?,
@@ -138,7 +141,8 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
         again: ms_of(again)?,
         more: more.as_str()? == "1",
         range: u32_of(low)?..u32_of(high)?,
-        grants: parse_grants(grants.as_str()?)?,
+        grants,
+        staying,
         outcomes: outcomes
             .as_str()?
             .chars()

@@ -91,7 +91,7 @@ impl Running {
             Some(Phase::Revoking { since, .. }) if self.handle.listens() => {
                 Next::AbortAt(Some(since + notice))
             }
-            Some(Phase::Revoking { .. } | Phase::Releasing) | None => Next::Abort,
+            Some(Phase::Revoking { .. } | Phase::Failed | Phase::Releasing) | None => Next::Abort,
         }
     }
 }

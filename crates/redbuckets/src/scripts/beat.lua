@@ -3,12 +3,13 @@
 -- KEYS[1] hash of the group; [2] a key that never exists (see group.lua)
 -- ARGV    1 instance id, 2 incarnation, 3 member number, 4 number of the request, 5 generation, 6 how many grants were
 --         received so far, 7 weight (0 gives everything away), 8 ttl ms, 9 settle ms, 10 the most buckets to grant in one
---         call, 11 number of the last request that was answered, 12 releases: "bucket epoch bucket epoch …", of buckets that
---         nobody works on any more, 13 state of the group as last told or '', 14 the member's record as last told, 15 that
+--         call, 11 number of the last request that was answered, 12 releases: "bucket epoch bucket epoch! …", of buckets that
+--         nobody works on any more or, marked, in which work failed, 13 state of the group as last told or '', 14 the
+--         member's record as last told, 15 that
 --         with the number of this request, 16 ttl and grace, ms, 17 terms, see terms_parse in history.lua, 18 '1' to look at everything, although nothing has changed, 19 discovery ms
 --
 -- Reply   {'ok', version, members, quota, surplus, ms until something is to be done or -1, '1' to ask again at once,
---          first bucket of the range, end of the range, grants "bucket epoch …", outcomes of the releases, free buckets,
+--          first bucket of the range, end of the range, grants "bucket epoch bucket epoch! …", outcomes of the releases, free buckets,
 --          ms until anything is granted, own buckets, state, record, longest terms, server ms}; the range is only set for
 --          contiguous groups; state and record are for the next request, or '' where something is going on; the terms are
 --          those of the group, "<ttl> <bound> <skew>", ms, as is the server's time text
@@ -23,7 +24,8 @@
 -- Guarantees: a bucket is granted only while the past is known and nobody owns it, or handed over within this call by its
 -- owner, and always with an epoch above every earlier one. A member is removed only once its lease and its grace are over
 -- by this server's clock, and not while renewals may have been lost. A release is verified against owner and epoch. A
--- member above its quota loses no more buckets than that; a grant stays in the inbox until its receipt is acknowledged, so
+-- member above its quota loses no more buckets than that; a marked one goes to another member whoever lacks or has enough,
+-- and comes back under a higher epoch where there is none; a grant stays in the inbox until its receipt is acknowledged, so
 -- an answer that does not count (it was lost, or too few replicas have what it says) comes again.
 
 local id, incarnation, number = ARGV[1], ARGV[2], tonumber(ARGV[3])

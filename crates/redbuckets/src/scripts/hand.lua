@@ -82,19 +82,46 @@ local function hand_over(released)
   end
 end
 
+-- What failed at the caller goes to the other member that has least for its weight, and to the caller where there is none or
+-- the range says so.
+local function hand_to_another(bucket)
+  local best, least = number, nil
+  for _, class in ipairs(contiguous and {} or group.classes) do
+    local lowest = redis.call('ZRANGE', base .. 'count:' .. class.weight, 0, 3, 'WITHSCORES')
+    for i = 1, #lowest, 2 do
+      local other, has = tonumber(lowest[i]), tonumber(lowest[i + 1]) / class.weight
+      if other ~= number and is_live(other) then
+        if not least or has < least then best, least = other, has end
+        break
+      end
+    end
+  end
+  give(best, { bucket }, best ~= number and '!' or nil)
+  if best == number then return end
+  count = count - 1
+  count_change(number, weight, -1)
+  count_change(best, record(best).weight, 1)
+  publish[best] = true
+end
+
 if releases ~= '' then
+  local _, marked = string.gsub(releases, '!', '')
   local allowed = math.huge
   if weight ~= 0 and not contiguous then
     local keeps = class.floor
     if class.rest and above() <= extras then keeps = keeps + 1 end
-    allowed = count - keeps
+    allowed = count - marked - keeps
   end
-  local released = {}
-  for bucket, epoch in string.gmatch(releases, '(%d+) (%d+)') do
+  local released, failed = {}, {}
+  for bucket, epoch, mark in string.gmatch(releases, '(%d+) (%d+)(!?)') do
     bucket = tonumber(bucket)
     local own = node(bucket)
     if own.owner ~= number or digits(own.epoch) ~= epoch then
       outcomes[#outcomes + 1] = 'g'
+    elseif mark == '!' then
+      outcomes[#outcomes + 1] = 'm'
+      unlink(bucket)
+      failed[#failed + 1] = bucket
     elseif allowed <= #released or (contiguous and target_of(bucket) == number) then
       outcomes[#outcomes + 1] = 'k'
     else
@@ -108,6 +135,7 @@ if releases ~= '' then
     count_change(number, weight, -#released)
     hand_over(released)
   end
+  for _, bucket in ipairs(failed) do hand_to_another(bucket) end
 end
 
 -- What the caller gets ------------------------------------------------------------------------------------------

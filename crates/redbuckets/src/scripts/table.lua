@@ -334,15 +334,16 @@ end
 
 -- Grants ---------------------------------------------------------------------------------------------------------
 
--- Gives buckets, which are in no ring, to a member: with an epoch above every earlier one, into its inbox.
-local function give(number, buckets)
+-- Gives buckets, which are in no ring, to a member: with an epoch above every earlier one, into its inbox. Marked
+-- are those that it gets because work failed elsewhere, which it should keep as long as it has others to give.
+local function give(number, buckets, mark)
   local value, entries = record(number), {}
   for i, bucket in ipairs(buckets) do
     local own = node(bucket)
     own.epoch = math.max(own.epoch + 1, now)
     own.owner = number
     append(ring_own(number), bucket)
-    entries[i] = bucket .. ' ' .. digits(own.epoch)
+    entries[i] = bucket .. ' ' .. digits(own.epoch) .. (mark or '')
   end
   redis.call('RPUSH', base .. 'inbox:' .. number, unpack(entries))
   value.given, value.dirty = value.given + #buckets, true

@@ -26,6 +26,7 @@ impl Watchers {
         let (bucket, is_over) = match event {
             Event::Granted { bucket, .. }
             | Event::Revoking { bucket, .. }
+            | Event::Stuck { bucket, .. }
             | Event::Kept { bucket, .. } => (*bucket, false),
             Event::Released { bucket, .. } | Event::Lost { bucket, .. } => (*bucket, true),
             _ => return,

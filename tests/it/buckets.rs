@@ -4,9 +4,11 @@ mod bad_input;
 mod behaviour;
 mod clocks;
 mod forgetting;
+mod progress;
 mod replicas;
 mod restarts;
 mod scale;
+mod tasks;
 mod twins;
 
 use std::{collections::BTreeMap, time::Duration};

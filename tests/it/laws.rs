@@ -156,6 +156,8 @@ static LAWS: &[Law] = laws![
     sharing::joins_without_end_delay_nothing_for_ever,
     sharing::a_release_counts_by_owner_and_epoch,
     sharing::nobody_gives_away_more_than_its_surplus,
+    sharing::what_failed_goes_to_another_whoever_lacks,
+    sharing::what_failed_comes_back_under_a_higher_epoch_where_nobody_else_is,
     sharing::what_is_released_is_handed_over_at_once_and_its_new_owner_woken,
     sharing::an_epoch_rises_whatever_the_clock,
     living::a_grant_stays_in_the_inbox_until_it_was_received,

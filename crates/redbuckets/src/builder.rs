@@ -56,6 +56,7 @@ pub struct Builder {
     register_timeout: Duration,
     leave_timeout: Duration,
     drain_timeout: Duration,
+    progress_timeout: Option<Duration>,
     forced: bool,
     max_moves: u32,
     chunk: u32,
@@ -95,6 +96,7 @@ impl Builder {
             register_timeout: Duration::from_secs(3),
             leave_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
+            progress_timeout: None,
             forced: false,
             max_moves: 256,
             chunk: 64,
@@ -142,7 +144,7 @@ impl Builder {
         self
     }
 
-    /// How long leaving and draining may take: up to 10 min. Defaults to 10 s.
+    /// How long leaving and draining may take, and so how long they wait for work to end: up to 10 min. Defaults to 10 s.
     pub const fn leave_timeout(mut self, leave_timeout: Duration) -> Self {
         self.leave_timeout = leave_timeout;
         self
@@ -206,10 +208,22 @@ impl Builder {
         self
     }
 
-    /// After how long a bucket that is to be given away, but is still worked in, is reported overdue: up to 1 h.
-    /// Defaults to 10 s.
+    /// After how long a bucket that is to be given away, but is still worked in, is reported overdue: up to 1 h. For so long a
+    /// task of [`run_each`](crate::Instance::run_each) that awaits `revoked()` may go on. Defaults to 10 s.
     pub const fn drain_timeout(mut self, drain_timeout: Duration) -> Self {
         self.drain_timeout = drain_timeout;
+        self
+    }
+
+    /// Within which time each task and each guard has to say that it gets on, by
+    /// [`BucketGuard::report_progress`](crate::BucketGuard::report_progress) or
+    /// [`Bucket::report_progress`](crate::Bucket::report_progress): 10 ms to 24 h, looked at with each heartbeat. One that does
+    /// not counts as failed: [`Event::Stuck`](crate::Event::Stuck) is told, a task of `run_each` is aborted, and the bucket is
+    /// handed to another member under a new epoch, although the work may go on; only the epoch keeps apart what both write.
+    /// Where there is no other member it comes back under a new epoch. Choose it longer than the longest step between two
+    /// reports, as Kafka's `max.poll.interval.ms`. Defaults to none: a worker that hangs keeps its bucket.
+    pub const fn progress_timeout(mut self, progress_timeout: Duration) -> Self {
+        self.progress_timeout = Some(progress_timeout);
         self
     }
 
@@ -228,7 +242,8 @@ impl Builder {
         self
     }
 
-    /// How many buckets an instance gives away at a time: 1 to 1,048,576. Defaults to 256.
+    /// How many buckets an instance gives away at a time for the sake of balance: 1 to 1,048,576. One that leaves or drains
+    /// tells all work to end at once. Defaults to 256.
     pub const fn max_moves(mut self, max_moves: u32) -> Self {
         self.max_moves = max_moves;
         self
@@ -352,6 +367,7 @@ impl Builder {
                 chunk: self.chunk,
                 max_moves: self.max_moves as usize,
                 drain_timeout: self.drain_timeout,
+                progress_timeout: self.progress_timeout,
                 forced: self.forced,
                 assignment: self.assignment,
                 load: self.load.map(|LoadReporter(load)| load),

@@ -7,7 +7,7 @@ use coord_core::{
     store::StoreError,
 };
 
-use crate::assignment::Assignment;
+use crate::{assignment::Assignment, bucket_set::BucketSet};
 
 /// A configuration that cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -159,15 +159,30 @@ pub enum JoinError {
     Heartbeat(#[source] Arc<std::io::Error>),
 }
 
+/// The tasks of an instance did not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A bucket has one task at a time.
+    #[error(
+        "run_each runs on this instance already, and a bucket has one task at a time; drop or await that call first, or do \
+         both kinds of work in one task"
+    )]
+    AlreadyRunning,
+}
+
 /// An instance did not leave as it should have. It holds nothing any more; what it left behind is freed by its ttl.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LeaveError {
     /// Work went on in some buckets.
-    #[error("work in {} buckets, {buckets:?}, went on for {within:?}; the ttl frees them", buckets.len())]
+    #[error(
+        "work in {buckets} went on for {within:?}; drop their guards sooner once they are revoked, or raise leave_timeout. \
+         The ttl frees what is still this instance's"
+    )]
     Busy {
-        /// The buckets.
-        buckets: Vec<u32>,
+        /// The buckets, those included that were lost or handed over while work went on.
+        buckets: BucketSet,
         /// The configured `leave_timeout`.
         within: Duration,
     },

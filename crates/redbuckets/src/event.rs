@@ -35,6 +35,14 @@ pub enum Event {
         /// Whether guards are still there after `drain_timeout`. Said once more, then.
         overdue: bool,
     },
+    /// Work in a bucket did not report progress within `progress_timeout`: it is told to end, and the bucket is handed to
+    /// another member under a new epoch, whether the work ends or not.
+    Stuck {
+        /// The bucket.
+        bucket: u32,
+        /// The grant's fencing token. From now on writes under it are late.
+        epoch: u64,
+    },
     /// A bucket that was to be given away stays: it may be entered again.
     Kept {
         /// The bucket.

@@ -1,7 +1,7 @@
 //! What the fuzz targets call. No part of the API.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -49,6 +49,7 @@ pub fn member(data: &[u8]) {
         chunk,
         max_moves: 1 + input.below(6) as usize,
         drain_timeout: Duration::from_secs(3),
+        progress_timeout: None,
         forced,
         assignment: match input.below(2) {
             0 => Assignment::Sticky,
@@ -87,7 +88,13 @@ impl World {
         let bucket = input.below(BUCKETS as u16 + 1);
         match input.below(16) {
             0..=3 => {
-                if let Some(epoch) = self.member.enter(bucket) {
+                let alone = input.below(2) == 1;
+                let epoch = match alone {
+                    true => self.member.enter_alone(bucket),
+                    false => self.member.enter(bucket),
+                };
+                if let Some(epoch) = epoch {
+                    assert!(!alone || self.working.keys().all(|&(busy, _)| busy != bucket));
                     assert!(self.granted.contains(&(bucket, epoch)));
                     *self.working.entry((bucket, epoch)).or_default() += 1;
                 }
@@ -107,10 +114,7 @@ impl World {
                 let ending = [Ending::HandOver, Ending::Park][input.below(2) as usize];
                 self.member.end(self.now, ending);
             }
-            8 => {
-                self.member.lose_all(&LossCause::Expired);
-                self.working.clear();
-            }
+            8 => self.member.lose_all(&LossCause::Expired),
             _ => self.talk(input),
         }
     }
@@ -180,6 +184,7 @@ impl World {
         Beat {
             outcomes: outcomes.collect(),
             received: grants.len() as u64,
+            staying: grants.iter().take(1).map(|grant| grant.bucket).collect(),
             grants,
             version: input.number(),
             members: input.below(256),
@@ -206,11 +211,12 @@ impl World {
             .map(|(grant, _)| (grant.bucket, grant.epoch))
             .collect();
         assert!(held.is_subset(&self.granted));
-        for bucket in self.member.busy() {
-            assert!(held.iter().any(|&(known, _)| known == bucket));
-        }
-        // Work goes on in what was taken away; the guards say so, and their exit counts for nothing.
-        self.working.retain(|grant, _| held.contains(grant));
+        // Work counts until it ends, in what was taken away as well.
+        let working: BTreeSet<u32> = self.working.keys().map(|&(bucket, _)| bucket).collect();
+        assert!(self.member.busy().into_iter().eq(working));
+        let is_held = self.working.keys().any(|grant| held.contains(grant));
+        let is_stray = self.working.keys().any(|grant| !held.contains(grant));
+        assert_eq!(self.member.is_at_work(), (is_held, is_stray));
         let _ = (self.member.has_ended(), self.member.view().clone());
         let _ = self.member.mark_overdue(self.now);
         self.member.take_events();

@@ -1,8 +1,17 @@
 //! Work in a bucket.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use crate::{membership::Phase, protocol::Grant, shared::Shared};
+use crate::{
+    protocol::Grant,
+    shared::{Report, Shared, Watched},
+};
 
 /// Keeps a bucket from being handed over while work in it goes on. From [`Instance::enter`](crate::Instance::enter).
 ///
@@ -12,15 +21,27 @@ use crate::{membership::Phase, protocol::Grant, shared::Shared};
 pub struct BucketGuard {
     shared: Arc<Shared>,
     grant: Grant,
+    watched: Option<Watched>,
 }
 
 impl BucketGuard {
     pub(crate) fn enter(shared: &Arc<Shared>, bucket: u32) -> Option<Self> {
         let epoch = shared.enter(bucket)?;
-        Some(Self {
+        Some(Self::of(shared, Grant { bucket, epoch }))
+    }
+
+    /// As [`enter`](Self::enter), where no other guard of the bucket lives.
+    pub(crate) fn enter_alone(shared: &Arc<Shared>, bucket: u32) -> Option<Self> {
+        let epoch = shared.enter_alone(bucket)?;
+        Some(Self::of(shared, Grant { bucket, epoch }))
+    }
+
+    fn of(shared: &Arc<Shared>, grant: Grant) -> Self {
+        Self {
+            watched: shared.watch(grant),
             shared: Arc::clone(shared),
-            grant: Grant { bucket, epoch },
-        })
+            grant,
+        }
     }
 
     /// The bucket.
@@ -47,13 +68,24 @@ impl BucketGuard {
     ///
     /// Safe.
     pub async fn revoked(&self) {
-        revoked(&self.shared, self.grant).await;
+        self.shared.revoked(self.grant).await;
     }
 
-    pub(crate) fn bucket_handle(&self) -> Bucket {
+    /// Says that the work gets on, for [`progress_timeout`](crate::Builder::progress_timeout). Costs a look at the clock and an
+    /// atomic store; does nothing where that option is not set.
+    pub fn report_progress(&self) {
+        if let Some(watched) = &self.watched {
+            watched.report.make(&*self.shared.clock);
+        }
+    }
+
+    /// For a task that this guard lives with.
+    pub(crate) fn handle(&self) -> Bucket {
         Bucket {
             shared: Arc::clone(&self.shared),
             grant: self.grant,
+            listens: Arc::default(),
+            report: self.watched.as_ref().map(|watched| watched.report.clone()),
         }
     }
 }
@@ -69,7 +101,7 @@ impl fmt::Debug for BucketGuard {
 
 impl Drop for BucketGuard {
     fn drop(&mut self) {
-        self.shared.exit(self.grant);
+        self.shared.exit(self.grant, self.watched.as_ref());
     }
 }
 
@@ -78,6 +110,8 @@ impl Drop for BucketGuard {
 pub struct Bucket {
     shared: Arc<Shared>,
     grant: Grant,
+    listens: Arc<AtomicBool>,
+    report: Option<Report>,
 }
 
 impl Bucket {
@@ -99,13 +133,40 @@ impl Bucket {
         self.shared.phase(self.grant).is_some()
     }
 
-    /// Waits until the bucket is to be given away, or is lost. The task is cancelled then, at its next await point.
+    /// Waits until the bucket is to be given away, or is lost.
+    ///
+    /// A task that has waited here, to the end or not, is one that ends by itself: when its bucket is to be given away, it
+    /// has [`drain_timeout`](crate::Builder::drain_timeout) to finish, and the bucket goes the moment it does. One that
+    /// never has is aborted at once, at its next await point. A bucket that is lost leaves no time to either.
     ///
     /// # Cancel safety
     ///
     /// Safe.
     pub async fn revoked(&self) {
-        revoked(&self.shared, self.grant).await;
+        self.listens.store(true, Ordering::Relaxed);
+        self.shared.revoked(self.grant).await;
+    }
+
+    /// Says that the task gets on, for [`progress_timeout`](crate::Builder::progress_timeout). Costs a look at the clock and an
+    /// atomic store; does nothing where that option is not set.
+    pub fn report_progress(&self) {
+        if let Some(report) = &self.report {
+            report.make(&*self.shared.clock);
+        }
+    }
+
+    /// A guard of its own for work that outlives the task, such as what runs in
+    /// [`spawn_blocking`](tokio::task::spawn_blocking): the bucket is not handed over, and no other task begun in it, while
+    /// it lives. Move it into that work. `None` once the task, and all such guards, have ended.
+    #[must_use]
+    pub fn guard(&self) -> Option<BucketGuard> {
+        let goes_on = self.shared.enter_too(self.grant);
+        goes_on.then(|| BucketGuard::of(&self.shared, self.grant))
+    }
+
+    /// Whether anybody has waited for the end.
+    pub(crate) fn listens(&self) -> bool {
+        self.listens.load(Ordering::Relaxed)
     }
 }
 
@@ -115,16 +176,5 @@ impl fmt::Debug for Bucket {
             .field("id", &self.grant.bucket)
             .field("epoch", &self.grant.epoch)
             .finish_non_exhaustive()
-    }
-}
-
-async fn revoked(shared: &Shared, grant: Grant) {
-    let mut changes = shared.changes();
-    while shared.phase(grant) == Some(Phase::Active) {
-        // The deadline moves with every heartbeat, each of which is a change; Tokio's clock may differ from the
-        // boot-time clock, hence the second look.
-        let left = shared.deadline().saturating_since(shared.clock.now());
-        let left = left.max(Duration::from_millis(1));
-        let _ = tokio::time::timeout(left, changes.changed()).await;
     }
 }

@@ -7,12 +7,13 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::{
-    error::LeaveError,
+    bucket_set::BucketSet,
+    error::{LeaveError, RunError},
     event::Events,
     guard::{Bucket, BucketGuard},
     membership::{Ending, Phase},
     owned::Owned,
-    run_each::{self, TaskOutcome},
+    run_each::{self, Notice, TaskOutcome},
     shared::{Shared, Status},
     spans,
 };
@@ -29,7 +30,7 @@ pub struct Instance {
 
 struct Handle {
     shared: Arc<Shared>,
-    leave_timeout: Duration,
+    notice: Notice,
     leave: watch::Sender<bool>,
     done: watch::Receiver<Option<Result<(), LeaveError>>>,
 }
@@ -49,14 +50,14 @@ pub enum BucketState {
 impl Instance {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        leave_timeout: Duration,
+        notice: Notice,
         leave: watch::Sender<bool>,
         done: watch::Receiver<Option<Result<(), LeaveError>>>,
     ) -> Self {
         Self {
             handle: Arc::new(Handle {
                 shared,
-                leave_timeout,
+                notice,
                 leave,
                 done,
             }),
@@ -85,16 +86,12 @@ impl Instance {
     /// Where a bucket stands.
     #[must_use]
     pub fn state(&self, bucket: u32) -> BucketState {
-        let Some(epoch) = self.shared().epoch(bucket) else {
-            return BucketState::NotOwned;
-        };
-        match self
-            .shared()
-            .phase(crate::protocol::Grant { bucket, epoch })
-        {
+        match self.shared().standing(bucket) {
             None => BucketState::NotOwned,
-            Some(Phase::Active) => BucketState::Owned,
-            Some(Phase::Revoking { .. } | Phase::Releasing) => BucketState::Revoking,
+            Some((_, Phase::Active)) => BucketState::Owned,
+            Some((_, Phase::Revoking { .. } | Phase::Failed | Phase::Releasing)) => {
+                BucketState::Revoking
+            }
         }
     }
 
@@ -129,22 +126,57 @@ impl Instance {
         Events::new(self.shared().events.subscribe())
     }
 
-    /// Runs one task for every owned bucket, until the instance has left or was fenced.
+    /// Runs one task for every owned bucket, until the instance has left or was fenced. Needs a Tokio runtime with time
+    /// enabled: tasks run on the caller's.
     ///
-    /// A task is started when its bucket is granted, in a guard; cancelled, and awaited, when the bucket is to be given
-    /// away or is lost; and started again after a growing pause (100 ms to 10 s) when it panics or returns an error. One
-    /// that returns `()` or `Ok` is done for as long as the bucket stays. Tasks run on the caller's runtime.
+    /// - A task is started when its bucket is granted and nobody works there, and keeps the bucket until it has ended.
+    /// - One that awaits [`Bucket::revoked`] is told when its bucket is to be given away, has
+    ///   [`drain_timeout`](crate::Builder::drain_timeout) to finish (while the instance leaves, at most three quarters of
+    ///   [`leave_timeout`](crate::Builder::leave_timeout)), and is aborted then. One that never does, or whose bucket is lost,
+    ///   is aborted at once, at its next await point. The bucket is handed over the moment in which the task has ended.
+    /// - One that panics, before or after its first await, or returns an error is started again after a growing pause (100 ms
+    ///   to 10 s). One that returns `()` or `Ok` is done for as long as the bucket stays.
+    ///
+    /// Work that a task hands to others is not aborted with it: a future that it spawned, or what runs in
+    /// [`spawn_blocking`](tokio::task::spawn_blocking). Move a [`Bucket::guard`] into it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let instance = redbuckets::Redbuckets::builder("memory://run-each", "orders").buckets(4).build()?.join().await?;
+    /// # let next_job = async |_: u32| tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    /// # let shutdown = tokio::time::sleep(std::time::Duration::from_millis(50));
+    /// let work = instance.run_each(|bucket| async move {
+    ///     loop {
+    ///         tokio::select! {
+    ///             () = bucket.revoked() => break,
+    ///             () = next_job(bucket.id()) => {}
+    ///         }
+    ///     }
+    ///     // Commit, flush, say goodbye: the bucket is still ours.
+    /// });
+    /// tokio::select! {
+    ///     ended = work => ended?,
+    ///     () = shutdown => {}
+    /// }
+    /// instance.leave().await?; // waits until every task has ended
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::AlreadyRunning`], at once, where `run_each` runs on this instance or a clone of it.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels all tasks.
-    pub async fn run_each<F, T>(&self, task: F)
+    /// Dropping the future aborts all tasks, each at its next await point. Until then it keeps its bucket:
+    /// [`leave`](Self::leave) waits for it, and a later `run_each` begins there when it has ended.
+    pub async fn run_each<F, T>(&self, task: F) -> Result<(), RunError>
     where
         F: Fn(Bucket) -> T + Send,
         T: Future + Send + 'static,
         T::Output: TaskOutcome,
     {
-        run_each::run(self.shared(), task).await;
+        run_each::run(self.shared(), self.handle.notice, task).await
     }
 
     /// Gives every bucket to the other members and takes no new ones; the instance stays a member. Waits until all are
@@ -152,7 +184,7 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// [`LeaveError::Busy`] where work goes on in some buckets. They are still to be given away.
+    /// [`LeaveError::Busy`] where work goes on in some buckets. Those that are this instance's are still to be given away.
     ///
     /// # Cancel safety
     ///
@@ -160,15 +192,13 @@ impl Instance {
     pub async fn drain(&self) -> Result<(), LeaveError> {
         let shared = self.shared();
         shared.end(Ending::HandOver);
-        let mut changes = shared.changes();
-        let ended = async { while !shared.has_ended() && changes.changed().await.is_ok() {} };
-        let within = self.handle.leave_timeout;
+        let within = self.handle.notice.leave_timeout;
         let span = spans::drain(shared.meter.group(), &shared.id);
-        let ended = ended.instrument(span.clone());
+        let ended = shared.ended().instrument(span.clone());
         let drained = match tokio::time::timeout(within, ended).await {
             Ok(()) => Ok(()),
             Err(_elapsed) => Err(LeaveError::Busy {
-                buckets: shared.busy(),
+                buckets: BucketSet::new(shared.busy()),
                 within,
             }),
         };
@@ -176,7 +206,8 @@ impl Instance {
         drained
     }
 
-    /// Waits until work in every bucket has ended, gives them to the other members, and leaves. With `rejoin_grace` the
+    /// Tells all work to end, waits until it has, gives each bucket to the other members when its work has ended, and leaves.
+    /// Work counts as long as its guard lives, in buckets that were lost as well. With `rejoin_grace` the
     /// buckets are kept for the next process with this id instead, unless [`drain`](Self::drain) was called before.
     /// Doing it again returns the first outcome.
     ///

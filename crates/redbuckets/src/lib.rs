@@ -91,6 +91,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod assignment;
+mod bucket_set;
 mod builder;
 mod error;
 mod event;
@@ -138,8 +139,9 @@ pub use crate::metrics::{METRICS, describe_metrics};
 
 pub use crate::{
     assignment::Assignment,
+    bucket_set::BucketSet,
     builder::Builder,
-    error::{ConfigError, JoinError, LeaveError},
+    error::{ConfigError, JoinError, LeaveError, RunError},
     event::{Event, Events, LossCause},
     guard::{Bucket, BucketGuard},
     instance::{BucketState, Instance},

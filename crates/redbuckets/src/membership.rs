@@ -10,7 +10,12 @@ mod sync;
 mod tests;
 mod work;
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use coord_core::clock::Instant;
 
@@ -33,6 +38,8 @@ pub(crate) struct Limits {
     pub(crate) chunk: u32,
     pub(crate) max_moves: usize,
     pub(crate) drain_timeout: Duration,
+    /// Within which each piece of work has to report that it gets on, where that is wanted.
+    pub(crate) progress_timeout: Option<Duration>,
     /// Whether a bucket is handed over at `drain_timeout` although work in it goes on.
     pub(crate) forced: bool,
     pub(crate) assignment: Assignment,
@@ -97,10 +104,23 @@ pub(crate) struct Membership {
     looked_at: Instant,
     looks: Option<Instant>,
     holdings: BTreeMap<u32, Holding>,
-    going: usize,
+    /// How many guards there are in what is held.
+    at_work: usize,
+    /// How many guards there are under each grant that is over: the work has not ended for that.
+    strays: BTreeMap<(u32, u64), u32>,
+    /// Those that are revoking or releasing.
+    going: BTreeSet<u32>,
+    /// Those that are revoking and not overdue, by since when.
+    due: BTreeSet<(Instant, u32)>,
+    /// Those that are revoking and may be released.
+    ready: BTreeSet<u32>,
+    /// What goes next, chosen for the group's present membership.
+    chosen: VecDeque<u32>,
     ending: Ending,
     sync: Option<Resync>,
     releasing: Vec<Grant>,
+    /// Those of them that failed here.
+    failed: BTreeSet<u32>,
     glance: Option<Glance>,
     view: View,
     rebalance: Option<Rebalance>,
@@ -124,12 +144,19 @@ struct Holding {
     epoch: u64,
     guards: u32,
     phase: Phase,
+    /// Whether it came because work in it failed elsewhere.
+    stays: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Active,
-    Revoking { since: Instant, overdue: bool },
+    Revoking {
+        since: Instant,
+        overdue: bool,
+    },
+    /// Work in it does not get on: it goes to another member as soon as can be, whoever lacks or has enough.
+    Failed,
     Releasing,
 }
 
@@ -159,10 +186,16 @@ impl Membership {
             looked_at: sent,
             looks: None,
             holdings: BTreeMap::new(),
-            going: 0,
+            at_work: 0,
+            strays: BTreeMap::new(),
+            going: BTreeSet::new(),
+            due: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            chosen: VecDeque::new(),
             ending: Ending::No,
             sync: None,
             releasing: Vec::new(),
+            failed: BTreeSet::new(),
             glance: None,
             view: View::default(),
             rebalance: None,
@@ -191,6 +224,7 @@ impl Membership {
             draining: self.ending == Ending::HandOver,
             chunk: self.limits.chunk,
             releases: self.releasing.clone(),
+            failed: self.failed.clone(),
             glance: self
                 .glance
                 .clone()
@@ -203,7 +237,7 @@ impl Membership {
     /// Whether all is well if nothing has changed.
     fn may_glance(&self) -> bool {
         self.ending == Ending::No
-            && self.going == 0
+            && self.going.is_empty()
             && self.releasing.is_empty()
             && self.heard + 1 == self.seq
     }
@@ -249,7 +283,7 @@ impl Membership {
         self.got += beat.received;
         for &grant in &beat.grants {
             if !self.has(grant) {
-                self.take(grant);
+                self.take(grant, beat.staying.contains(&grant.bucket));
             }
         }
         self.view = View {
@@ -267,11 +301,7 @@ impl Membership {
     }
 
     fn has_releasable(&self) -> bool {
-        self.ending != Ending::Park
-            && 0 < self.going
-            && self.holdings.values().any(|holding| {
-                holding.guards == 0 && matches!(holding.phase, Phase::Revoking { .. })
-            })
+        self.ending != Ending::Park && !self.ready.is_empty()
     }
 
     /// Whether there is nothing new in a grant: it is said twice, or by a server that lies. Work that goes on under the one
@@ -281,16 +311,20 @@ impl Membership {
         held.is_some_and(|held| grant.epoch <= held.epoch)
     }
 
-    fn take(&mut self, grant: Grant) {
+    fn take(&mut self, grant: Grant, stays: bool) {
         self.moved(1);
+        let guards = self.strays.remove(&(grant.bucket, grant.epoch));
         let holding = Holding {
             epoch: grant.epoch,
-            guards: 0,
+            guards: guards.unwrap_or(0),
             phase: Phase::Active,
+            stays,
         };
+        self.at_work += holding.guards as usize;
         let before = self.holdings.insert(grant.bucket, holding);
         if let Some(before) = before {
-            self.going -= usize::from(before.phase != Phase::Active);
+            self.forget_going(grant.bucket, before.phase);
+            self.strand(grant.bucket, &before);
         }
         self.events.push(Event::Granted {
             bucket: grant.bucket,
@@ -300,6 +334,7 @@ impl Membership {
 
     fn settle_releases(&mut self, outcomes: &[Outcome]) {
         let releasing = std::mem::take(&mut self.releasing);
+        self.failed.clear();
         for (grant, outcome) in releasing.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Gone => self.released(grant),
@@ -309,16 +344,10 @@ impl Membership {
     }
 
     fn released(&mut self, grant: Grant) {
-        if self
-            .holdings
-            .get(&grant.bucket)
-            .is_none_or(|holding| holding.epoch != grant.epoch)
-        {
+        if self.epoch(grant.bucket) != Some(grant.epoch) {
             return;
         }
-        self.holdings.remove(&grant.bucket);
-        self.going -= 1;
-        self.moved(1);
+        self.remove(grant.bucket);
         self.events.push(Event::Released {
             bucket: grant.bucket,
             epoch: grant.epoch,
@@ -329,25 +358,30 @@ impl Membership {
         if let Some(holding) = self.holdings.get_mut(&bucket)
             && holding.phase != Phase::Active
         {
-            holding.phase = Phase::Active;
-            self.going -= 1;
-            self.events.push(Event::Kept {
-                bucket,
-                epoch: holding.epoch,
-            });
+            let before = std::mem::replace(&mut holding.phase, Phase::Active);
+            let epoch = holding.epoch;
+            self.forget_going(bucket, before);
+            self.chosen.clear();
+            self.events.push(Event::Kept { bucket, epoch });
         }
     }
 
     fn lose(&mut self, bucket: u32, cause: LossCause) {
-        if let Some(holding) = self.holdings.remove(&bucket) {
-            self.going -= usize::from(holding.phase != Phase::Active);
-            self.moved(1);
+        if let Some(holding) = self.remove(bucket) {
             self.events.push(Event::Lost {
                 bucket,
                 epoch: holding.epoch,
                 cause,
             });
         }
+    }
+
+    fn remove(&mut self, bucket: u32) -> Option<Holding> {
+        let holding = self.holdings.remove(&bucket)?;
+        self.forget_going(bucket, holding.phase);
+        self.strand(bucket, &holding);
+        self.moved(1);
+        Some(holding)
     }
 
     /// Nothing is held any more.
@@ -358,6 +392,7 @@ impl Membership {
         }
         self.sync = None;
         self.releasing.clear();
+        self.failed.clear();
     }
 
     fn moved(&mut self, count: u32) {
@@ -367,7 +402,11 @@ impl Membership {
     }
 
     fn follow_version(&mut self, now: Instant, beat: &Beat) {
-        if beat.version != self.view.version && self.rebalance.is_none() {
+        if beat.version == self.view.version {
+            return;
+        }
+        self.chosen.clear();
+        if self.rebalance.is_none() {
             self.rebalance = Some(Rebalance {
                 since: now,
                 moved: 0,
@@ -385,7 +424,7 @@ impl Membership {
                 .holdings
                 .keys()
                 .all(|bucket| beat.range.contains(bucket));
-        let balanced = held && ranged && self.going == 0 && beat.surplus == 0 && !beat.more;
+        let balanced = held && ranged && self.going.is_empty() && beat.surplus == 0 && !beat.more;
         if balanced && let Some(rebalance) = self.rebalance.take() {
             self.events.push(Event::Rebalanced {
                 members: beat.members,

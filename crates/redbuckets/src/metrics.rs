@@ -41,6 +41,7 @@ pub const METRICS: &[Metric] = &[
     REASSERTED,
     DRAIN_SECONDS,
     OVERDUE_DRAINS,
+    STUCK,
     REBALANCES,
     REBALANCE_SECONDS,
     FENCED,
@@ -133,6 +134,11 @@ const OVERDUE_DRAINS: Metric = Metric::counter(
     "redbuckets_overdue_drains_total",
     GROUP,
     "Buckets in which work went on past `drain_timeout`.",
+);
+const STUCK: Metric = Metric::counter(
+    "redbuckets_stuck_total",
+    GROUP,
+    "Buckets handed over because work in them did not report progress within `progress_timeout`.",
 );
 const REBALANCES: Metric = Metric::counter(
     "redbuckets_rebalances_total",
@@ -270,6 +276,10 @@ impl Meter {
                 if *overdue {
                     OVERDUE_DRAINS.count(labels);
                 }
+                self.parts().draining.begin(*bucket, &*self.clock);
+            }
+            Event::Stuck { bucket, .. } => {
+                STUCK.count(labels);
                 self.parts().draining.begin(*bucket, &*self.clock);
             }
             Event::Kept { bucket, .. } => self.parts().draining.forget(*bucket),

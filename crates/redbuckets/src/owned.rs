@@ -7,7 +7,7 @@ use coord_core::{
     heartbeat::Validity,
 };
 
-use crate::{membership::Membership, protocol::Grant, shed};
+use crate::{bucket_set::BucketSet, membership::Membership, protocol::Grant, shed};
 
 /// The buckets that may be entered, as they were at one moment. From [`Instance::owned`](crate::Instance::owned).
 ///
@@ -145,7 +145,7 @@ impl Owned {
 impl fmt::Debug for Owned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Owned")
-            .field("ranges", &self.ranges())
+            .field("buckets", &BucketSet::new(self.ids().collect()))
             .field("quota", &self.quota())
             .field("valid", &self.valid())
             .finish_non_exhaustive()

@@ -2,7 +2,7 @@
 
 mod parse;
 
-use std::{fmt::Write, ops::Range, time::Duration};
+use std::{collections::BTreeSet, fmt::Write, ops::Range, time::Duration};
 
 use coord_core::{
     history::{Policy, Terms},
@@ -67,6 +67,8 @@ pub(crate) struct BeatRequest {
     pub(crate) draining: bool,
     pub(crate) chunk: u32,
     pub(crate) releases: Vec<Grant>,
+    /// Those of them that are to go to another member, whoever lacks or has enough.
+    pub(crate) failed: BTreeSet<u32>,
     /// What the store is expected to have, where nothing was going on when it last answered.
     pub(crate) glance: Option<Glance>,
     /// Whether the store is to look at everything, although nothing has changed there.
@@ -162,6 +164,8 @@ pub(crate) struct Beat {
     pub(crate) grants: Vec<Grant>,
     /// How many runs those came in, by which their receipt is acknowledged.
     pub(crate) received: u64,
+    /// Those of them that come because work in them failed elsewhere.
+    pub(crate) staying: Vec<u32>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) free: u32,
     /// How long nothing free is granted, because the store may have forgotten owners.
@@ -297,7 +301,7 @@ impl Identity {
                 ms(self.settle),
                 request.chunk.to_string(),
                 request.heard.to_string(),
-                grants_text(&request.releases),
+                releases_text(request),
                 state,
                 record,
                 next,
@@ -369,10 +373,23 @@ fn ms(duration: Duration) -> String {
     duration.as_millis().to_string()
 }
 
-/// As runs: "first-last epoch …", or "bucket epoch" where a run is one bucket.
+/// What is released, those marked in which work failed.
+fn releases_text(request: &BeatRequest) -> String {
+    runs_text(&request.releases, |grant| {
+        request.failed.contains(&grant.bucket)
+    })
+}
+
 fn grants_text(grants: &[Grant]) -> String {
+    runs_text(grants, |_| false)
+}
+
+/// As runs: "first-last epoch …", or "bucket epoch" where a run is one bucket, as each is that is marked: "bucket epoch!".
+fn runs_text(grants: &[Grant], is_marked: impl Fn(Grant) -> bool) -> String {
     let mut text = String::new();
-    for run in grants.chunk_by(|one, next| one.is_before(*next)) {
+    let is_run =
+        |one: &Grant, next: &Grant| one.is_before(*next) && !is_marked(*one) && !is_marked(*next);
+    for run in grants.chunk_by(is_run) {
         let (first, last) = (run[0], run[run.len() - 1]);
         if !text.is_empty() {
             text.push(' ');
@@ -381,7 +398,8 @@ fn grants_text(grants: &[Grant]) -> String {
         if first.bucket < last.bucket {
             let _ = write!(text, "-{}", last.bucket);
         }
-        let _ = write!(text, " {}", first.epoch);
+        let mark = if is_marked(first) { "!" } else { "" };
+        let _ = write!(text, " {}{mark}", first.epoch);
     }
     text
 }

@@ -24,6 +24,7 @@ use crate::{
     membership::Limits,
     metrics::note_join,
     protocol::{Identity, Told},
+    run_each::Notice,
     shared::Shared,
     spans,
     supervisor::{self, Supervisor},
@@ -223,6 +224,10 @@ impl Inner {
         };
         let lease = supervisor.keep(&joined);
         heartbeat.spawn(supervisor.run(lease, done));
-        Ok(Instance::new(shared, self.leave_timeout, leave, is_done))
+        let notice = Notice {
+            drain_timeout: self.limits.drain_timeout,
+            leave_timeout: self.leave_timeout,
+        };
+        Ok(Instance::new(shared, notice, leave, is_done))
     }
 }

@@ -69,6 +69,7 @@ impl Renewal {
 
 impl Renew for Renewal {
     fn commands(&mut self) -> Vec<Command> {
+        self.shared.fail_stuck();
         let now = self.shared.clock.now();
         let request = self.shared.change(|membership| membership.request(now));
         let command = match &request {

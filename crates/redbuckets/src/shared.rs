@@ -1,6 +1,12 @@
 //! What the heartbeat, the supervisor and the handles of one instance share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod progress;
+mod watchers;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use coord_core::{
     clock::{Clock, Instant},
@@ -8,7 +14,7 @@ use coord_core::{
     heartbeat::{Nudge, Validity},
     store::StoreError,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     event::{Event, LossCause},
@@ -16,6 +22,12 @@ use crate::{
     metrics::Meter,
     owned::{Owned, Snapshot},
     protocol::{Grant, Told},
+};
+
+use self::{progress::Reports, watchers::Watchers};
+pub(crate) use self::{
+    progress::{Report, Watched},
+    watchers::Feed,
 };
 
 /// Where an instance stands.
@@ -36,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) events: EventLog<Event>,
     pub(crate) meter: Meter,
     changes: watch::Sender<u64>,
+    /// Raised for the tasks of `run_each`.
+    tasks: Notify,
     state: Mutex<State>,
 }
 
@@ -47,6 +61,8 @@ struct State {
     validity: Option<Arc<Validity>>,
     nudge: Option<Nudge>,
     snapshot: Option<Arc<Snapshot>>,
+    watchers: Watchers,
+    reports: Reports,
     last_beat: Option<Instant>,
     /// The incarnation of this process that the store has on record instead of the current one.
     overtaken_by: Option<String>,
@@ -56,9 +72,14 @@ impl State {
     fn deadline(&self) -> Instant {
         self.validity
             .as_ref()
-            .map_or(Instant::from_boot(std::time::Duration::ZERO), |validity| {
+            .map_or(Instant::from_boot(Duration::ZERO), |validity| {
                 validity.deadline()
             })
+    }
+
+    /// Whether the instance has anything, by the local clock.
+    fn is_valid(&self, now: Instant) -> bool {
+        self.status == Status::Member && now < self.deadline()
     }
 
     fn nudge(&self) {
@@ -87,12 +108,15 @@ impl Shared {
             id,
             events,
             changes: watch::Sender::new(0),
+            tasks: Notify::new(),
             state: Mutex::new(State {
                 status: Status::Member,
                 membership,
                 validity: None,
                 nudge: None,
                 snapshot: None,
+                watchers: Watchers::default(),
+                reports: Reports::default(),
                 last_beat: None,
                 overtaken_by: None,
             }),
@@ -116,9 +140,10 @@ impl Shared {
     }
 
     /// The instance is a member again.
-    pub(crate) fn rejoin(&self, membership: Membership) {
+    pub(crate) fn rejoin(&self, mut membership: Membership) {
         {
             let mut state = self.state();
+            membership.inherit(&mut state.membership);
             state.membership = membership;
             state.status = Status::Member;
             (state.validity, state.snapshot) = (None, None);
@@ -189,6 +214,7 @@ impl Shared {
             self.publish(&mut state);
             state.deadline()
         };
+        self.notify();
         tracing::debug!(instance = %self.id, error = %error, "heartbeat failed");
         self.tell(Event::BeatFailed {
             error: Arc::new(error),
@@ -238,39 +264,80 @@ impl Shared {
     }
 
     pub(crate) fn enter(&self, bucket: u32) -> Option<u64> {
+        self.enter_by(|membership| membership.enter(bucket))
+    }
+
+    /// As [`enter`](Self::enter), where nobody works in the bucket, under whatever grant.
+    pub(crate) fn enter_alone(&self, bucket: u32) -> Option<u64> {
+        self.enter_by(|membership| membership.enter_alone(bucket))
+    }
+
+    fn enter_by(&self, enter: impl FnOnce(&mut Membership) -> Option<u64>) -> Option<u64> {
         let now = self.clock.now();
         let mut state = self.state();
-        if state.status != Status::Member || state.deadline() <= now {
-            return None;
-        }
-        state.membership.enter(bucket)
+        let is_valid = state.is_valid(now);
+        is_valid.then(|| enter(&mut state.membership)).flatten()
     }
 
-    pub(crate) fn exit(&self, grant: Grant) {
+    /// More work begins under a grant under which work goes on, in time or not; whether it does.
+    pub(crate) fn enter_too(&self, grant: Grant) -> bool {
+        self.state().membership.enter_too(grant)
+    }
+
+    pub(crate) fn exit(&self, grant: Grant, watched: Option<&Watched>) {
         let mut state = self.state();
-        let going = state.membership.exit(grant.bucket, grant.epoch);
-        if going {
+        if let Some(watched) = watched {
+            state.reports.forget(watched);
+        }
+        let exit = state.membership.exit(grant.bucket, grant.epoch);
+        if exit.releasable {
             state.nudge();
         }
+        let is_fed = exit.last && state.watchers.note_bucket(grant.bucket);
         drop(state);
-        if going {
+        if exit.releasable || exit.stray {
             self.notify();
+        } else if is_fed {
+            self.tasks.notify_one();
         }
     }
 
-    /// The fencing token under which a bucket is held, whether it may be entered or not.
-    pub(crate) fn epoch(&self, bucket: u32) -> Option<u64> {
-        self.state().membership.epoch(bucket)
+    /// Where a bucket stands by the local clock, and under which fencing token; `None` where it is not ours.
+    pub(crate) fn standing(&self, bucket: u32) -> Option<(u64, Phase)> {
+        let now = self.clock.now();
+        let state = self.state();
+        let epoch = state.membership.epoch(bucket)?;
+        let phase = state.membership.phase(bucket, epoch)?;
+        state.is_valid(now).then_some((epoch, phase))
     }
 
     /// Where a grant stands by the local clock; `None` once it is over.
     pub(crate) fn phase(&self, grant: Grant) -> Option<Phase> {
+        let (epoch, phase) = self.standing(grant.bucket)?;
+        (epoch == grant.epoch).then_some(phase)
+    }
+
+    /// What is raised when an active grant ends.
+    fn signal(&self, grant: Grant) -> Option<Arc<Notify>> {
         let now = self.clock.now();
-        let state = self.state();
-        if state.status != Status::Member || state.deadline() <= now {
-            return None;
+        let mut state = self.state();
+        let phase = state.membership.phase(grant.bucket, grant.epoch);
+        let is_active = state.is_valid(now) && phase == Some(Phase::Active);
+        is_active.then(|| state.watchers.signal(grant.bucket))
+    }
+
+    /// Waits until a grant is to end, or is over.
+    pub(crate) async fn revoked(&self, grant: Grant) {
+        while let Some(signal) = self.signal(grant) {
+            // Hears of whatever comes from here on, so nothing can come between the look and the wait.
+            let signalled = signal.notified();
+            if self.phase(grant) != Some(Phase::Active) {
+                return;
+            }
+            // The deadline moves with every heartbeat; Tokio's clock may differ from the boot-time clock: a second look.
+            let left = self.deadline().saturating_since(self.clock.now());
+            let _ = tokio::time::timeout(left.max(Duration::from_millis(1)), signalled).await;
         }
-        state.membership.phase(grant.bucket, grant.epoch)
     }
 
     pub(crate) fn owned(&self) -> Owned {
@@ -309,20 +376,30 @@ impl Shared {
 
     pub(crate) fn has_ended(&self) -> bool {
         let state = self.state();
-        state.status != Status::Member || state.membership.has_ended()
+        match state.status {
+            Status::Member => state.membership.has_ended(),
+            _ => !state.membership.is_at_work().1,
+        }
+    }
+
+    /// Whether work goes on in what is held.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.state().membership.is_at_work().0
+    }
+
+    /// Waits until nothing is worked on any more and, while the instance is a member, the store has what it is to have.
+    pub(crate) async fn ended(&self) {
+        let mut changes = self.changes();
+        while !self.has_ended() && changes.changed().await.is_ok() {}
+    }
+
+    /// Whether and how the instance is on its way out.
+    pub(crate) fn ending(&self) -> Ending {
+        self.state().membership.ending()
     }
 
     pub(crate) fn busy(&self) -> Vec<u32> {
         self.state().membership.busy()
-    }
-
-    /// Every bucket that may be entered.
-    pub(crate) fn active(&self) -> Vec<Grant> {
-        let state = self.state();
-        let held = state.membership.held();
-        held.filter(|(_, active)| *active)
-            .map(|(grant, _)| grant)
-            .collect()
     }
 
     /// What the store said last besides its answers.
@@ -340,6 +417,7 @@ impl Shared {
         // Shares change without an event.
         state.snapshot = None;
         for event in events {
+            state.watchers.note(&event);
             self.tell(event);
         }
         self.show(state);
@@ -350,7 +428,13 @@ impl Shared {
         self.meter.show(is_member, &state.membership);
     }
 
+    /// Wakes whoever waits for a change. Not under the lock: what a waker does is not ours.
     fn notify(&self) {
+        let raised = self.state().watchers.take_raised();
+        for signal in raised {
+            signal.notify_waiters();
+        }
+        self.tasks.notify_one();
         self.changes.send_modify(|version| *version += 1);
     }
 

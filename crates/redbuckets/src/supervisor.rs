@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use coord_core::{
+    clock::Instant,
     heartbeat::{Heartbeat, LeaseHandle, Nudge},
     store::{Reply, Store, StoreError},
 };
@@ -11,6 +12,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
+    bucket_set::BucketSet,
     error::LeaveError,
     event::{Event, LossCause},
     join::{Joined, Joining},
@@ -143,37 +145,48 @@ impl Supervisor {
 
     /// Drain, stop renewing, leave: in this order, so that nothing is given away that work goes on in.
     async fn leave(&mut self, lease: Option<LeaseHandle>) -> Result<(), LeaveError> {
-        let Some(mut lease) = lease else {
-            return Ok(());
-        };
         let give_up_at = self.shared.clock.now() + self.leave_timeout;
         let ending = match self.identity.grace {
             Duration::ZERO => Ending::HandOver,
             _ => Ending::Park,
         };
         let keep = self.shared.end(ending) == Ending::Park;
-        let mut changes = self.shared.changes();
-        let ended = async { while !self.shared.has_ended() && changes.changed().await.is_ok() {} };
-        tokio::select! {
-            () = ended => {}
-            () = lease.lost() => {}
-            () = tokio::time::sleep(self.leave_timeout) => {}
-        }
-        let held = self.shared.status() == Status::Member;
-        let number = self.shared.number();
-        lease.stop().await;
+        self.finish_work(lease).await;
         // Nothing can be entered any more: what is busy now is all there is.
-        let busy = self.shared.busy();
-        if !held {
-            return Ok(());
-        }
-        if !busy.is_empty() {
-            return Err(LeaveError::Busy {
+        let busy = BucketSet::new(self.shared.busy());
+        let left = match self.shared.status() {
+            Status::Member if !self.shared.is_at_work() => self.confirm(keep, give_up_at).await,
+            _ => Ok(()),
+        };
+        match busy.is_empty() {
+            true => left,
+            false => Err(LeaveError::Busy {
                 buckets: busy,
                 within: self.leave_timeout,
-            });
+            }),
         }
-        let command = [self.identity.leave(number, keep)];
+    }
+
+    /// Waits until nothing is worked on any more, at most `leave_timeout`, and stops renewing.
+    async fn finish_work(&self, lease: Option<LeaseHandle>) {
+        let Some(mut lease) = lease else {
+            let _ = tokio::time::timeout(self.leave_timeout, self.shared.ended()).await;
+            return;
+        };
+        let ends = async {
+            tokio::select! {
+                () = self.shared.ended() => return,
+                () = lease.lost() => self.shared.lose(LossCause::Abandoned),
+            }
+            self.shared.ended().await;
+        };
+        let _ = tokio::time::timeout(self.leave_timeout, ends).await;
+        lease.stop().await;
+    }
+
+    /// Tells the store, until it has heard or time is over.
+    async fn confirm(&mut self, keep: bool, give_up_at: Instant) -> Result<(), LeaveError> {
+        let command = [self.identity.leave(self.shared.number(), keep)];
         let mut pause = Self::FIRST_BACKOFF;
         loop {
             let reply = self

@@ -2,6 +2,7 @@
 //! number, and every property is exact.
 
 mod drain;
+mod failing;
 mod group;
 mod history;
 

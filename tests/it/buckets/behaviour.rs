@@ -30,7 +30,7 @@ async fn one_task_runs_per_bucket_and_a_panic_restarts_it() {
                         std::future::pending::<()>().await;
                     }
                 })
-                .await;
+                .await
         })
     };
     let all = || {
@@ -45,7 +45,8 @@ async fn one_task_runs_per_bucket_and_a_panic_restarts_it() {
     let newcomer = join(&server, 4).await;
     until("the newcomer has its share", || newcomer.owned().len() == 2).await;
     owner.leave().await.expect("leaves");
-    tasks.await.expect("ends with the membership");
+    let ended = tasks.await.expect("ends with the membership");
+    ended.expect("ran alone");
     until("the newcomer has everything", || {
         newcomer.owned().len() == 4
     })

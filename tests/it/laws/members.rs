@@ -40,6 +40,8 @@ pub(super) struct Member {
     pub(super) thorough: bool,
     /// Whether it speaks of one bucket after the other, not of runs.
     pub(super) singly: bool,
+    /// Whether what it releases failed there.
+    pub(super) failing: bool,
     /// What the store told it.
     pub(super) token: String,
     pub(super) number: u32,
@@ -91,6 +93,7 @@ pub(super) fn member(id: &str, buckets: u32) -> Member {
         hurry: false,
         thorough: false,
         singly: false,
+        failing: false,
         token: String::new(),
         number: 0,
         generation: String::new(),
@@ -207,7 +210,11 @@ impl Member {
             SETTLE.to_string(),
             "64".to_owned(),
             self.heard.to_string(),
-            self.pairs(releases),
+            if self.failing {
+                format!("{}!", self.pairs(releases))
+            } else {
+                self.pairs(releases)
+            },
             state.to_owned(),
             record.to_owned(),
             next_record(record, self.seq),
@@ -445,7 +452,8 @@ fn parsed(text: &str) -> Vec<(u32, u64)> {
     let number = |text: &str| text.parse().expect("a bucket");
     let run = |words: &[&str]| {
         let (first, last) = words[0].split_once('-').unwrap_or((words[0], words[0]));
-        let epoch: u64 = words[1].parse().expect("an epoch");
+        let epoch = words[1].trim_end_matches('!');
+        let epoch: u64 = epoch.parse().expect("an epoch");
         (number(first)..=number(last)).map(move |bucket: u32| (bucket, epoch))
     };
     words.chunks_exact(2).flat_map(run).collect()

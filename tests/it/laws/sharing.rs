@@ -124,6 +124,37 @@ pub(super) fn nobody_gives_away_more_than_its_surplus(bench: Bench) {
     assert_eq!(a.told.outcomes, "k", "the shares are even");
 }
 
+pub(super) fn what_failed_goes_to_another_whoever_lacks(bench: Bench) {
+    let [mut a, mut b] = group(&bench, [member("a", 6), member("b", 6)]);
+    a.failing = true;
+    let published = |bench: &Bench| bench.embedded.stats().get("command:publish").copied();
+    let before = published(&bench);
+    let (bucket, epoch) = a.holds()[1];
+    a.beat(&bench, &[(bucket, epoch - 1)]);
+    assert_eq!(a.told.outcomes, "g", "of another grant");
+    a.beat(&bench, &[(bucket, epoch)]);
+    assert_eq!((&*a.told.outcomes, a.told.count, a.told.free), ("m", 2, 0));
+    assert_eq!(published(&bench), Some(before.unwrap_or(0) + 1));
+    b.beat(&bench, &[]);
+    assert!(epoch < b.owned[&bucket], "its epoch rises");
+    bench.advance(SETTLE);
+    b.beat(&bench, &[]);
+    assert_eq!(
+        (b.told.count, b.told.surplus),
+        (4, 1),
+        "balance comes again"
+    );
+}
+
+pub(super) fn what_failed_comes_back_under_a_higher_epoch_where_nobody_else_is(bench: Bench) {
+    let [mut a] = group(&bench, [member("a", 4)]);
+    a.failing = true;
+    let (bucket, epoch) = a.holds()[1];
+    a.beat(&bench, &[(bucket, epoch)]);
+    assert_eq!((&*a.told.outcomes, a.told.count, a.told.free), ("m", 4, 0));
+    assert!(epoch < a.owned[&bucket], "its epoch rises");
+}
+
 pub(super) fn what_is_released_is_handed_over_at_once_and_its_new_owner_woken(bench: Bench) {
     let [mut a] = group(&bench, [member("a", 4)]);
     let mut b = member("b", 4).spoken(&bench);

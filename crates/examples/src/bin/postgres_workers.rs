@@ -130,7 +130,7 @@ async fn work(options: &Options, database: &Pool, name: &str, job: Duration) -> 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        () = instance.run_each(task) => {}
+        ended = instance.run_each(task) => ended?,
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -139,7 +139,7 @@ async fn work(options: &Options, database: &Pool, name: &str, job: Duration) -> 
     Ok(())
 }
 
-/// Cancelled at an await when the bucket is to be given away.
+/// Aborted at an await when the bucket is to be given away: it does not ask to be told.
 async fn work_on(
     bucket: &Bucket,
     database: &Pool,

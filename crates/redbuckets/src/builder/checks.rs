@@ -63,7 +63,16 @@ impl Builder {
                 });
             }
         }
-        Ok(())
+        let (min, max) = (Duration::from_millis(10), minutes(24 * 60));
+        match self.progress_timeout {
+            Some(value) if !(min..=max).contains(&value) => Err(ConfigError::Duration {
+                option: "progress_timeout",
+                value,
+                min,
+                max,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The chosen discovery, or the default.

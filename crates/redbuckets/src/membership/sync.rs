@@ -127,6 +127,7 @@ impl Membership {
             self.released(grant);
         }
         self.releasing.clear();
+        self.failed.clear();
         self.sync = Some(Resync {
             generation: None,
             count: Some(Count {

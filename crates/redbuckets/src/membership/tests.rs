@@ -19,6 +19,7 @@ fn limits(assignment: Assignment) -> Limits {
         chunk: 64,
         max_moves: 100,
         drain_timeout: DRAIN,
+        progress_timeout: None,
         forced: false,
         assignment,
         load: None,
@@ -36,6 +37,7 @@ fn beat() -> Beat {
         range: 0..0,
         grants: Vec::new(),
         received: 0,
+        staying: Vec::new(),
         outcomes: Vec::new(),
         free: 0,
         doubt: Duration::ZERO,
@@ -217,11 +219,11 @@ fn work_enters_what_is_active_and_keeps_it() {
         }),
         [0, 1, 2, 3, 4]
     );
-    assert!(!story.member.exit(5, 4), "of another grant");
-    assert!(!story.member.exit(9, 5), "of another's bucket");
-    assert!(!story.member.exit(5, 5), "one is left");
-    assert!(story.member.exit(5, 5), "now it may go");
-    assert!(!story.member.exit(5, 5), "more than entered");
+    assert!(!story.member.exit(5, 4).releasable, "of another grant");
+    assert!(!story.member.exit(9, 5).releasable, "of another's bucket");
+    assert!(!story.member.exit(5, 5).releasable, "one is left");
+    assert!(story.member.exit(5, 5).releasable, "now it may go");
+    assert!(!story.member.exit(5, 5).releasable, "more than entered");
     assert_eq!(story.told(beat()), [5]);
     assert_eq!(story.member.held().count(), 0);
 }

@@ -11,22 +11,38 @@ use coord_core::{
 use super::{Beat, BeatReply, ClaimReply, Grant, JoinReply, Outcome, Refusal, Told};
 use crate::{assignment::Assignment, glance::Glance};
 
-/// The grants in a list of runs, and how many runs those are.
-fn parse_grants(text: &str, buckets: u32) -> Option<(Vec<Grant>, u64)> {
+/// What a list of runs says.
+struct Runs {
+    grants: Vec<Grant>,
+    /// How many runs those are.
+    count: u64,
+    /// The buckets of those that are marked.
+    marked: Vec<u32>,
+}
+
+fn parse_runs(text: &str, buckets: u32) -> Option<Runs> {
     let mut words = text.split_ascii_whitespace();
-    let (mut grants, mut runs) = (Vec::new(), 0);
+    let (mut grants, mut count, mut marked) = (Vec::new(), 0, Vec::new());
     while let Some(run) = words.next() {
         let (first, last) = run.split_once('-').unwrap_or((run, run));
         let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
-        let epoch = words.next()?.parse().ok().filter(|&epoch| 0 < epoch)?;
+        let epoch = words.next()?;
+        let unmarked = epoch.strip_suffix('!');
+        let epoch = unmarked.unwrap_or(epoch).parse().ok();
+        let epoch = epoch.filter(|&epoch| 0 < epoch)?;
         let size = last.checked_sub(first)? as usize + 1;
         if buckets <= last || buckets as usize - grants.len() < size {
             return None;
         }
         grants.extend((first..=last).map(|bucket| Grant { bucket, epoch }));
-        runs += 1;
+        marked.extend(unmarked.into_iter().flat_map(|_| first..=last));
+        count += 1;
     }
-    Some((grants, runs))
+    Some(Runs {
+        grants,
+        count,
+        marked,
+    })
 }
 
 fn u32_of(reply: &Reply) -> Option<u32> {
@@ -136,7 +152,7 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
         'k' => Some(Outcome::Keep),
         _ => None,
     };
-    let (grants, received) = parse_grants(grants.as_str()?, buckets)?;
+    let runs = parse_runs(grants.as_str()?, buckets)?;
     let beat = Beat {
         version: version.as_u64()?,
         members: u32_of(members)?,
@@ -145,8 +161,9 @@ fn parse_beaten(items: &[Reply], releases: usize, buckets: u32) -> Option<Beat> 
         again: ms_of(again)?,
         more: more.as_str()? == "1",
         range: u32_of(low)?..u32_of(high)?,
-        grants,
-        received,
+        grants: runs.grants,
+        received: runs.count,
+        staying: runs.marked,
         outcomes: outcomes
             .as_str()?
             .chars()

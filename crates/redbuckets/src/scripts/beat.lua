@@ -4,10 +4,10 @@
 -- ARGV    1 instance id, 2 incarnation, 3 member number, 4 number of the request, 5 generation, 6 how many grants were
 --         received so far, 7 weight (0 gives everything away), 8 ttl ms, 9 settle ms, 10 the most runs (see grants.lua)
 --         to grant in one call, 11 number of the last request that was answered, 12 releases, as runs: buckets that nobody
---         works on any more, 13 state of the group as last told or '', 14 the member's record as last told, 15 that
---         with the number of this request, 16 ttl and grace, ms, 17 terms, see terms_parse in history.lua, 18 '1' to look
---         at everything, although nothing has changed, 19 discovery ms, 20 '1' where the others should hear at once of
---         another weight
+--         works on any more or, marked, in which work failed, 13 state of the group as last told or '', 14 the member's
+--         record as last told, 15 that with the number of this request, 16 ttl and grace, ms, 17 terms, see terms_parse in
+--         history.lua, 18 '1' to look at everything, although nothing has changed, 19 discovery ms, 20 '1' where the others
+--         should hear at once of another weight
 --
 -- Reply   {'ok', version, members, quota, surplus, ms until something is to be done or -1, '1' to ask again at once,
 --          first bucket of the range, end of the range, grants, as runs, outcomes of the releases, free buckets,
@@ -25,7 +25,8 @@
 -- Guarantees: a bucket is granted only while the past is known and nobody owns it, or handed over within this call by its
 -- owner, and always with an epoch above every earlier one. A member has a share from its first beat on. It is removed only once its lease and its grace are over
 -- by this server's clock, and not while renewals may have been lost. A release is verified against owner and epoch. A
--- member above its quota loses no more buckets than that; a grant stays in the inbox until its receipt is acknowledged, so
+-- member above its quota loses no more buckets than that; a marked one goes to another member whoever lacks or has enough,
+-- and comes back under a higher epoch where there is none; a grant stays in the inbox until its receipt is acknowledged, so
 -- an answer that does not count (it was lost, or too few replicas have what it says) comes again.
 
 local id, incarnation, number = ARGV[1], ARGV[2], tonumber(ARGV[3])

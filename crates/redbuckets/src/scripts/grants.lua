@@ -2,7 +2,7 @@
 -- their ring as well, under one epoch and one owner. Only the ends of a run are looked at and linked anew. What lies
 -- between them is one text, so a run costs little more than its ends, however long it is. See table.lua for rings.
 --
--- In a request or a reply a run is "first-last epoch", or "bucket epoch" where it is one bucket.
+-- In a request or a reply a run is "first-last epoch", or "bucket epoch" where it is one bucket; a marked one ends with "!".
 
 -- The most buckets that one call moves, the most that it passes in search of free ones, and how many are read at once.
 local MOST, PASSED, AT_ONCE = 1024, 2048, 64
@@ -95,14 +95,15 @@ local function append(ring, run, owner, epoch, is_written)
   end
 end
 
--- Gives runs, which are in no ring, to a member: with an epoch above every earlier one, into its inbox.
-local function give(number, list)
+-- Gives runs, which are in no ring, to a member: with an epoch above every earlier one, into its inbox. Marked are those that
+-- it gets because work failed elsewhere, which it should keep as long as it has others to give.
+local function give(number, list, mark)
   local value, entries = record(number), {}
   for i, run in ipairs(list) do
     local epoch = math.max(run.epoch + 1, now)
     append(ring_own(number), run, number, epoch)
     local buckets = run.first == run.last and run.first or run.first .. '-' .. run.last
-    entries[i] = buckets .. ' ' .. digits(epoch)
+    entries[i] = buckets .. ' ' .. digits(epoch) .. (mark or '')
   end
   redis.call('RPUSH', base .. 'inbox:' .. number, unpack(entries))
   value.given, value.dirty = value.given + #list, true

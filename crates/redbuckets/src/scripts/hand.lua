@@ -107,21 +107,49 @@ local function hand_over(released)
   end
 end
 
+-- What failed at the caller goes to the other member that has least for its weight, and to the caller where there is none or
+-- the range says so.
+local function hand_to_another(run)
+  local best, least = number, nil
+  for _, class in ipairs(contiguous and {} or group.classes) do
+    local lowest = redis.call('ZRANGE', base .. 'count:' .. class.weight, 0, 3, 'WITHSCORES')
+    for i = 1, #lowest, 2 do
+      local other, has = tonumber(lowest[i]), tonumber(lowest[i + 1]) / class.weight
+      if other ~= number and is_live(other) then
+        if not least or has < least then best, least = other, has end
+        break
+      end
+    end
+  end
+  give(best, { run }, best ~= number and '!' or '')
+  if best == number then return end
+  count = count - 1
+  count_change(number, weight, -1)
+  count_change(best, record(best).weight, 1)
+  publish[best] = true
+end
+
 if releases ~= '' then
+  local _, marked = string.gsub(releases, '!', '')
   local allowed = math.huge
   if weight ~= 0 and not contiguous then
     local keeps = class.floor
     if class.rest and above() <= extras then keeps = keeps + 1 end
-    allowed = count - keeps
+    allowed = count - marked - keeps
   end
-  local released, size = {}, 0
-  for first, last, epoch in string.gmatch(releases, '(%d+)%-?(%d*) (%d+)') do
+  local released, size, failed = {}, 0, {}
+  for first, last, epoch, mark in string.gmatch(releases, '(%d+)%-?(%d*) (%d+)(!?)') do
     first = tonumber(first)
     last = math.min(tonumber(last) or first, group.buckets - 1)
     while first <= last do
       local own, run = node(first), { first = first, last = first }
       if own.owner ~= number or digits(own.epoch) ~= epoch then
         outcomes[#outcomes + 1] = 'g'
+      elseif mark == '!' then
+        run = run_from(first, 1)
+        outcomes[#outcomes + 1] = 'm'
+        unlink(run)
+        failed[#failed + 1] = run
       elseif allowed <= size or (contiguous and target_of(first) == number) then
         outcomes[#outcomes + 1] = 'k'
       else
@@ -139,6 +167,7 @@ if releases ~= '' then
     count_change(number, weight, -size)
     hand_over(released)
   end
+  for _, run in ipairs(failed) do hand_to_another(run) end
 end
 
 -- What the caller gets ------------------------------------------------------------------------------------------

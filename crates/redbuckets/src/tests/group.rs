@@ -76,6 +76,7 @@ pub(super) struct Group {
     /// Of those who join from now on.
     pub(super) ttl: Duration,
     pub(super) discovery: Duration,
+    pub(super) progress_timeout: Option<Duration>,
     pub(super) expect_history: bool,
     pub(super) members: Vec<Member>,
     pub(super) joined: u32,
@@ -92,6 +93,7 @@ impl Group {
             grace: Duration::ZERO,
             ttl: TTL,
             discovery: Duration::from_secs(1),
+            progress_timeout: None,
             expect_history: false,
             members: Vec::new(),
             joined: 0,
@@ -144,6 +146,7 @@ impl Group {
                 chunk: 64,
                 max_moves: 1_000,
                 drain_timeout: TTL,
+                progress_timeout: self.progress_timeout,
                 forced: false,
                 assignment: self.assignment,
                 load: None,

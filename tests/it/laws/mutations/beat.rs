@@ -217,6 +217,48 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "nobody_gives_away_more_than_its_surplus",
     ),
     mutation(
+        "what failed is kept where nobody lacks it",
+        (HAND, "elseif mark == '!' then", "elseif false then"),
+        "what_failed_goes_to_another_whoever_lacks",
+    ),
+    mutation(
+        "what failed under another grant counts",
+        (
+            HAND,
+            "if own.owner ~= number or digits(own.epoch) ~= epoch then",
+            "if mark ~= '!' and (own.owner ~= number or digits(own.epoch) ~= epoch) then",
+        ),
+        "what_failed_goes_to_another_whoever_lacks",
+    ),
+    mutation(
+        "what failed goes to whoever has least, the caller as well",
+        (
+            HAND,
+            "if other ~= number and is_live(other) then",
+            "if is_live(other) then",
+        ),
+        "what_failed_goes_to_another_whoever_lacks",
+    ),
+    mutation(
+        "what failed counts as the caller's all the same",
+        (
+            HAND,
+            "  if best == number then return end\n  count = count - 1\n",
+            "  if best == number then return end\n",
+        ),
+        "what_failed_goes_to_another_whoever_lacks",
+    ),
+    mutation(
+        "nobody is woken for what failed elsewhere",
+        (HAND, "  publish[best] = true\n", "\n"),
+        "what_failed_goes_to_another_whoever_lacks",
+    ),
+    mutation(
+        "what failed counts twice where nobody else is",
+        (HAND, "  if best == number then return end\n", "\n"),
+        "what_failed_comes_back_under_a_higher_epoch_where_nobody_else_is",
+    ),
+    mutation(
         "what was released is nobody's until the next beat",
         (HAND, "    if needy then\n", "    if false then\n"),
         "what_is_released_is_handed_over_at_once_and_its_new_owner_woken",

@@ -57,6 +57,7 @@ fn every_field_of_a_beat_is_read() {
             },
         ],
         received: 2,
+        staying: vec![],
         outcomes: vec![Outcome::Gone, Outcome::Gone, Outcome::Gone, Outcome::Keep],
         free: 10,
         doubt: Duration::from_millis(11),
@@ -92,11 +93,17 @@ fn a_beat_that_cannot_be_is_refused() {
         )
     };
     assert!(with("9 1", "mk").is_ok());
+    let BeatReply::Beaten(marked) = with("7 2 9 1! 8 4", "mk").expect("understood") else {
+        panic!("it says everything");
+    };
+    assert_eq!((marked.grants[1].epoch, &*marked.staying), (1, &[9][..]));
     for (grants, outcomes) in [
         ("10 1", "mk"),
         ("9 0", "mk"),
         ("9 1 10 1", "mk"),
         ("9", "mk"),
+        ("9! 1", "mk"),
+        ("9 1!!", "mk"),
         ("x 1", "mk"),
         ("9 1", "m"),
         ("9 1", "mkk"),

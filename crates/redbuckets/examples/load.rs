@@ -48,7 +48,7 @@ struct Options {
     /// How many instances a group has.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     instances: u32,
-    /// How many buckets one call grants or takes.
+    /// How many runs of buckets one call grants or takes.
     #[arg(long, default_value_t = 64)]
     chunk: u32,
     /// For how long the idle group is measured, in s.

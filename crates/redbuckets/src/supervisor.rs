@@ -54,9 +54,14 @@ impl Supervisor {
         loop {
             let number = self.shared.number();
             let keys = &self.identity.keys;
-            let [own, all] = [keys.wake(number), keys.wake_all()].map(|channel| {
+            let channels = [
+                (keys.wake(number), Self::MAX_WAKE_BACKOFF),
+                // Who makes a lost group anew waits no longer for the others than this allows for.
+                (keys.wake_all(), Heartbeat::RESPONSE_TIMEOUT),
+            ];
+            let [own, all] = channels.map(|(channel, patience)| {
                 let store = Arc::clone(self.heartbeat.store());
-                wake(store, channel, lease.nudge(), self.rng.fork())
+                wake(store, channel, patience, lease.nudge(), self.rng.fork())
             });
             let waking = async { tokio::join!(own, all) };
             tokio::select! {
@@ -217,6 +222,7 @@ impl Supervisor {
 
     const FIRST_BACKOFF: Duration = Duration::from_millis(25);
     const MAX_BACKOFF: Duration = Duration::from_secs(1);
+    const MAX_WAKE_BACKOFF: Duration = Duration::from_secs(5);
     /// How many earlier incarnations are recognised; no request is under way for as long as they lasted.
     const REMEMBERED: usize = 16;
     const REJOIN_PAUSE: Duration = Duration::from_millis(500);
@@ -227,10 +233,16 @@ pub(crate) fn incarnation(rng: &mut fastrand::Rng) -> Uuid {
     uuid::Builder::from_random_bytes(rng.u128(..).to_le_bytes()).into_uuid()
 }
 
-/// Turns what is heard on a channel into heartbeats, for ever. A lost message costs one period.
-async fn wake(store: Arc<dyn Store>, channel: String, nudge: Nudge, mut rng: fastrand::Rng) {
+/// Turns what is heard on a channel into heartbeats, for ever. A lost message costs one period. Whoever cannot subscribe tries
+/// again after `patience` at the latest.
+async fn wake(
+    store: Arc<dyn Store>,
+    channel: String,
+    patience: Duration,
+    nudge: Nudge,
+    mut rng: fastrand::Rng,
+) {
     const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-    const MAX_BACKOFF: Duration = Duration::from_secs(5);
     let mut pause = FIRST_BACKOFF;
     loop {
         match store.subscribe(&channel, Heartbeat::RESPONSE_TIMEOUT).await {
@@ -249,7 +261,7 @@ async fn wake(store: Arc<dyn Store>, channel: String, nudge: Nudge, mut rng: fas
             Err(error) => tracing::debug!(%channel, %error, "not subscribed"),
         }
         tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * rng.f64())).await;
-        pause = (pause * 2).min(MAX_BACKOFF);
+        pause = (pause * 2).min(patience);
     }
 }
 

@@ -283,8 +283,7 @@ impl Member {
 
     /// A claim that says how much it holds in place of what.
     pub(super) fn claim_count(&mut self, bench: &Bench) -> Vec<String> {
-        let (generation, got, buckets) = (&self.generation, self.got, self.owned.len());
-        let count = format!("{generation} {got} {buckets}");
+        let count = format!("{} {} {}", self.generation, self.got, self.owned.len());
         self.send_claim(bench, "", (true, true), &count)
     }
 
@@ -361,10 +360,8 @@ impl Member {
     }
 
     pub(super) fn holds(&self) -> Vec<(u32, u64)> {
-        self.owned
-            .iter()
-            .map(|(bucket, epoch)| (*bucket, *epoch))
-            .collect()
+        let pairs = self.owned.iter();
+        pairs.map(|(bucket, epoch)| (*bucket, *epoch)).collect()
     }
 
     pub(super) fn ids(&self) -> Vec<u32> {

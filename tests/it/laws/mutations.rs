@@ -11,7 +11,6 @@ mod identity;
 mod keep;
 mod operate;
 mod operators;
-
 mod range;
 mod release;
 mod share;

@@ -166,14 +166,14 @@ impl Driver {
         });
     }
 
-    /// As many batches as the windows let through, those that are due the longest first.
+    /// As many batches as the windows let through. Of what is due, the leases that end first go first: where not all can be
+    /// renewed in time, whoever failed is not last in the queue again.
     fn start_batches(&mut self, under_way: &Batches) {
         let now = self.clock.now();
         let mut due: Vec<(Instant, usize)> = Vec::new();
         for (index, entry) in self.entries.iter().enumerate() {
-            let at = entry.due(now);
-            if entry.renewable() && at <= now {
-                due.push((at, index));
+            if entry.renewable() && entry.due(now) <= now {
+                due.push((entry.lease.deadline(), index));
             }
         }
         due.sort_unstable();

@@ -252,6 +252,19 @@ async fn leases_of_one_heartbeat_go_in_one_pipeline_a_heartbeat() {
     assert_eq!(renewals, 200 * pipelines, "all of them each time");
 }
 
+/// It does nothing for longer than an answer is waited for, again and again, and is behind all the time.
+#[tokio::test(start_paused = true)]
+async fn a_lease_whose_renewals_failed_is_renewed_before_those_that_have_time() {
+    let mut crowd = Crowd::new(us(1_333), us(1_000));
+    crowd.keep(MANY, TTL, EVERY);
+    sleep_s(10).await;
+    for _ in 0..40 {
+        crowd.server.stop_for(Duration::from_millis(600));
+        tokio::time::sleep(Duration::from_millis(1_900)).await;
+    }
+    assert_eq!(crowd.held(), MANY);
+}
+
 /// What is asked beside heartbeats is sent as it is answered.
 #[tokio::test(start_paused = true)]
 async fn a_crowd_that_asks_at_once_neither_swamps_the_server_nor_delays_a_heartbeat() {

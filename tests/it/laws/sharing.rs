@@ -139,7 +139,11 @@ pub(super) fn what_failed_goes_to_another_whoever_lacks(bench: Bench) {
     assert!(epoch < b.owned[&bucket], "its epoch rises");
     bench.advance(SETTLE);
     b.beat(&bench, &[]);
-    assert_eq!((b.told.count, b.told.surplus), (4, 1), "balance comes again");
+    assert_eq!(
+        (b.told.count, b.told.surplus),
+        (4, 1),
+        "balance comes again"
+    );
 }
 
 pub(super) fn what_failed_comes_back_under_a_higher_epoch_where_nobody_else_is(bench: Bench) {

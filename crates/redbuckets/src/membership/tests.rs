@@ -1,8 +1,9 @@
 //! Decisions of one member, whose store is made up answer by answer.
 
 mod course;
+mod strays;
 
-use super::*;
+use super::{work::Exit, *};
 
 /// A member whose store is made up word by word.
 struct Story {

@@ -189,6 +189,8 @@ static LAWS: &[Law] = laws![
     identities::a_newcomer_in_a_hurry_wakes_the_others,
     identities::a_drained_member_gives_everything_away_and_stays,
     identities::another_incarnation_is_not_drained,
+    identities::who_has_gone_is_given_up_and_who_lives_is_not,
+    identities::draining_who_has_left_for_a_while_gives_it_up,
     identities::what_members_hold_outlives_the_store,
     identities::the_higher_epoch_decides_between_claims,
     identities::what_is_not_claimed_is_granted_anew,

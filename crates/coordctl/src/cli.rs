@@ -159,6 +159,10 @@ pub(crate) enum BucketsCommand {
     /// It stays a member and gets no new buckets, until this is taken back or it leaves. Each bucket goes when work in it has
     /// ended.
     Drain(DrainOptions),
+    /// Give up an instance that has gone: its buckets are not kept for its return any more.
+    ///
+    /// Only one whose lease is over, or that left for the time of its rejoin_grace; one that lives is left alone.
+    Evict(EvictOptions),
 }
 
 /// Which machine IDs.
@@ -275,6 +279,14 @@ pub(crate) struct WatchGroupOptions {
     pub(crate) group: GroupOptions,
     #[command(flatten)]
     pub(crate) watch: WatchOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvictOptions {
+    #[command(flatten)]
+    pub(crate) group: GroupOptions,
+    /// The instance's id.
+    pub(crate) instance: String,
 }
 
 #[derive(Debug, Args)]

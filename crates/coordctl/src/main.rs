@@ -1,7 +1,7 @@
 //! The command line tool of raus and redbuckets, for operators and for services in any language.
 //!
 //! - `coordctl id exec -- PROGRAM` leases a machine ID and runs a program with it in its environment.
-//! - `coordctl id list|watch|status|revoke` and `coordctl buckets list|watch|members|drain` say who holds what, and change it.
+//! - `coordctl id list|watch|status|revoke` and `coordctl buckets list|watch|members|drain|evict` say who holds what, and change it.
 //! - `coordctl id init|repair|layout|export|import` begin, mend and move a namespace.
 //! - `coordctl mint` and `coordctl decode` make IDs and take them apart.
 //! - `coordctl doctor` examines a server, `coordctl report` writes what happens there into one HTML page.
@@ -84,6 +84,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Buckets(BucketsCommand::Watch(options)) => {
             buckets::watch::run(global, options).await
+        }
+        Command::Buckets(BucketsCommand::Evict(options)) => {
+            buckets::drain::evict(global, options).await
         }
         Command::Buckets(BucketsCommand::Drain(options)) => {
             buckets::drain::run(global, options).await

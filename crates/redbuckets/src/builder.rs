@@ -234,7 +234,8 @@ impl Builder {
         self
     }
 
-    /// For how long after its lease an instance's buckets are kept for a process with the same instance id: up to 1 h.
+    /// For how long after its lease an instance's buckets are kept for a process with the same
+    /// [`instance_id`](Self::instance_id), which has to be set then: up to 1 h.
     /// Then a rolling restart moves nothing, and a crashed instance that does not come back is replaced that much later.
     /// Defaults to zero.
     pub const fn rejoin_grace(mut self, grace: Duration) -> Self {
@@ -314,6 +315,7 @@ impl Builder {
     pub fn build(self) -> Result<Redbuckets, ConfigError> {
         self.check_numbers()?;
         self.check_durations()?;
+        self.check_grace()?;
         let timing = Timing::new(self.ttl, self.period).map_err(ConfigError::Timing)?;
         let discovery = self.checked_discovery()?;
         let named = |what| move |source| ConfigError::Name { what, source };

@@ -76,6 +76,15 @@ pub enum ConfigError {
         /// The shortest that is accepted: two periods and the time for an answer.
         least: Duration,
     },
+    /// Buckets would be kept for an id that nobody has again.
+    #[error(
+        "rejoin_grace of {grace:?} keeps buckets for the next process with this instance's id, and a random id never comes \
+         again; set instance_id to one that stays the same over restarts, or leave rejoin_grace out"
+    )]
+    GraceWithoutId {
+        /// The rejected grace.
+        grace: Duration,
+    },
     /// A number is out of bounds.
     #[error("{option} of {value} is out of bounds; choose between {min} and {max}")]
     Number {

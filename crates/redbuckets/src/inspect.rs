@@ -1,4 +1,4 @@
-//! What operators see and do: who owns which bucket, and how to drain a member.
+//! What operators see and do: who owns which bucket, and how to drain or evict a member.
 //!
 //! The entry point is [`Redbuckets::inspector`](crate::Redbuckets::inspector). Nothing here is needed to own buckets.
 
@@ -92,7 +92,7 @@ pub struct Run {
     pub owner: Option<u32>,
 }
 
-/// What became of a request to drain a member, or to take that back.
+/// What became of a request to drain a member, to take that back, or to evict one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DrainOutcome {
@@ -105,6 +105,16 @@ pub enum DrainOutcome {
     Resumed {
         /// How many it owns now.
         owned: u32,
+    },
+    /// It has gone, and is not waited for any more: its buckets, this many, are free with the next heartbeat of a member.
+    Evicted {
+        /// How many it owned.
+        owned: u32,
+    },
+    /// Its lease runs: nothing was changed.
+    Lives {
+        /// For how long, unless it renews.
+        left: Duration,
     },
     /// No member has this id: nothing was changed.
     NotMember,
@@ -200,7 +210,8 @@ impl Inspector {
     }
 
     /// Asks the member with this instance id to give all its buckets to the others. It is a member still and gets no new
-    /// ones, until [`resume`](Self::resume) or until it leaves.
+    /// ones, until [`resume`](Self::resume) or until it leaves. One that has left for the time of its `rejoin_grace` is
+    /// [evicted](Self::evict).
     ///
     /// # Errors
     ///
@@ -226,9 +237,23 @@ impl Inspector {
         self.ask_member(id, "0").await
     }
 
-    async fn ask_member(&self, id: &str, drained: &str) -> Result<DrainOutcome, InspectError> {
+    /// Gives up a member that has gone and will not come back: its buckets are not kept for its `rejoin_grace` any more.
+    /// One whose lease runs is left alone; [`drain`](Self::drain) that.
+    ///
+    /// # Errors
+    ///
+    /// As for [`drain`](Self::drain).
+    ///
+    /// # Cancel safety
+    ///
+    /// It may have been evicted or not.
+    pub async fn evict(&self, id: &str) -> Result<DrainOutcome, InspectError> {
+        self.ask_member(id, "e").await
+    }
+
+    async fn ask_member(&self, id: &str, wanted: &str) -> Result<DrainOutcome, InspectError> {
         let settle = Self::SETTLE_MS.to_string();
-        let args = vec![id.to_owned(), drained.to_owned(), settle];
+        let args = vec![id.to_owned(), wanted.to_owned(), settle];
         reply::parse_drain(&self.ask(&scripts::DRAIN, args).await?)
     }
 

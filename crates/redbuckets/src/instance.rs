@@ -31,8 +31,17 @@ pub struct Instance {
 struct Handle {
     shared: Arc<Shared>,
     notice: Notice,
-    leave: watch::Sender<bool>,
+    leave: watch::Sender<Leaving>,
     done: watch::Receiver<Option<Result<(), LeaveError>>>,
+}
+
+/// Whether the handles want the instance to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Leaving {
+    No,
+    /// For as long as its grace, where it has one.
+    AsConfigured,
+    ForGood,
 }
 
 /// Where a bucket stands, as far as one instance knows.
@@ -51,7 +60,7 @@ impl Instance {
     pub(crate) fn new(
         shared: Arc<Shared>,
         notice: Notice,
-        leave: watch::Sender<bool>,
+        leave: watch::Sender<Leaving>,
         done: watch::Receiver<Option<Result<(), LeaveError>>>,
     ) -> Self {
         Self {
@@ -219,7 +228,25 @@ impl Instance {
     ///
     /// Leaving goes on in the background.
     pub async fn leave(self) -> Result<(), LeaveError> {
-        self.handle.leave.send_replace(true);
+        self.leave_as(Leaving::AsConfigured).await
+    }
+
+    /// As [`leave`](Self::leave), for an instance whose id does not come back, as when a service is scaled in: its buckets go to
+    /// the other members, whatever its `rejoin_grace`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`leave`](Self::leave). An instance that is leaving already goes on as it began.
+    ///
+    /// # Cancel safety
+    ///
+    /// Leaving goes on in the background.
+    pub async fn leave_for_good(self) -> Result<(), LeaveError> {
+        self.leave_as(Leaving::ForGood).await
+    }
+
+    async fn leave_as(self, leaving: Leaving) -> Result<(), LeaveError> {
+        self.handle.wants(leaving);
         let mut done = self.handle.done.clone();
         let outcome = done.wait_for(Option::is_some).await;
         match outcome.as_deref() {
@@ -250,6 +277,18 @@ impl fmt::Debug for Instance {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.leave.send_replace(true);
+        self.wants(Leaving::AsConfigured);
+    }
+}
+
+impl Handle {
+    fn wants(&self, leaving: Leaving) {
+        self.leave.send_if_modified(|wanted| {
+            let is_first = *wanted == Leaving::No;
+            if is_first {
+                *wanted = leaving;
+            }
+            is_first
+        });
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     builder::{Builder, Source},
     error::JoinError,
     inspect::Inspector,
-    instance::Instance,
+    instance::{Instance, Leaving},
     join::Joining,
     keys::Keys,
     membership::Limits,
@@ -210,7 +210,7 @@ impl Inner {
             self.buckets,
             membership,
         ));
-        let (leave, leaving) = watch::channel(false);
+        let (leave, leaving) = watch::channel(Leaving::No);
         let (done, is_done) = watch::channel(None);
         let mut supervisor = Supervisor {
             heartbeat: heartbeat.clone(),

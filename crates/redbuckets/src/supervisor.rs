@@ -15,6 +15,7 @@ use crate::{
     bucket_set::BucketSet,
     error::LeaveError,
     event::{Event, LossCause},
+    instance::Leaving,
     join::{Joined, Joining},
     membership::{Ending, Limits},
     protocol::{self, Identity},
@@ -33,8 +34,8 @@ pub(crate) struct Supervisor {
     pub(crate) limits: Limits,
     pub(crate) register_timeout: Duration,
     pub(crate) leave_timeout: Duration,
-    /// Becomes true when the instance is to leave; handles that are all gone want that too.
-    pub(crate) leave: watch::Receiver<bool>,
+    /// Changes when the instance is to leave; handles that are all gone want that too.
+    pub(crate) leave: watch::Receiver<Leaving>,
     pub(crate) rng: fastrand::Rng,
 }
 
@@ -151,7 +152,9 @@ impl Supervisor {
     /// Drain, stop renewing, leave: in this order, so that nothing is given away that work goes on in.
     async fn leave(&mut self, lease: Option<LeaseHandle>) -> Result<(), LeaveError> {
         let give_up_at = self.shared.clock.now() + self.leave_timeout;
+        let for_good = *self.leave.borrow() == Leaving::ForGood;
         let ending = match self.identity.grace {
+            _ if for_good => Ending::HandOver,
             Duration::ZERO => Ending::HandOver,
             _ => Ending::Park,
         };
@@ -272,6 +275,6 @@ async fn renumbered(shared: &Shared, number: u32) {
 }
 
 /// Waits until the handles want the instance to leave. Handles that are all gone want it too.
-async fn wanted(leave: &mut watch::Receiver<bool>) {
-    let _ = leave.wait_for(|leave| *leave).await;
+async fn wanted(leave: &mut watch::Receiver<Leaving>) {
+    let _ = leave.wait_for(|leave| *leave != Leaving::No).await;
 }

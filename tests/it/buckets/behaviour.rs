@@ -1,13 +1,16 @@
 //! Tasks in buckets, and readers while the server hangs.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
-use redbuckets::{Bucket, Event};
+use redbuckets::{Bucket, Event, Instance};
 
-use super::{event, join, server, until};
+use super::{event, instance_of, join, server, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_task_runs_per_bucket_and_a_panic_restarts_it() {
@@ -66,4 +69,29 @@ async fn a_server_that_hangs_never_blocks_a_reader() {
     assert!(owner.enter(0).is_none() && owner.owned().is_empty());
     server.cont().expect("goes on");
     until("everything is owned again", || owner.owned().len() == 16).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_for_good_is_not_waited_for() {
+    let server = server();
+    let other = join(&server, 8).await;
+    let leaver = async |for_good: bool| -> Instance {
+        let grace = Duration::from_secs(600);
+        let group = instance_of(&server, 8)
+            .instance_id("pod-0")
+            .rejoin_grace(grace);
+        let leaver = group.build().expect("valid").join().await.expect("joins");
+        until("it has its share", || leaver.owned().len() == 4).await;
+        let second = leaver.clone();
+        let left = match for_good {
+            true => leaver.leave_for_good().await,
+            false => leaver.leave().await,
+        };
+        left.expect("leaves");
+        second
+    };
+    leaver(false).await;
+    assert_eq!(other.owned().len(), 4, "it is waited for");
+    leaver(true).await;
+    until("the other has everything", || other.owned().len() == 8).await;
 }

@@ -242,6 +242,24 @@ async fn a_drain_ends_with_the_incarnation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_does_not_come_back_is_given_up() {
+    let server = server();
+    let first = join(member(&server, "alpha")).await;
+    let second = join(member(&server, "beta").rejoin_grace(Duration::from_secs(600))).await;
+    shared_out(&[&first, &second], &[50, 50]).await;
+    let evict = ["buckets", "evict", "-g", "orders", "beta"];
+    let lives = run(&server, &evict);
+    assert_eq!(lives.code, Some(1), "{lives:?}");
+    assert!(lives.stderr.contains("lives"), "{lives:?}");
+    second.leave().await.expect("nothing is worked in");
+    assert_eq!(first.owned().len(), 50, "it is waited for");
+    let evicted = run(&server, &[&evict[..], &["--json"]].concat());
+    assert_eq!(evicted.json()["state"], "evicted");
+    shared_out(&[&first], &[100]).await;
+    assert_eq!(run(&server, &evict).code, Some(4), "it is a member no more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn drains_that_make_no_sense_change_nothing() {
     let server = server();
     let only = join(member(&server, "alpha")).await;

@@ -2,7 +2,7 @@
 
 use super::{
     bench::Bench,
-    members::{GROUP, Member, SETTLE, TTL, counts, drain, group, key, member, rest, settle},
+    members::{GROUP, Member, SETTLE, TTL, counts, drain, evict, group, key, member, rest, settle},
 };
 
 fn alone(bench: &Bench, buckets: u32) -> Member {
@@ -155,6 +155,51 @@ pub(super) fn a_drained_member_gives_everything_away_and_stays(bench: Bench) {
     assert_eq!(drain(&bench, "a", false), ["resumed", "0"]);
     settle(&bench, &mut members);
     assert_eq!(counts(&members), [2, 2]);
+}
+
+pub(super) fn who_has_gone_is_given_up_and_who_lives_is_not(bench: Bench) {
+    let graceful = |id: &str| Member {
+        grace: 600_000,
+        ..member(id, 4)
+    };
+    let mut members = [member("a", 4).joined(&bench), graceful("b").joined(&bench)];
+    settle(&bench, &mut members);
+    assert_eq!(evict(&bench, "nobody"), ["not_member"]);
+    let before = bench.everything();
+    assert_eq!(evict(&bench, "b")[0], "lives");
+    assert_eq!(bench.everything(), before);
+    let [mut a, _crashed] = members;
+    for _ in 0..5 {
+        bench.advance(TTL / 4);
+        a.beat(&bench, &[]);
+    }
+    assert_eq!(a.told.count, 2, "it is waited for");
+    assert_eq!(evict(&bench, "b"), ["evicted", "2"]);
+    let before = bench.everything();
+    assert_eq!(evict(&bench, "b"), ["evicted", "2"]);
+    assert_eq!(bench.everything(), before, "once is enough");
+    a.beat(&bench, &[]);
+    a.beat(&bench, &[]);
+    assert_eq!((a.told.members, a.told.count), (1, 4));
+}
+
+pub(super) fn draining_who_has_left_for_a_while_gives_it_up(bench: Bench) {
+    let graceful = Member {
+        grace: 600_000,
+        ..member("b", 4)
+    };
+    let mut members = [member("a", 4).joined(&bench), graceful.joined(&bench)];
+    settle(&bench, &mut members);
+    let [mut a, b] = members;
+    assert_eq!(b.leave(&bench, true), "left");
+    bench.advance(1);
+    a.beat(&bench, &[]);
+    assert_eq!(a.told.count, 2, "it is waited for");
+    assert_eq!(drain(&bench, "b", false), ["resumed", "2"]);
+    assert_eq!(drain(&bench, "b", true), ["evicted", "2"]);
+    a.beat(&bench, &[]);
+    a.beat(&bench, &[]);
+    assert_eq!((a.told.members, a.told.count), (1, 4));
 }
 
 pub(super) fn another_incarnation_is_not_drained(bench: Bench) {

@@ -398,6 +398,12 @@ pub(super) fn drain(bench: &Bench, id: &str, wanted: bool) -> Vec<String> {
     bench.call("drain", &keys()[..1], &args)
 }
 
+/// Gives up a member that has gone.
+pub(super) fn evict(bench: &Bench, id: &str) -> Vec<String> {
+    let args = [id.to_owned(), "e".to_owned(), SETTLE.to_string()];
+    bench.call("drain", &keys()[..1], &args)
+}
+
 /// Everybody beats, and gives away what it is told to, until nobody has anything to do.
 pub(super) fn rest(bench: &Bench, members: &mut [Member]) {
     for _ in 0..200 {

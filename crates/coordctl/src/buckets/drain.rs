@@ -1,4 +1,4 @@
-//! An operator's request that an instance gives its buckets away.
+//! An operator's request that an instance gives its buckets away, or is given up.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::group::Reader;
 use crate::{
-    cli::{DrainOptions, Global},
+    cli::{DrainOptions, EvictOptions, Global},
     failure::Failure,
     output, time,
 };
@@ -21,8 +21,32 @@ pub(crate) async fn run(global: &Global, options: &DrainOptions) -> Result<ExitC
     } else {
         reader.inspector().drain(id).await?
     };
+    tell(global, options, &reader, outcome).await
+}
+
+pub(crate) async fn evict(global: &Global, options: &EvictOptions) -> Result<ExitCode, Failure> {
+    let reader = Reader::new(global, &options.group)?;
+    let id = options.instance.as_str();
+    match reader.inspector().evict(id).await? {
+        DrainOutcome::Evicted { owned } => evicted(global, id, owned),
+        DrainOutcome::Lives { left } => Err(Failure::Failed(format!(
+            "{id} lives: its lease runs for {}; drain it instead. Nothing was changed",
+            time::span(left)
+        ))),
+        _ => Err(nobody(id)),
+    }
+}
+
+async fn tell(
+    global: &Global,
+    options: &DrainOptions,
+    reader: &Reader,
+    outcome: DrainOutcome,
+) -> Result<ExitCode, Failure> {
+    let id = options.instance.as_str();
     match outcome {
-        DrainOutcome::Draining { owned } => drained(global, options, &reader, owned).await,
+        DrainOutcome::Draining { owned } => drained(global, options, reader, owned).await,
+        DrainOutcome::Evicted { owned } => evicted(global, id, owned),
         DrainOutcome::Resumed { owned } => report(
             global,
             id,
@@ -33,10 +57,22 @@ pub(crate) async fn run(global: &Global, options: &DrainOptions) -> Result<ExitC
         DrainOutcome::Last => Err(Failure::Failed(format!(
             "{id} is the last member that takes buckets: they would be nobody's. Start another instance first; nothing was changed"
         ))),
-        _ => Err(Failure::Unavailable(format!(
-            "no member of the group has the id {id:?}; see `coordctl buckets members`"
-        ))),
+        _ => Err(nobody(id)),
     }
+}
+
+fn nobody(id: &str) -> Failure {
+    Failure::Unavailable(format!(
+        "no member of the group has the id {id:?}; see `coordctl buckets members`"
+    ))
+}
+
+fn evicted(global: &Global, id: &str, owned: u32) -> Result<ExitCode, Failure> {
+    let text = format!(
+        "{id} had gone and is not waited for any more; {} go to the others",
+        output::count(owned, "bucket")
+    );
+    report(global, id, "evicted", owned, &text)
 }
 
 async fn drained(

@@ -75,6 +75,13 @@ impl Builder {
         }
     }
 
+    pub(super) fn check_grace(&self) -> Result<(), ConfigError> {
+        match self.id {
+            None if !self.grace.is_zero() => Err(ConfigError::GraceWithoutId { grace: self.grace }),
+            _ => Ok(()),
+        }
+    }
+
     /// The chosen discovery, or the default.
     pub(super) fn checked_discovery(&self) -> Result<Duration, ConfigError> {
         let least = history::shortest_discovery(self.period);

@@ -103,6 +103,12 @@ pub(super) fn parse_drain(reply: &Reply) -> Result<DrainOutcome, InspectError> {
             ("resumed", [owned]) => DrainOutcome::Resumed {
                 owned: number(owned)?,
             },
+            ("evicted", [owned]) => DrainOutcome::Evicted {
+                owned: number(owned)?,
+            },
+            ("lives", [left]) => DrainOutcome::Lives {
+                left: Duration::from_millis(left.as_u64()?),
+            },
             ("not_member", []) => DrainOutcome::NotMember,
             ("last", []) => DrainOutcome::Last,
             _ => return None,
@@ -291,6 +297,13 @@ mod tests {
         for (reply, expected) in [
             ("draining|9", DrainOutcome::Draining { owned: 9 }),
             ("resumed|8", DrainOutcome::Resumed { owned: 8 }),
+            ("evicted|7", DrainOutcome::Evicted { owned: 7 }),
+            (
+                "lives|1500",
+                DrainOutcome::Lives {
+                    left: Duration::from_millis(1_500),
+                },
+            ),
             ("not_member", DrainOutcome::NotMember),
             ("last", DrainOutcome::Last),
         ] {

@@ -2,8 +2,9 @@
 
 mod claims;
 mod course;
+mod strays;
 
-use super::*;
+use super::{work::Exit, *};
 
 /// A member whose store is made up word by word.
 struct Story {

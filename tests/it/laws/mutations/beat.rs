@@ -4,6 +4,7 @@ use super::{Mutation, mutation};
 
 const GLANCE: &str = "redbuckets/src/scripts/glance.lua";
 const BEAT: &str = "redbuckets/src/scripts/beat.lua";
+const DRAIN: &str = "redbuckets/src/scripts/drain.lua";
 const HAND: &str = "redbuckets/src/scripts/hand.lua";
 
 pub(super) static MUTATIONS: &[Mutation] = &[
@@ -215,6 +216,38 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a member may give away more than its surplus",
         (HAND, "elseif allowed <= size or", "elseif"),
         "nobody_gives_away_more_than_its_surplus",
+    ),
+    mutation(
+        "whose lease runs is given up",
+        (DRAIN, "if now < till then", "if false then"),
+        "who_has_gone_is_given_up_and_who_lives_is_not",
+    ),
+    mutation(
+        "who was given up is waited for",
+        (
+            DRAIN,
+            "  redis.call('ZADD', base .. 'lease', till, number)\n  value.grace",
+            "  value.grace",
+        ),
+        "who_has_gone_is_given_up_and_who_lives_is_not",
+    ),
+    mutation(
+        "who was given up has its grace when it is given up again",
+        (
+            DRAIN,
+            "value.grace, value.dirty = 0, true",
+            "value.dirty = true",
+        ),
+        "who_has_gone_is_given_up_and_who_lives_is_not",
+    ),
+    mutation(
+        "who left for a while is asked to drain",
+        (
+            DRAIN,
+            "if evict or (wanted and string.match(value.incarnation, ':%-$')) then",
+            "if evict then",
+        ),
+        "draining_who_has_left_for_a_while_gives_it_up",
     ),
     mutation(
         "what failed is kept where nobody lacks it",

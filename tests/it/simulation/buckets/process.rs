@@ -285,12 +285,12 @@ fn options(builder: Builder, group: &Group, setup: &Setup) -> Builder {
         .chunk(group.chunk)
         .max_moves(group.max_moves)
         .weight(setup.weight)
-        .rejoin_grace(setup.grace)
         .settle(SETTLE)
         .drain_timeout(Duration::from_secs(1))
         .leave_timeout(Duration::from_secs(5));
     if let Some(id) = &setup.id {
-        builder = builder.instance_id(id.clone());
+        // Only an id that comes back can be waited for.
+        builder = builder.instance_id(id.clone()).rejoin_grace(setup.grace);
     }
     builder
 }

@@ -62,6 +62,15 @@ fn durations_have_limits_that_are_named() {
     }
 }
 
+#[test]
+fn a_grace_is_for_an_id_that_comes_back() {
+    let grace = Duration::from_secs(5);
+    let error = builder().rejoin_grace(grace).build().expect_err("no id");
+    assert!(error.to_string().contains("rejoin_grace of 5s"), "{error}");
+    let named = builder().rejoin_grace(grace).instance_id("pod-0");
+    assert!(named.build().is_ok());
+}
+
 /// A living member is heard at least once in a discovery, or there is none.
 #[test]
 fn a_discovery_holds_two_periods_and_an_answer() {

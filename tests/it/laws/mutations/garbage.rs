@@ -8,6 +8,7 @@ const HISTORY: &str = "coord-core/src/history.lua";
 const GROUP: &str = "redbuckets/src/scripts/group.lua";
 const BEAT: &str = "redbuckets/src/scripts/beat.lua";
 const CREATE: &str = "redbuckets/src/scripts/create.lua";
+const GRANTS: &str = "redbuckets/src/scripts/grants.lua";
 const TABLE: &str = "redbuckets/src/scripts/table.lua";
 
 pub(super) static MUTATIONS: &[Mutation] = &[
@@ -83,8 +84,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     mutation(
         "a ring need not close",
         (
-            TABLE,
-            "if before.next ~= index or after.prev ~= index then",
+            GRANTS,
+            "if before.next ~= run.first or after.prev ~= run.last then",
             "if false then",
         ),
         "a_table_that_is_none_of_ours_is_given_up",

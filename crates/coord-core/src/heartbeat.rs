@@ -165,7 +165,7 @@ impl Heartbeat {
     }
 
     /// The store that the leases live in. Of what is asked of it some 64 requests are under way at a time; more wait for
-    /// their turn, which takes as long as an answer may at most. Heartbeats do not wait for them.
+    /// their turn, ten times as long as an answer may take at most. Heartbeats do not wait for them.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.shared.store

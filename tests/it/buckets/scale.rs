@@ -18,6 +18,7 @@ async fn member(url: &str, number: usize) -> Instance {
         .ttl(TTL)
         .failover_bound(Duration::ZERO)
         .discovery(Duration::ZERO)
+        .register_timeout(Duration::from_secs(60))
         .build()
         .expect("valid");
     group.join().await.expect("joins")
@@ -49,7 +50,7 @@ async fn a_thousand_groups_outlive_a_server_that_stands_still_and_one_that_is_ki
         .expect("starts");
     let url = server.url();
     let joining = stream::iter((0..GROUPS).map(|number| member(&url, number)));
-    let instances: Vec<Instance> = joining.buffer_unordered(100).collect().await;
+    let instances: Vec<Instance> = joining.buffer_unordered(50).collect().await;
     until("all have their buckets", || {
         instances.iter().all(|it| it.owned().len() == 4)
     })
@@ -66,5 +67,9 @@ async fn a_thousand_groups_outlive_a_server_that_stands_still_and_one_that_is_ki
     server.restart().expect("restarts");
     all_heard_again(&instances).await;
     assert_nothing_lost(&mut events, "it was killed");
-    assert!(instances.iter().all(|it| it.owned().len() == 4));
+    until("all have their buckets again", || {
+        instances.iter().all(|it| it.owned().len() == 4)
+    })
+    .await;
+    assert_nothing_lost(&mut events, "it was killed");
 }

@@ -29,6 +29,8 @@ impl Turns {
     const REQUESTS: usize = 64;
     /// Each is a connection that is to be made first.
     const SUBSCRIPTIONS: usize = 16;
+    /// How many answers' time a turn is waited for.
+    const PATIENCE: u32 = 10;
 
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
         Self {
@@ -38,7 +40,7 @@ impl Turns {
         }
     }
 
-    /// Waits `within` for a turn; what follows has its own time.
+    /// Waits for a turn, for several times as long as an answer may take; what follows has its own time.
     async fn turn<'a>(
         &self,
         turns: &'a Semaphore,
@@ -50,6 +52,7 @@ impl Turns {
         if let Ok(turn) = turns.try_acquire() {
             return Ok(turn);
         }
+        let within = within * Self::PATIENCE;
         match tokio::time::timeout(within, turns.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
             // It is never closed.

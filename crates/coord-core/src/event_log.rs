@@ -167,7 +167,8 @@ impl<E> Unread<E> {
 
     /// Drops what every reader has.
     fn forget_read(&mut self) {
-        let read = self.places.values().min().copied().unwrap_or(self.end());
+        let read = self.places.values().min().copied();
+        let read = read.unwrap_or_else(|| self.end());
         while self.gone < read && self.events.pop_front().is_some() {
             self.gone += 1;
         }

@@ -164,7 +164,7 @@ impl World {
             1 => BeatReply::Stale,
             2 => BeatReply::Same(input.ms()),
             3 if input.below(8) == 0 => BeatReply::Fenced("1:x".to_owned()),
-            _ => BeatReply::Beaten(self.beaten(input, releases)),
+            _ => BeatReply::Beaten(Box::new(self.beaten(input, releases))),
         }
     }
 

@@ -140,7 +140,7 @@ pub(crate) enum Refusal {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BeatReply {
-    Beaten(Beat),
+    Beaten(Box<Beat>),
     /// Nothing has changed; when the next thing is to be done.
     Same(Duration),
     Resync,

@@ -78,7 +78,8 @@ impl Story {
             panic!("a claim");
         };
         beat.outcomes.resize(request.releases.len(), Outcome::Gone);
-        self.member.handle_beat(self.now, BeatReply::Beaten(beat));
+        self.member
+            .handle_beat(self.now, BeatReply::Beaten(Box::new(beat)));
         request.releases.iter().map(|grant| grant.bucket).collect()
     }
 

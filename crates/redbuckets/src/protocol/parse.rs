@@ -113,7 +113,7 @@ pub(crate) fn parse_beat(
 ) -> Result<BeatReply, StoreError> {
     let parsed = || -> Option<BeatReply> {
         Some(match split(reply)? {
-            ("ok", rest) => BeatReply::Beaten(parse_beaten(rest, releases, buckets)?),
+            ("ok", rest) => BeatReply::Beaten(Box::new(parse_beaten(rest, releases, buckets)?)),
             ("same", [again]) => BeatReply::Same(ms_of(again)?),
             ("resync", []) => BeatReply::Resync,
             ("fenced", [by]) => BeatReply::Fenced(by.as_str()?.to_owned()),

@@ -72,7 +72,7 @@ local function create(buckets, assignment, terms, discovery, lost)
   redis.call('DEL', unpack(pages))
   redis.call('HDEL', KEYS[1], unpack(fields))
   group = {
-    buckets = buckets, assignment = assignment, gen = digits(now_us), version = 0, settle_at = now, unsettled = now,
+    buckets = buckets, assignment = assignment, gen = generation(0), version = 0, settle_at = now, unsettled = now,
     cursor = 0, virgin = buckets, pool = 0, top = 0, doubt_from = now, doubt_till = now, members = 0, moves = 0, taken = 0,
     classes = {}, weight = 0, dirty = true,
   }

@@ -28,7 +28,7 @@ local function doubt(terms, acknowledged)
 end
 
 local function new_generation()
-  group.gen = digits(math.max(tonumber(group.gen) + 1, now_us))
+  group.gen = generation(tonumber(group.gen) + 1)
   group.dirty = true
 end
 

@@ -21,7 +21,7 @@ fn what_nobody_lacks_stays() {
     };
     story
         .member
-        .handle_beat(story.now, BeatReply::Beaten(answer));
+        .handle_beat(story.now, BeatReply::Beaten(Box::new(answer)));
     assert_eq!(story.kept(), revoked);
     assert_eq!(story.member.enter(revoked[0]), Some(5));
 }
@@ -56,7 +56,7 @@ fn what_can_be_given_back_is_not_kept_waiting() {
         story.member.request(story.now);
         let heard = story
             .member
-            .handle_beat(story.now, BeatReply::Beaten(answer));
+            .handle_beat(story.now, BeatReply::Beaten(Box::new(answer)));
         let Heard::Acknowledged(again) = heard else {
             panic!("{heard:?}");
         };
@@ -179,7 +179,7 @@ fn a_glance_is_for_those_with_whom_all_is_well() {
             let looks = glances(&mut story);
             story
                 .member
-                .handle_beat(story.now, BeatReply::Beaten(calm()));
+                .handle_beat(story.now, BeatReply::Beaten(Box::new(calm())));
             looks
         })
         .collect();
@@ -202,7 +202,7 @@ fn everything_is_looked_at_once_in_half_a_ttl() {
             panic!("a claim");
         };
         if answered {
-            let answer = BeatReply::Beaten(beat());
+            let answer = BeatReply::Beaten(Box::new(beat()));
             story.member.handle_beat(story.now, answer);
         } else {
             story.member.handle_failed();

@@ -131,7 +131,7 @@ fn work_that_does_not_get_on_loses_its_bucket_and_nobody_elses() {
     };
     story
         .member
-        .handle_beat(story.now, BeatReply::Beaten(answer));
+        .handle_beat(story.now, BeatReply::Beaten(Box::new(answer)));
     assert_eq!(story.member.busy(), [2]);
     assert_eq!(story.member.is_at_work(), (false, true));
     let Request::Beat(request) = story.member.request(story.now) else {

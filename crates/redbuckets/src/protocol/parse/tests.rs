@@ -70,7 +70,7 @@ fn every_field_of_a_beat_is_read() {
     };
     assert_eq!(
         beat(&words, 4).expect("understood"),
-        BeatReply::Beaten(expected)
+        BeatReply::Beaten(Box::new(expected))
     );
 }
 

@@ -239,6 +239,7 @@ static LAWS: &[Law] = laws![
     claims::a_count_stands_for_no_other_buckets,
     claims::a_count_on_an_older_copy_raises_doubt,
     claims::a_count_makes_up_for_a_lost_inbox,
+    claims::what_is_claimed_from_another_is_counted,
     claims::nothing_is_granted_while_a_claim_goes_on,
     claims::a_run_is_what_its_buckets_are,
     claims::what_nobody_claims_is_found_without_a_pause,

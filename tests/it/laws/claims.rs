@@ -97,6 +97,16 @@ pub(super) fn a_count_on_an_older_copy_raises_doubt(bench: Bench) {
     assert_eq!((a.told.doubt, a.told.count), (TTL, 4));
 }
 
+pub(super) fn what_is_claimed_from_another_is_counted(bench: Bench) {
+    let [mut a, b] = group(&bench, [member("a", 8), member("b", 8)]);
+    let (bucket, epoch) = b.holds()[0];
+    a.owned.insert(bucket, epoch + 1);
+    a.claim_all(&bench);
+    let count =
+        |member: &Member| bench.text(&["ZSCORE", &key("count:1"), &member.number.to_string()]);
+    assert_eq!([count(&a), count(&b)], ["5", "3"]);
+}
+
 pub(super) fn nothing_is_granted_while_a_claim_goes_on(bench: Bench) {
     let [mut a] = group(&bench, [member("a", 8)]);
     let held = a.holds();

@@ -113,14 +113,15 @@ end
 if not last_call then doubt_lasts(ttl) end
 me.seq, me.gen, me.dirty = seq, last_call and group.gen or '-', true
 
--- One bucket, whoever had it.
+-- One bucket, whoever had it. Returns how many more the caller has for that.
 local function claim_one(bucket, epoch)
   local own = node(bucket)
   local run = { first = bucket, last = bucket, epoch = epoch }
-  local owner = own.owner ~= 0 and record(own.owner) or nil
+  local former = own.owner
+  local owner = former ~= 0 and record(former) or nil
   unlink(run)
-  if owner and own.owner ~= number then
-    count_change(own.owner, owner.weight, -1)
+  if owner and former ~= number then
+    count_change(former, owner.weight, -1)
     -- That member holds it no more, if it ever did: it has to come into step.
     owner.gen, owner.dirty = '-', true
   elseif not owner then
@@ -128,7 +129,7 @@ local function claim_one(bucket, epoch)
   end
   if own.epoch < epoch then lost_something() end
   append(ring_own(number), run, number, epoch)
-  return owner and own.owner == number and 0 or 1
+  return owner and former == number and 0 or 1
 end
 
 local rejected, gained, highest = {}, 0, -1

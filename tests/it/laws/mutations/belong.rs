@@ -181,6 +181,15 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "what_members_hold_outlives_the_store",
     ),
     mutation(
+        "what is claimed from another is not counted",
+        (
+            CLAIM,
+            "return owner and former == number and 0 or 1",
+            "return 0",
+        ),
+        "what_is_claimed_from_another_is_counted",
+    ),
+    mutation(
         "a claim from the future raises no doubt",
         (
             CLAIM,

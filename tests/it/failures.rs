@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(5);
 const SECOND_US: u64 = 1_000_000;
 /// The ttl of the fleet's workers, µs; its holders' is 10 s.
-const BUCKET_TTL_US: u64 = 7 * SECOND_US;
+const BUCKET_TTL_US: u64 = 9 * SECOND_US;
 const SLOT_TTL_US: u64 = 10 * SECOND_US;
 
 /// A fleet at work.

@@ -22,6 +22,7 @@ const COMMANDS: &[(&str, &[&str], Option<i32>)] = &[
     ("buckets members", &["-g", "orders"], None),
     ("buckets watch", &["-g", "orders", "--json"], None),
     ("buckets drain", &["-g", "orders", "alpha"], None),
+    ("buckets evict", &["-g", "orders", "alpha"], None),
     ("mint", &["--discovery", "0s"], None),
     ("decode", &["1"], Some(0)),
     ("doctor", &[], None),
@@ -76,6 +77,8 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("buckets drain", "--group", "a}b", "contains '}'"),
     ("buckets drain", "--prefix", "", "is empty"),
     ("buckets drain", "--wait", "10", "no length of time"),
+    ("buckets evict", "--group", "a}b", "contains '}'"),
+    ("buckets evict", "--prefix", "", "is empty"),
     ("mint", "--count", "many", "invalid value 'many'"),
     ("mint", "--layout", "twatter", "none of twitter"),
     (
@@ -128,6 +131,7 @@ const ANYTHING: &[(&str, &str)] = &[
     ("id status", "<FILE>"),
     // An id that no instance has is not there, which is not bad input: `buckets.rs`.
     ("buckets drain", "<INSTANCE>"),
+    ("buckets evict", "<INSTANCE>"),
 ];
 
 #[test]

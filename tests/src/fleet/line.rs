@@ -70,13 +70,13 @@ impl Job {
         }
     }
 
-    /// `members` workers over 1,024 buckets with a ttl of 7 s and a period of 1 s: they outlive a server that stops for
+    /// `members` workers over 1,024 buckets with a ttl of 9 s and a period of 1 s: they outlive a server that stops for
     /// 5 s, whenever their last heartbeat was.
     #[must_use]
     pub fn workers(members: u32) -> Self {
         Self {
             role: Role::Workers,
-            ttl_ms: 7_000,
+            ttl_ms: 9_000,
             buckets: 1_024,
             ..Self::holders(members)
         }

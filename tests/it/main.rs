@@ -12,7 +12,7 @@ mod differential;
 mod failures;
 mod harness;
 mod hostile;
-// mod laws;
+mod laws;
 mod leaks;
 mod manifests;
 mod metrics;

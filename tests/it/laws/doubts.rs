@@ -243,7 +243,10 @@ pub(super) fn a_newer_group_is_left_alone(bench: Bench) {
     a.seq += 1;
     let newer = ["newer", "2"];
     assert_eq!(member("b", 4).join(&bench), newer);
-    assert_eq!(a.try_beat(&bench, &[], "", "").expect("understood"), ["resync"]);
+    assert_eq!(
+        a.try_beat(&bench, &[], "", "").expect("understood"),
+        ["resync"]
+    );
     assert_eq!(a.claim(&bench, &[]), newer);
     assert_eq!(a.leave(&bench, false), "not_member");
     let asked = ["1", "4"].map(str::to_owned);
@@ -271,7 +274,10 @@ pub(super) fn a_quarantine_begins_with_a_beat(bench: Bench) {
     }
     let mut late = member("late", 4).joined(&bench);
     late.beat(&bench, &[]);
-    assert_eq!((late.told.doubt, late.owned.len()), (TTL - 2 * (TTL / 3), 0));
+    assert_eq!(
+        (late.told.doubt, late.owned.len()),
+        (TTL - 2 * (TTL / 3), 0)
+    );
     bench.advance(TTL / 3);
     let mut late = [late];
     rest(&bench, &mut late);

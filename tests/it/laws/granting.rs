@@ -3,7 +3,8 @@
 use super::{
     bench::Bench,
     slots::{
-        Ask, QUARANTINE, Record, SKEW, SLOTS, TTL, Terms, by, for_ttl, former, link, lock, quarantine, refused, taken,
+        Ask, QUARANTINE, Record, SKEW, SLOTS, TTL, Terms, by, for_ttl, former, link, lock,
+        quarantine, refused, taken,
     },
 };
 

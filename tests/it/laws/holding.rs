@@ -2,9 +2,7 @@
 
 use super::{
     bench::Bench,
-    slots::{
-        Grant, QUARANTINE, Record, Renewal, SKEW, SLOTS, TTL, by, former, lock, quarantine,
-    },
+    slots::{Grant, QUARANTINE, Record, Renewal, SKEW, SLOTS, TTL, by, former, lock, quarantine},
 };
 
 /// Slot 0, held by "a", one second later.

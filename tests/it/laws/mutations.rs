@@ -7,9 +7,11 @@ mod clock;
 mod doubts;
 mod garbage;
 mod history;
+mod identity;
 mod keep;
 mod operate;
 mod operators;
+mod range;
 mod release;
 mod share;
 mod watch;
@@ -33,11 +35,13 @@ pub(super) struct Survivor {
 pub(super) fn mutations() -> impl Iterator<Item = &'static Mutation> {
     let lists = [
         acquire::MUTATIONS,
+        range::MUTATIONS,
         keep::MUTATIONS,
         release::MUTATIONS,
         operate::MUTATIONS,
         operators::MUTATIONS,
         history::MUTATIONS,
+        identity::MUTATIONS,
         share::MUTATIONS,
         belong::MUTATIONS,
         garbage::MUTATIONS,

@@ -77,7 +77,16 @@ pub(super) fn a_page_shows_records_and_what_is_none(bench: Bench) {
     assert_eq!(
         bench.page(),
         [
-            "page", "0", &now, &limit, "0", longest, "41/10/12", "2", "0 5 7 0 9 ", "1"
+            "page",
+            "0",
+            &now,
+            &limit,
+            "0",
+            longest,
+            "41/10/12",
+            "2",
+            "0 5 7 0 9 ",
+            "1"
         ]
     );
     assert_eq!(bench.everything(), before);

@@ -4,8 +4,8 @@ use super::{
     bench::Bench,
     past::{FLOOR, TILL},
     slots::{
-        Ask, BOUND, QUARANTINE, Renewal, SKEW, SLOTS, TTL, Terms, by, claiming, for_ttl, link, lock,
-        quarantine,
+        Ask, BOUND, QUARANTINE, Renewal, SKEW, SLOTS, TTL, Terms, by, claiming, for_ttl, link,
+        lock, quarantine,
     },
 };
 
@@ -84,7 +84,11 @@ pub(super) fn what_holders_know_of_others_outlives_the_store(bench: Bench) {
     let (bench, renewal) = with_long_leases(Bench::new(bench.scripts()));
     bench.send(&["HDEL", SLOTS, "history"]);
     assert_eq!(bench.renew(&renewal)[0], "renewed");
-    assert_eq!(told(&bench), quarantine(75_000), "only the history was lost");
+    assert_eq!(
+        told(&bench),
+        quarantine(75_000),
+        "only the history was lost"
+    );
 }
 
 /// The store has an older copy, from before those with the long leases came.
@@ -330,7 +334,10 @@ pub(super) fn a_holder_that_misses_what_it_was_answered_begins_a_quarantine(benc
     bench.embedded.rewind(&copy);
     let reply = bench.renew(&renewal(till, &chain[..2]));
     assert_eq!(reply[0], "reasserted");
-    assert_eq!(bench.recorded(0).chain, format!("{},{}", chain[0], chain[1]));
+    assert_eq!(
+        bench.recorded(0).chain,
+        format!("{},{}", chain[0], chain[1])
+    );
     assert_eq!(told(&bench), quarantine(QUARANTINE));
     bench.embedded.rewind(&copy);
     let horizon = bench.now() + TTL + 5_000;

@@ -148,7 +148,10 @@ pub(super) fn no_lease_is_cut_because_others_are_shorter(bench: Bench) {
     // Who has lost the record of it does not know.
     bench.send(&["HDEL", SLOTS, "history"]);
     assert_eq!(bench.acquire(&by("c"), &[0]), taken(1, 60_000));
-    assert_eq!(bench.acquire(&claiming("c", "voice"), &[2])[0], "quarantine");
+    assert_eq!(
+        bench.acquire(&claiming("c", "voice"), &[2])[0],
+        "quarantine"
+    );
     assert_eq!(bench.acquire(&by("c"), &[0]), taken(1, 60_000));
     assert_eq!((bench.recorded(0).till, bench.lasts(0)), (till, 60_000));
 }

@@ -10,7 +10,9 @@ use coord_core::store::{Store as _, Subscription, embedded::EmbeddedStore};
 use super::{
     bench::Bench,
     holding::held,
-    slots::{FREED, Grant, QUARANTINE, Record, Renewal, SLOTS, TTL, by, former, link, lock, quarantine},
+    slots::{
+        FREED, Grant, QUARANTINE, Record, Renewal, SLOTS, TTL, by, former, link, lock, quarantine,
+    },
 };
 
 pub(super) fn a_release_leaves_its_horizon_and_frees_the_slot_at_once(bench: Bench) {

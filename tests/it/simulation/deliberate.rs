@@ -73,30 +73,11 @@ static CASES: &[(&str, Case)] = &[
         ids(Mutant::NoChain, &[COPIED, TWO_HOLDERS, TWICE, FALLING]),
     ),
     (
-        "a floor of machine IDs without the failover bound",
-        ids(Mutant::FloorWithoutBound, &[TWICE]),
-    ),
-    (
-        "a forgotten grant that is not put back",
-        ids(
-            Mutant::ForgottenStaysReleased,
-            &[TWO_HOLDERS, TWICE, FALLING],
-        ),
-    ),
-    (
         "a quarantine that only a newcomer begins",
         ids(
             Mutant::QuarantineWithNewcomer,
             &[WAITS, TWO_HOLDERS, TWICE, FALLING],
         ),
-    ),
-    (
-        "a longest ttl that does not travel with machine IDs",
-        ids(Mutant::LongestStaysBehind, &[TWO_HOLDERS, TWICE, FALLING]),
-    ),
-    (
-        "machine IDs without a failover bound",
-        ids(Mutant::NoFailoverBound, &[TWO_HOLDERS, TWICE, FALLING]),
     ),
     (
         "machine IDs on a server that failed over unseen",
@@ -130,20 +111,8 @@ static CASES: &[(&str, Case)] = &[
         buckets(Mutant::HistoryIgnored, &[TWO_OWNERS, FALLING]),
     ),
     (
-        "a longest ttl that does not travel with buckets",
-        buckets(Mutant::LongestStaysBehind, &[TWO_OWNERS, FALLING]),
-    ),
-    (
-        "buckets without a failover bound",
-        buckets(Mutant::NoFailoverBound, &[TWO_OWNERS, FALLING]),
-    ),
-    (
         "buckets on a server that failed over unseen",
         buckets(Mutant::FailoverIgnored, &[TWO_OWNERS, FALLING]),
-    ),
-    (
-        "leases taken for over in doubt",
-        buckets(Mutant::LeasesEndInDoubt, &[TWO_OWNERS, FALLING]),
     ),
 ];
 

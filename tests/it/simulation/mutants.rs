@@ -24,16 +24,8 @@ pub(super) enum Mutant {
     ReleaseLowersToFloor,
     /// raus: any renewal continues the chain on record.
     NoChain,
-    /// raus: the floor of a quarantine leaves the failover bound out.
-    FloorWithoutBound,
-    /// raus: a grant that was forgotten over a released one is not put back.
-    ForgottenStaysReleased,
     /// A quarantine begins only when a newcomer asks.
     QuarantineWithNewcomer,
-    /// What a client knows of the longest ttl tells the store nothing.
-    LongestStaysBehind,
-    /// A quarantine lasts as long as the longest ttl.
-    NoFailoverBound,
     /// A server that failed over passes for the same one.
     FailoverIgnored,
     /// redbuckets: a bucket is taken from whoever owns it, under whatever epoch.
@@ -44,8 +36,6 @@ pub(super) enum Mutant {
     ReapWithoutEpochBump,
     /// redbuckets: free buckets are granted at once, whatever the store has forgotten.
     HistoryIgnored,
-    /// redbuckets: leases that look over are taken for over, whatever the store has forgotten.
-    LeasesEndInDoubt,
 }
 
 /// What is replaced by what in a script.
@@ -118,31 +108,9 @@ impl Mutant {
                 "local function chain_step(record, named)\n",
                 "local function chain_step(record, named)\n  if true then return 'next' end\n",
             )],
-            (Self::FloorWithoutBound, "acquire" | "renew" | "release") => &[(
-                "past.till + past.longest.skew",
-                "past.till - past.longest.bound + past.longest.skew",
-            )],
-            (Self::ForgottenStaysReleased, "release") => &[(
-                "if record and not forgotten and record.till == 0",
-                "if record and record.till == 0",
-            )],
             (Self::QuarantineWithNewcomer, "renew") => &[(
                 "  local looks = past == nil or",
                 "  if past and not is_same_server(past.run, run_id()) then return past, false end\n  local looks = past == nil or",
-            )],
-            (
-                Self::LongestStaysBehind,
-                "acquire" | "renew" | "release" | "join" | "claim" | "beat",
-            ) => &[(
-                "known = { ttl = tonumber(known_ttl), bound",
-                "known = { ttl = 0, bound",
-            )],
-            (
-                Self::NoFailoverBound,
-                "acquire" | "renew" | "release" | "join" | "claim" | "beat",
-            ) => &[(
-                "return past.longest.ttl + past.longest.bound",
-                "return past.longest.ttl",
             )],
             (
                 Self::FailoverIgnored,
@@ -198,10 +166,6 @@ impl Mutant {
             Self::HistoryIgnored => &[(
                 "local known = past.standing == 'known'\n-- For how many ms",
                 "past.standing = 'known'; local known = true\n-- For how many ms",
-            )],
-            Self::LeasesEndInDoubt => &[(
-                "if known and held_back() == 0 and next_expiry == 0",
-                "if next_expiry == 0",
             )],
             _ => &[],
         }

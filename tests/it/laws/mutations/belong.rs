@@ -148,11 +148,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a claim from the future raises no doubt",
-        (
-            CLAIM,
-            "if me.seq < heard then lost_something() end",
-            "",
-        ),
+        (CLAIM, "if me.seq < heard then lost_something() end", ""),
         "a_claim_from_the_future_raises_doubt",
     ),
     mutation(

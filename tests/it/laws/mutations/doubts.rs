@@ -98,7 +98,11 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "nobody is asked whether a group was lost",
-        (CREATE, "for number = 1, 128 do publish[number] = true end", ""),
+        (
+            CREATE,
+            "for number = 1, 128 do publish[number] = true end",
+            "",
+        ),
         "who_makes_a_group_wakes_the_members_of_a_lost_one",
     ),
     mutation(

@@ -114,12 +114,20 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a chain of anything is believed",
-        (SLOTS, " or not (chain == '-' or chain == '!' or string.find(chain, '^%d[%d,]*$')) then", " then"),
+        (
+            SLOTS,
+            " or not (chain == '-' or chain == '!' or string.find(chain, '^%d[%d,]*$')) then",
+            " then",
+        ),
         "a_field_that_is_no_record_is_held_and_named",
     ),
     mutation(
         "an unknown holder's lease is over",
-        (ACQUIRE, "till = math.huge, chain = '-'", "till = 0, chain = '-'"),
+        (
+            ACQUIRE,
+            "till = math.huge, chain = '-'",
+            "till = 0, chain = '-'",
+        ),
         "a_field_that_is_no_record_is_held_and_named",
     ),
     mutation(
@@ -129,17 +137,29 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "when an unknown holder's lease ends is not told",
-        (ACQUIRE, "  if record.till == math.huge then return now + longest.ttl end\n", ""),
+        (
+            ACQUIRE,
+            "  if record.till == math.huge then return now + longest.ttl end\n",
+            "",
+        ),
         "a_field_that_is_no_record_is_held_and_named",
     ),
     mutation(
         "a past that cannot be read never was",
-        (HISTORY, "local lost = other or mode == 'voice'", "local lost = mode == 'voice'"),
+        (
+            HISTORY,
+            "local lost = other or mode == 'voice'",
+            "local lost = mode == 'voice'",
+        ),
         "a_past_that_cannot_be_read_is_lost",
     ),
     mutation(
         "a past with any numbers is believed",
-        (HISTORY, "  if LONGEST < longest or LARGEST < math.max(past.till, past.floor, past.seen, past.since) then return nil end\n", ""),
+        (
+            HISTORY,
+            "  if LONGEST < longest or LARGEST < math.max(past.till, past.floor, past.seen, past.since) then return nil end\n",
+            "",
+        ),
         "a_past_that_cannot_be_read_is_lost",
     ),
 ];

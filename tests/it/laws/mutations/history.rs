@@ -7,82 +7,146 @@ const HISTORY: &str = "coord-core/src/history.lua";
 pub(super) static MUTATIONS: &[Mutation] = &[
     mutation(
         "a quarantine grants all the same",
-        (HISTORY, "if 0 < wait then return { standing = 'quarantine', wait = wait, changed = false } end", ""),
+        (
+            HISTORY,
+            "if 0 < wait then return { standing = 'quarantine', wait = wait, changed = false } end",
+            "",
+        ),
         "a_voice_in_an_absent_past_is_a_loss",
     ),
     mutation(
         "a quarantine lasts for one ttl",
-        (HISTORY, "return past.longest.ttl + past.longest.bound", "return past.longest.ttl"),
+        (
+            HISTORY,
+            "return past.longest.ttl + past.longest.bound",
+            "return past.longest.ttl",
+        ),
         "another_server_waits_for_the_longest_terms_in_use",
     ),
     mutation(
         "a quarantine lasts for the failover bound",
-        (HISTORY, "return past.longest.ttl + past.longest.bound", "return past.longest.bound"),
+        (
+            HISTORY,
+            "return past.longest.ttl + past.longest.bound",
+            "return past.longest.bound",
+        ),
         "another_server_waits_for_the_longest_terms_in_use",
     ),
     mutation(
         "the longest ttl is not remembered",
-        (HISTORY, "local used, before = longer(past.used, terms),", "local used, before = past.used,"),
+        (
+            HISTORY,
+            "local used, before = longer(past.used, terms),",
+            "local used, before = past.used,",
+        ),
         "another_server_waits_for_the_longest_terms_in_use",
     ),
     mutation(
         "terms are kept only if the ttl is longer",
-        (HISTORY, "if terms_text(used) ~= terms_text(past.used) or", "if used.ttl ~= past.used.ttl or"),
+        (
+            HISTORY,
+            "if terms_text(used) ~= terms_text(past.used) or",
+            "if used.ttl ~= past.used.ttl or",
+        ),
         "another_server_waits_for_the_longest_terms_in_use",
     ),
     mutation(
         "bounds are not compared",
-        (HISTORY, "bound = math.max(one.bound, other.bound)", "bound = one.bound"),
+        (
+            HISTORY,
+            "bound = math.max(one.bound, other.bound)",
+            "bound = one.bound",
+        ),
         "another_server_waits_for_the_longest_terms_in_use",
     ),
     mutation(
         "skews are not compared",
-        (HISTORY, "skew = math.max(one.skew, other.skew),", "skew = one.skew,"),
+        (
+            HISTORY,
+            "skew = math.max(one.skew, other.skew),",
+            "skew = one.skew,",
+        ),
         "another_server_waits_for_the_longest_terms_in_use",
     ),
     mutation(
         "a quarantine has a floor within the failover bound",
-        (HISTORY, "  past.floor = math.max(past.floor, past.till + past.longest.skew)\n  history_write", "  past.floor = math.max(past.floor, now + past.longest.ttl + past.longest.skew)\n  history_write"),
+        (
+            HISTORY,
+            "  past.floor = math.max(past.floor, past.till + past.longest.skew)\n  history_write",
+            "  past.floor = math.max(past.floor, now + past.longest.ttl + past.longest.skew)\n  history_write",
+        ),
         "another_server_waits_for_the_longest_terms_in_use",
     ),
     mutation(
         "a quarantine has a floor within the skew",
-        (HISTORY, "  past.floor = math.max(past.floor, past.till + past.longest.skew)\n  history_write", "  past.floor = math.max(past.floor, past.till)\n  history_write"),
+        (
+            HISTORY,
+            "  past.floor = math.max(past.floor, past.till + past.longest.skew)\n  history_write",
+            "  past.floor = math.max(past.floor, past.till)\n  history_write",
+        ),
         "another_server_waits_for_the_longest_terms_in_use",
     ),
     mutation(
         "a second quarantine lowers the floor",
-        (HISTORY, "  past.floor = math.max(past.floor, past.till + past.longest.skew)\n  history_write", "  past.floor = past.till + past.longest.skew\n  history_write"),
+        (
+            HISTORY,
+            "  past.floor = math.max(past.floor, past.till + past.longest.skew)\n  history_write",
+            "  past.floor = past.till + past.longest.skew\n  history_write",
+        ),
         "a_second_quarantine_lowers_no_floor",
     ),
     mutation(
         "a window ends with the ttl that is counted now",
-        (HISTORY, "past.since + WINDOW * past.longest.ttl < now", "past.since + terms.ttl < now"),
+        (
+            HISTORY,
+            "past.since + WINDOW * past.longest.ttl < now",
+            "past.since + terms.ttl < now",
+        ),
         "a_ttl_that_nobody_uses_is_forgotten_after_two_windows",
     ),
     mutation(
         "a window ends a millisecond early",
-        (HISTORY, "past.since + WINDOW * past.longest.ttl < now", "past.since + WINDOW * past.longest.ttl <= now"),
+        (
+            HISTORY,
+            "past.since + WINDOW * past.longest.ttl < now",
+            "past.since + WINDOW * past.longest.ttl <= now",
+        ),
         "a_ttl_that_nobody_uses_is_forgotten_after_two_windows",
     ),
     mutation(
         "no window ever ends",
-        (HISTORY, "past.since + WINDOW * past.longest.ttl < now", "false"),
+        (
+            HISTORY,
+            "past.since + WINDOW * past.longest.ttl < now",
+            "false",
+        ),
         "a_ttl_that_nobody_uses_is_forgotten_after_two_windows",
     ),
     mutation(
         "one window is all that is known",
-        (HISTORY, "past.before, past.used, past.since, changed = past.used, longer(terms, terms), now, true", "past.before, past.used, past.since, changed = longer(terms, terms), longer(terms, terms), now, true"),
+        (
+            HISTORY,
+            "past.before, past.used, past.since, changed = past.used, longer(terms, terms), now, true",
+            "past.before, past.used, past.since, changed = longer(terms, terms), longer(terms, terms), now, true",
+        ),
         "a_ttl_that_nobody_uses_is_forgotten_after_two_windows",
     ),
     mutation(
         "what was told counts as used",
-        (HISTORY, "under_way and longer(past.before, terms.known) or past.before", "longer(past.before, terms.known)"),
+        (
+            HISTORY,
+            "under_way and longer(past.before, terms.known) or past.before",
+            "longer(past.before, terms.known)",
+        ),
         "a_ttl_that_nobody_uses_is_forgotten_after_two_windows",
     ),
     mutation(
         "what holders know is not asked for in a quarantine",
-        (HISTORY, "under_way and longer(past.before, terms.known) or past.before", "past.before"),
+        (
+            HISTORY,
+            "under_way and longer(past.before, terms.known) or past.before",
+            "past.before",
+        ),
         "what_holders_know_of_others_prolongs_a_quarantine",
     ),
     mutation(
@@ -92,62 +156,110 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a quarantine is not prolonged",
-        (HISTORY, "    past.till = past.till + quarantine_of(past) - length\n", ""),
+        (
+            HISTORY,
+            "    past.till = past.till + quarantine_of(past) - length\n",
+            "",
+        ),
         "what_holders_know_of_others_prolongs_a_quarantine",
     ),
     mutation(
         "a quarantine is prolonged without its floor",
-        (HISTORY, "    past.floor = math.max(past.floor, past.till + past.longest.skew)\n  end", "  end"),
+        (
+            HISTORY,
+            "    past.floor = math.max(past.floor, past.till + past.longest.skew)\n  end",
+            "  end",
+        ),
         "what_holders_know_of_others_prolongs_a_quarantine",
     ),
     mutation(
         "a floor is raised only with the end of the quarantine",
-        (HISTORY, "if under_way and changed then", "if under_way and length < quarantine_of(past) then"),
+        (
+            HISTORY,
+            "if under_way and changed then",
+            "if under_way and length < quarantine_of(past) then",
+        ),
         "what_holders_know_of_others_prolongs_a_quarantine",
     ),
     mutation(
         "a clock set back ends a window",
-        (HISTORY, "if now < past.since then past.since, changed = now, true end", "if now < past.since then past.before, past.used, past.since, changed = past.used, longer(terms, terms), now, true end"),
+        (
+            HISTORY,
+            "if now < past.since then past.since, changed = now, true end",
+            "if now < past.since then past.before, past.used, past.since, changed = past.used, longer(terms, terms), now, true end",
+        ),
         "a_clock_set_back_forgets_no_ttl",
     ),
     mutation(
         "a clock set back prolongs a quarantine",
-        (HISTORY, "if now + length < past.till then past.till, changed = now + length, true end", ""),
+        (
+            HISTORY,
+            "if now + length < past.till then past.till, changed = now + length, true end",
+            "",
+        ),
         "a_clock_set_back_prolongs_no_quarantine",
     ),
     mutation(
         "a clock set back prolongs what is told of a quarantine",
-        (HISTORY, "math.min(past.till - now, quarantine_of(past))", "past.till - now"),
+        (
+            HISTORY,
+            "math.min(past.till - now, quarantine_of(past))",
+            "past.till - now",
+        ),
         "an_onlooker_sees_what_is_left_of_a_quarantine",
     ),
     mutation(
         "a loss ends a window",
-        (HISTORY, "past.before, past.used, past.since = longer(past.longest, terms.known), longer(terms, terms), now", "past.before, past.used, past.since = longer(past.used, terms.known), longer(terms, terms), now"),
+        (
+            HISTORY,
+            "past.before, past.used, past.since = longer(past.longest, terms.known), longer(terms, terms), now",
+            "past.before, past.used, past.since = longer(past.used, terms.known), longer(terms, terms), now",
+        ),
         "a_loss_ends_no_window",
     ),
     mutation(
         "what the first to notice knows is not counted",
-        (HISTORY, "past.before, past.used, past.since = longer(past.longest, terms.known)", "past.before, past.used, past.since = longer(past.longest, past.longest)"),
+        (
+            HISTORY,
+            "past.before, past.used, past.since = longer(past.longest, terms.known)",
+            "past.before, past.used, past.since = longer(past.longest, past.longest)",
+        ),
         "what_holders_know_of_others_outlives_a_rewind",
     ),
     mutation(
         "a token outlives a loss",
-        (HISTORY, "  redis.call('HDEL', key, 'discovery')\n  return past", "  return past"),
+        (
+            HISTORY,
+            "  redis.call('HDEL', key, 'discovery')\n  return past",
+            "  return past",
+        ),
         "a_token_does_not_outlive_a_loss",
     ),
     mutation(
         "a loss forgets who the server was",
-        (HISTORY, "  if run ~= '?' then past.run = run end\n  past.till", "  past.run = run\n  past.till"),
+        (
+            HISTORY,
+            "  if run ~= '?' then past.run = run end\n  past.till",
+            "  past.run = run\n  past.till",
+        ),
         "a_server_that_hides_in_a_loss_is_known_later",
     ),
     mutation(
         "every loss begins a quarantine",
-        (HISTORY, "quarantine_left(past, now) == 0 or began <= acknowledged then", "true then"),
+        (
+            HISTORY,
+            "quarantine_left(past, now) == 0 or began <= acknowledged then",
+            "true then",
+        ),
         "a_loss_from_before_a_quarantine_begins_no_other",
     ),
     mutation(
         "a loss at the beginning of a quarantine begins no other",
-        (HISTORY, "began <= acknowledged then", "began < acknowledged then"),
+        (
+            HISTORY,
+            "began <= acknowledged then",
+            "began < acknowledged then",
+        ),
         "a_loss_from_before_a_quarantine_begins_no_other",
     ),
     mutation(
@@ -157,184 +269,25 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a loss on another server is one from before",
-        (HISTORY, "if not past or not is_same_server(past.run, run_id()) or quarantine_left", "if not past or quarantine_left"),
+        (
+            HISTORY,
+            "if not past or not is_same_server(past.run, run_id()) or quarantine_left",
+            "if not past or quarantine_left",
+        ),
         "a_loss_on_another_server_begins_another_quarantine",
     ),
     mutation(
         "what a forgotten holder knows is not counted",
-        (HISTORY, "  if history_use(past, now, terms) then history_write(key, past) end\n", ""),
+        (
+            HISTORY,
+            "  if history_use(past, now, terms) then history_write(key, past) end\n",
+            "",
+        ),
         "what_holders_know_of_others_prolongs_a_quarantine",
-    ),
-    mutation(
-        "every renewal asks for the identity",
-        (HISTORY, "now < past.seen or past.seen + LOOK_EVERY <= now\n  -- A namespace", "true\n  -- A namespace"),
-        "a_quarantine_begins_with_the_first_renewal_that_sees_another_server",
-    ),
-    mutation(
-        "a renewal looks too seldom",
-        (HISTORY, "past == nil or now < past.seen or past.seen + LOOK_EVERY <= now", "past == nil or now < past.seen or past.seen + LOOK_EVERY < now"),
-        "a_quarantine_begins_with_the_first_renewal_that_sees_another_server",
-    ),
-    mutation(
-        "a renewal does not look after a clock was set back",
-        (HISTORY, "past == nil or now < past.seen or past.seen", "past == nil or past.seen"),
-        "a_renewal_looks_whatever_the_clock",
-    ),
-    mutation(
-        "a renewal does not see another server",
-        (HISTORY, "  if looks and not (past and is_same_server(past.run, run_id())) then", "  if looks and not past then"),
-        "a_quarantine_begins_with_the_first_renewal_that_sees_another_server",
-    ),
-    mutation(
-        "a renewal leaves the identity as it was",
-        (HISTORY, "    if run_id() ~= '?' then past.run = run_id() end\n", ""),
-        "a_server_that_begins_a_backlog_is_the_same",
-    ),
-    mutation(
-        "a renewal forgets the identity of a server that hides",
-        (HISTORY, "    if run_id() ~= '?' then past.run = run_id() end\n", "    past.run = run_id()\n"),
-        "a_server_that_does_not_tell_its_identity_is_used_if_that_is_allowed",
-    ),
-    mutation(
-        "a holder is not seen",
-        (HISTORY, "    past.seen, changed = now, true\n", ""),
-        "a_past_with_a_holder_is_not_quiet",
-    ),
-    mutation(
-        "who asks is not seen",
-        (HISTORY, "if now < past.seen or past.seen + LOOK_EVERY <= now then past.seen, changed = now, true end", ""),
-        "a_past_with_a_holder_is_not_quiet",
-    ),
-    mutation(
-        "a backlog makes another server",
-        (HISTORY, "if string.match(before, '^%w+') ~= string.match(run, '^%w+') then return false end", "if before ~= run then return false end"),
-        "a_server_that_begins_a_backlog_is_the_same",
-    ),
-    mutation(
-        "a server that was a replica meanwhile is the same",
-        (HISTORY, "return string.match(info_of('replication'), 'master_replid2:0+[\\r\\n]') ~= nil", "return true"),
-        "a_server_that_was_a_replica_meanwhile_is_another",
-    ),
-    mutation(
-        "another process is the same server",
-        (HISTORY, "if string.match(before, '^%w+') ~= string.match(run, '^%w+') then return false end", ""),
-        "another_server_waits_for_the_longest_terms_in_use",
-    ),
-    mutation(
-        "a server that hides is another",
-        (HISTORY, "if before == run or before == '?' or run == '?' then return true end", "if before == run then return true end"),
-        "a_server_that_does_not_tell_its_identity_is_used_if_that_is_allowed",
-    ),
-    mutation(
-        "a server that hides is used unasked",
-        (HISTORY, "if run == '?' and not terms.unverified then return { standing = 'unverified' } end", ""),
-        "a_server_that_does_not_tell_its_identity_is_used_if_that_is_allowed",
-    ),
-    mutation(
-        "a grant forgets the identity of a server that hides",
-        (HISTORY, "if run ~= '?' and past.run ~= run then past.run, changed = run, true end", "if past.run ~= run then past.run, changed = run, true end"),
-        "a_server_that_does_not_tell_its_identity_is_used_if_that_is_allowed",
-    ),
-    mutation(
-        "a grant leaves the identity as it was",
-        (HISTORY, "if run ~= '?' and past.run ~= run then past.run, changed = run, true end", ""),
-        "a_server_that_begins_a_backlog_is_the_same",
-    ),
-    mutation(
-        "another server is not noticed by a grant",
-        (HISTORY, "  if not is_same_server(past.run, run) then\n    past = history_doubt", "  if false then\n    past = history_doubt"),
-        "another_server_waits_for_the_longest_terms_in_use",
-    ),
-    mutation(
-        "a voice is not heard",
-        (HISTORY, "local lost = other or mode == 'voice' or", "local lost = other or"),
-        "a_voice_in_an_absent_past_is_a_loss",
-    ),
-    mutation(
-        "a voice is heard only where there is no past",
-        (HISTORY, "local lost = other or mode == 'voice' or", "local lost = other or (mode == 'voice' and not past) or"),
-        "a_voice_in_a_quiet_past_is_a_loss",
-    ),
-    mutation(
-        "nobody's expectation counts",
-        (HISTORY, " or (not past and terms.expects)", ""),
-        "an_absent_past_is_a_loss_if_one_is_expected",
-    ),
-    mutation(
-        "a quiet past is not the one that is expected",
-        (HISTORY, "(not past and terms.expects)", "terms.expects"),
-        "an_absent_past_is_a_loss_if_one_is_expected",
-    ),
-    mutation(
-        "a quiet past is shown as an absent one",
-        (HISTORY, "standing = quiet and 'quiet' or 'absent'", "standing = 'absent'"),
-        "a_past_that_nobody_was_seen_in_for_a_ttl_is_listened_to",
-    ),
-    mutation(
-        "any claim of first use is believed",
-        (HISTORY, "if mode ~= 'first:' .. token then", "if mode == 'ask' then"),
-        "a_first_use_is_claimed_with_the_stores_token",
-    ),
-    mutation(
-        "a token holds on another server",
-        (HISTORY, "local stem = run .. '@' ..", "local stem ="),
-        "a_token_of_another_server_claims_nothing",
-    ),
-    mutation(
-        "a token holds for another silence",
-        (HISTORY, "(past and digits(past.seen) or '-')", "'-'"),
-        "a_token_is_of_one_silence",
-    ),
-    mutation(
-        "a token is used more than once",
-        (HISTORY, "    redis.call('HDEL', key, 'discovery')\n    if not past", "    if not past"),
-        "a_first_use_is_claimed_with_the_stores_token",
-    ),
-    mutation(
-        "a quarantine that is over stays on record",
-        (HISTORY, "if past.till ~= 0 and wait == 0 then past.till, changed = 0, true end", ""),
-        "a_voice_in_an_absent_past_is_a_loss",
-    ),
-    mutation(
-        "an onlooker sees no quarantine",
-        (HISTORY, "return 0 < left and 'quarantine' or 'known', left", "return 'known', left"),
-        "an_onlooker_sees_what_is_left_of_a_quarantine",
-    ),
-    mutation(
-        "an onlooker does not see that the server is another",
-        (HISTORY, "if not is_same_server(past.run, run) then return 'quarantine', quarantine_of(past) end", ""),
-        "an_onlooker_sees_what_is_left_of_a_quarantine",
-    ),
-    mutation(
-        "a newer version is not told",
-        (HISTORY, "if version and HISTORY_VERSION < version then return nil, version end", ""),
-        "what_a_newer_version_wrote_is_left_alone",
-    ),
-    mutation(
-        "a version that never was is believed",
-        (HISTORY, "if version ~= HISTORY_VERSION then return nil end", "if not version then return nil end"),
-        "a_past_that_cannot_be_read_is_lost",
-    ),
-    mutation(
-        "an old copy is not told from a living past",
-        (HISTORY, "local quiet = past and mode ~= 'group' and", "local quiet = false and"),
-        "a_past_that_nobody_was_seen_in_for_a_ttl_is_listened_to",
-    ),
-    mutation(
-        "a silence begins a millisecond early",
-        (HISTORY, "math.max(past.seen, past.till) + past.longest.ttl < now", "math.max(past.seen, past.till) + past.longest.ttl <= now"),
-        "a_past_that_nobody_was_seen_in_for_a_ttl_is_listened_to",
-    ),
-    mutation(
-        "a quarantine is a silence",
-        (HISTORY, "math.max(past.seen, past.till) + past.longest.ttl < now", "past.seen + past.longest.ttl < now"),
-        "a_past_with_a_holder_is_not_quiet",
     ),
 ];
 
-pub(super) static SURVIVORS: &[Survivor] = &[
-    survivor(
-        "a loss after a quarantine is acknowledged after its beginning: what was acknowledged before it has expired since",
-        (HISTORY, " or quarantine_left(past, now) == 0 or", " or"),
-    ),
-];
+pub(super) static SURVIVORS: &[Survivor] = &[survivor(
+    "a loss after a quarantine is acknowledged after its beginning: what was acknowledged before it has expired since",
+    (HISTORY, " or quarantine_left(past, now) == 0 or", " or"),
+)];

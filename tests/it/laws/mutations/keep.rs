@@ -108,22 +108,38 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "numbers are rounded to 14 digits",
-        (SHARED, "return digits(record.fence) .. ' ' .. digits(record.horizon) .. ' '", "return tostring(record.fence) .. ' ' .. digits(record.horizon) .. ' '"),
+        (
+            SHARED,
+            "return digits(record.fence) .. ' ' .. digits(record.horizon) .. ' '",
+            "return tostring(record.fence) .. ' ' .. digits(record.horizon) .. ' '",
+        ),
         "a_grant_is_written_where_it_belongs_and_nowhere_else",
     ),
     mutation(
         "a clock that jumped ahead is believed",
-        (SHARED, "math.max(math.min(wall, limit), last) + ttl", "math.max(wall, last) + ttl"),
+        (
+            SHARED,
+            "math.max(math.min(wall, limit), last) + ttl",
+            "math.max(wall, last) + ttl",
+        ),
         "a_horizon_follows_what_was_minted_and_a_clock_only_so_far",
     ),
     mutation(
         "what was minted counts however far it is ahead",
-        (SHARED, "if wall <= limit then last = math.min(last, limit) end", ""),
+        (
+            SHARED,
+            "if wall <= limit then last = math.min(last, limit) end",
+            "",
+        ),
         "a_horizon_follows_what_was_minted_and_a_clock_only_so_far",
     ),
     mutation(
         "minting ends where the server's clock was set back",
-        (SHARED, "if wall <= limit then last = math.min(last, limit) end", "last = math.min(last, limit)"),
+        (
+            SHARED,
+            "if wall <= limit then last = math.min(last, limit) end",
+            "last = math.min(last, limit)",
+        ),
         "a_horizon_follows_what_was_minted_and_a_clock_only_so_far",
     ),
     mutation(
@@ -133,12 +149,20 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a holder that was succeeded tells nothing of the loss",
-        (RENEW, "  note_forgotten(slots, slot, record, fence, horizon, label, past, now, terms, acknowledged_till)\n", ""),
+        (
+            RENEW,
+            "  note_forgotten(slots, slot, record, fence, horizon, label, past, now, terms, acknowledged_till)\n",
+            "",
+        ),
         "a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon",
     ),
     mutation(
         "a loss is told by who lost its lease long ago",
-        (SHARED, " or acknowledged_till <= now then return end", " then return end"),
+        (
+            SHARED,
+            " or acknowledged_till <= now then return end",
+            " then return end",
+        ),
         "a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon",
     ),
     mutation(
@@ -148,27 +172,47 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a horizon is not put back beside another's lock",
-        (SHARED, "  record.horizon = math.max(record.horizon, horizon)\n  redis.call", "  redis.call"),
+        (
+            SHARED,
+            "  record.horizon = math.max(record.horizon, horizon)\n  redis.call",
+            "  redis.call",
+        ),
         "a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon",
     ),
     mutation(
         "a loss beside another's lock begins no quarantine",
-        (SHARED, "  history_rewound(slots, past, now, terms, acknowledged_till - terms.ttl)\nend", "end"),
+        (
+            SHARED,
+            "  history_rewound(slots, past, now, terms, acknowledged_till - terms.ttl)\nend",
+            "end",
+        ),
         "a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon",
     ),
     mutation(
         "another layout is renewed",
-        (RENEW, "if layout ~= '' and stored[3] and stored[3] ~= layout then return { 'lost', 'layout', stored[3] } end", ""),
+        (
+            RENEW,
+            "if layout ~= '' and stored[3] and stored[3] ~= layout then return { 'lost', 'layout', stored[3] } end",
+            "",
+        ),
         "a_layout_is_kept_by_those_who_use_it",
     ),
     mutation(
         "who mints nothing loses its lease by a layout",
-        (RENEW, "if layout ~= '' and stored[3] and stored[3] ~= layout", "if stored[3] and stored[3] ~= layout"),
+        (
+            RENEW,
+            "if layout ~= '' and stored[3] and stored[3] ~= layout",
+            "if stored[3] and stored[3] ~= layout",
+        ),
         "a_layout_is_kept_by_those_who_use_it",
     ),
     mutation(
         "a layout that was lost stays so",
-        (RENEW, "if layout ~= '' and not stored[3] then redis.call('HSET', slots, 'layout', layout) end", ""),
+        (
+            RENEW,
+            "if layout ~= '' and not stored[3] then redis.call('HSET', slots, 'layout', layout) end",
+            "",
+        ),
         "a_layout_is_kept_by_those_who_use_it",
     ),
     mutation(
@@ -178,17 +222,29 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a late renewal revives what was forgotten",
-        (RENEW, "if forgotten and acknowledged_till <= now then return { 'lost', 'forgotten' } end", ""),
+        (
+            RENEW,
+            "if forgotten and acknowledged_till <= now then return { 'lost', 'forgotten' } end",
+            "",
+        ),
         "a_late_renewal_brings_nothing_back_that_was_forgotten",
     ),
     mutation(
         "a lease revives what was forgotten at its very end",
-        (RENEW, "if forgotten and acknowledged_till <= now", "if forgotten and acknowledged_till < now"),
+        (
+            RENEW,
+            "if forgotten and acknowledged_till <= now",
+            "if forgotten and acknowledged_till < now",
+        ),
         "a_late_renewal_brings_nothing_back_that_was_forgotten",
     ),
     mutation(
         "an older record is not taken for forgotten",
-        (RENEW, "local forgotten = not record or record.fence < fence", "local forgotten = not record"),
+        (
+            RENEW,
+            "local forgotten = not record or record.fence < fence",
+            "local forgotten = not record",
+        ),
         "an_older_record_gives_way_and_keeps_its_horizon",
     ),
     mutation(
@@ -198,37 +254,65 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a forgotten holder begins no quarantine",
-        (RENEW, "past = history_rewound(slots, past, now, terms, acknowledged_till - terms.ttl)", "past = history_watch(slots, past, now, terms)"),
+        (
+            RENEW,
+            "past = history_rewound(slots, past, now, terms, acknowledged_till - terms.ttl)",
+            "past = history_watch(slots, past, now, terms)",
+        ),
         "an_older_record_gives_way_and_keeps_its_horizon",
     ),
     mutation(
         "a loss is dated by the end of the lease",
-        (RENEW, "history_rewound(slots, past, now, terms, acknowledged_till - terms.ttl)", "history_rewound(slots, past, now, terms, acknowledged_till)"),
+        (
+            RENEW,
+            "history_rewound(slots, past, now, terms, acknowledged_till - terms.ttl)",
+            "history_rewound(slots, past, now, terms, acknowledged_till)",
+        ),
         "a_loss_from_before_a_quarantine_begins_no_other",
     ),
     mutation(
         "a renewal does not watch the server",
-        (RENEW, "past = history_watch(slots, past, now, terms)", "past = past or history_new('?', now, terms)"),
+        (
+            RENEW,
+            "past = history_watch(slots, past, now, terms)",
+            "past = past or history_new('?', now, terms)",
+        ),
         "a_quarantine_begins_with_the_first_renewal_that_sees_another_server",
     ),
     mutation(
         "what was acknowledged is not put back",
-        (RENEW, "if forgotten then record.horizon = math.max(record.horizon, horizon) end", ""),
+        (
+            RENEW,
+            "if forgotten then record.horizon = math.max(record.horizon, horizon) end",
+            "",
+        ),
         "a_forgotten_holder_writes_its_record_back_and_raises_doubt",
     ),
     mutation(
         "the horizon falls",
-        (RENEW, "math.max(before, next_horizon(now, wall, terms.skew, last, terms.ttl))", "next_horizon(now, wall, terms.skew, last, terms.ttl)"),
+        (
+            RENEW,
+            "math.max(before, next_horizon(now, wall, terms.skew, last, terms.ttl))",
+            "next_horizon(now, wall, terms.skew, last, terms.ttl)",
+        ),
         "a_horizon_follows_what_was_minted_and_a_clock_only_so_far",
     ),
     mutation(
         "a renewal leaves the lease on record as it was",
-        (RENEW, "record.till, record.chain = now + terms.ttl, chain\n", "record.chain = chain\n"),
+        (
+            RENEW,
+            "record.till, record.chain = now + terms.ttl, chain\n",
+            "record.chain = chain\n",
+        ),
         "a_renewal_begins_the_ttl_anew_and_raises_the_horizon",
     ),
     mutation(
         "a renewal leaves the chain as it was",
-        (RENEW, "record.till, record.chain = now + terms.ttl, chain\n", "record.till, record.chain = now + terms.ttl, record.chain or '-'\n"),
+        (
+            RENEW,
+            "record.till, record.chain = now + terms.ttl, chain\n",
+            "record.till, record.chain = now + terms.ttl, record.chain or '-'\n",
+        ),
         "a_renewal_that_knows_the_last_one_continues_the_chain",
     ),
     mutation(
@@ -253,32 +337,56 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a chain that two have continued goes on",
-        (SHARED, "if head == '!' then return 'cloned' end", "if head == '!' then return 'next' end"),
+        (
+            SHARED,
+            "if head == '!' then return 'cloned' end",
+            "if head == '!' then return 'next' end",
+        ),
         "a_holder_and_its_clone_both_lose_the_lease",
     ),
     mutation(
         "a record without a chain is of a clone",
-        (SHARED, "if head == '-' or chain_has(named, head)", "if head == '-' then return 'cloned' end\n  if chain_has(named, head)"),
+        (
+            SHARED,
+            "if head == '-' or chain_has(named, head)",
+            "if head == '-' then return 'cloned' end\n  if chain_has(named, head)",
+        ),
         "a_renewal_that_knows_the_last_one_continues_the_chain",
     ),
     mutation(
         "any renewal continues the chain",
-        (SHARED, "if head == '-' or chain_has(named, head) then", "if true then"),
+        (
+            SHARED,
+            "if head == '-' or chain_has(named, head) then",
+            "if true then",
+        ),
         "a_holder_and_its_clone_both_lose_the_lease",
     ),
     mutation(
         "a late renewal is taken for a clone",
-        (SHARED, "if chain_has(record.chain, chain_head(named)) then return 'late' end", ""),
+        (
+            SHARED,
+            "if chain_has(record.chain, chain_head(named)) then return 'late' end",
+            "",
+        ),
         "a_renewal_that_comes_late_changes_nothing",
     ),
     mutation(
         "a clone is taken for a rewind",
-        (SHARED, "< math.floor(answered / SPREAD)", "<= math.floor(answered / SPREAD)"),
+        (
+            SHARED,
+            "< math.floor(answered / SPREAD)",
+            "<= math.floor(answered / SPREAD)",
+        ),
         "a_clone_is_not_taken_for_a_rewind",
     ),
     mutation(
         "a rewind is taken for a clone",
-        (SHARED, "if math.floor(tonumber(head) / SPREAD) < math.floor(answered / SPREAD) then return 'rewound' end", ""),
+        (
+            SHARED,
+            "if math.floor(tonumber(head) / SPREAD) < math.floor(answered / SPREAD) then return 'rewound' end",
+            "",
+        ),
         "a_holder_that_misses_what_it_was_answered_begins_a_quarantine",
     ),
 ];
@@ -286,10 +394,18 @@ pub(super) static MUTATIONS: &[Mutation] = &[
 pub(super) static SURVIVORS: &[Survivor] = &[
     survivor(
         "the script has just found the lock absent, and nothing runs between",
-        (RENEW, "holder, 'NX', 'PX', terms.ttl)", "holder, 'PX', terms.ttl)"),
+        (
+            RENEW,
+            "holder, 'NX', 'PX', terms.ttl)",
+            "holder, 'PX', terms.ttl)",
+        ),
     ),
     survivor(
         "only a write that memory has no room for fails here, and the embedded store has no such limit; `failures::memory` fills real servers",
-        (RENEW, "return { 'capped', digits(before), digits(now), terms_text(longest), written.err }", "longest = nil"),
+        (
+            RENEW,
+            "return { 'capped', digits(before), digits(now), terms_text(longest), written.err }",
+            "longest = nil",
+        ),
     ),
 ];

@@ -117,17 +117,29 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "what a newer version wrote is revoked",
-        (REVOKE, "if type(newer) == 'number' then return { 'newer', newer } end", ""),
+        (
+            REVOKE,
+            "if type(newer) == 'number' then return { 'newer', newer } end",
+            "",
+        ),
         "what_a_newer_version_wrote_is_left_alone",
     ),
     mutation(
         "a newer version is shown as an absent past",
-        (INSPECT, "if type(newer) == 'number' then return { 'newer', newer } end", ""),
+        (
+            INSPECT,
+            "if type(newer) == 'number' then return { 'newer', newer } end",
+            "",
+        ),
         "what_a_newer_version_wrote_is_left_alone",
     ),
     mutation(
         "a layout is recorded for a newer version",
-        (LAYOUT, "if type(newer) == 'number' then return { 'newer', newer } end", ""),
+        (
+            LAYOUT,
+            "if type(newer) == 'number' then return { 'newer', newer } end",
+            "",
+        ),
         "what_a_newer_version_wrote_is_left_alone",
     ),
     mutation(
@@ -137,7 +149,11 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "an onlooker does not see whether a quarantine has begun",
-        (INSPECT, "past and is_same_server(past.run, run) and '1' or '0'", "'1'"),
+        (
+            INSPECT,
+            "past and is_same_server(past.run, run) and '1' or '0'",
+            "'1'",
+        ),
         "an_onlooker_sees_what_is_left_of_a_quarantine",
     ),
     mutation(
@@ -147,17 +163,29 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "other fields are counted as slots",
-        (OPERATORS, "    if fields[i] then count = count - 1 end\n", ""),
+        (
+            OPERATORS,
+            "    if fields[i] then count = count - 1 end\n",
+            "",
+        ),
         "an_onlooker_sees_what_there_is_and_changes_nothing",
     ),
     mutation(
         "an onlooker sees terms that are forgotten",
-        (OPERATORS, "return is_over and past.used or past.longest", "return past.longest"),
+        (
+            OPERATORS,
+            "return is_over and past.used or past.longest",
+            "return past.longest",
+        ),
         "an_onlooker_sees_the_longest_terms_as_the_next_grant_finds_them",
     ),
     mutation(
         "an onlooker sees a window end in a quarantine",
-        (OPERATORS, "local is_over = past.till <= now and past.since", "local is_over = past.since"),
+        (
+            OPERATORS,
+            "local is_over = past.till <= now and past.since",
+            "local is_over = past.since",
+        ),
         "an_onlooker_sees_the_longest_terms_as_the_next_grant_finds_them",
     ),
 ];

@@ -12,7 +12,11 @@ const SHARED: &str = "raus/src/scripts/operators.lua";
 pub(super) static MUTATIONS: &[Mutation] = &[
     mutation(
         "a namespace with slots on record is declared new",
-        (INIT, "if 0 < record_count(slots) then mode = 'voice' end", ""),
+        (
+            INIT,
+            "if 0 < record_count(slots) then mode = 'voice' end",
+            "",
+        ),
         "a_use_is_not_the_first_if_slots_are_on_record",
     ),
     mutation(
@@ -27,7 +31,11 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "what a newer version wrote is shown",
-        (PAGE, "if type(newer) == 'number' then return { 'newer', newer } end", ""),
+        (
+            PAGE,
+            "if type(newer) == 'number' then return { 'newer', newer } end",
+            "",
+        ),
         "what_is_imported_is_granted_after_a_quarantine_and_above_its_horizon",
     ),
     mutation(
@@ -37,17 +45,29 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "the limit lies below the floor of a quarantine",
-        (SHARED, "math.max(longest.ttl, past and quarantine_left(past, now) or 0)", "longest.ttl"),
+        (
+            SHARED,
+            "math.max(longest.ttl, past and quarantine_left(past, now) or 0)",
+            "longest.ttl",
+        ),
         "the_floor_of_a_quarantine_is_not_too_far_ahead",
     ),
     mutation(
         "a floor is repaired whatever it was",
-        (REPAIR, "  if digits(past.floor) ~= read then return 'changed' end\n", ""),
+        (
+            REPAIR,
+            "  if digits(past.floor) ~= read then return 'changed' end\n",
+            "",
+        ),
         "what_lies_too_far_ahead_is_repaired_as_it_was_read",
     ),
     mutation(
         "a horizon is repaired whatever it was",
-        (REPAIR, " or digits(record.horizon) ~= horizon then return", " then return"),
+        (
+            REPAIR,
+            " or digits(record.horizon) ~= horizon then return",
+            " then return",
+        ),
         "what_lies_too_far_ahead_is_repaired_as_it_was_read",
     ),
     mutation(
@@ -57,42 +77,74 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "what is asked for is done",
-        (REPAIR, "  if changes then\n    past.floor", "  if true then\n    past.floor"),
+        (
+            REPAIR,
+            "  if changes then\n    past.floor",
+            "  if true then\n    past.floor",
+        ),
         "what_lies_too_far_ahead_is_repaired_as_it_was_read",
     ),
     mutation(
         "a floor stays ahead of its horizon",
-        (REPAIR, "record.horizon, record.floor = limit, math.min(record.floor, limit)", "record.horizon = limit"),
+        (
+            REPAIR,
+            "record.horizon, record.floor = limit, math.min(record.floor, limit)",
+            "record.horizon = limit",
+        ),
         "what_lies_too_far_ahead_is_repaired_as_it_was_read",
     ),
     mutation(
         "a range stays full after a repair",
-        (REPAIR, "if changes then redis.call('HDEL', slots, 'full') end", ""),
+        (
+            REPAIR,
+            "if changes then redis.call('HDEL', slots, 'full') end",
+            "",
+        ),
         "what_lies_too_far_ahead_is_repaired_as_it_was_read",
     ),
     mutation(
         "a holder's horizon is lowered",
-        (REPAIR, "if found or now < record.till then", "if false then"),
+        (
+            REPAIR,
+            "if found or now < record.till then",
+            "if false then",
+        ),
         "what_is_held_keeps_its_horizon",
     ),
     mutation(
         "a lock alone holds nothing",
-        (REPAIR, "if found or now < record.till then", "if now < record.till then"),
+        (
+            REPAIR,
+            "if found or now < record.till then",
+            "if now < record.till then",
+        ),
         "what_is_held_keeps_its_horizon",
     ),
     mutation(
         "a lease that may run is cut",
-        (REPAIR, "if record.till <= furthest then return 'held' end", "if record.till < furthest then return 'held' end"),
+        (
+            REPAIR,
+            "if record.till <= furthest then return 'held' end",
+            "if record.till < furthest then return 'held' end",
+        ),
         "what_is_held_keeps_its_horizon",
     ),
     mutation(
         "a layout is changed under its holders",
-        (RELAYOUT, "  if runs or lock_read(KEYS[i]) then", "  if lock_read(KEYS[i]) then"),
+        (
+            RELAYOUT,
+            "  if runs or lock_read(KEYS[i]) then",
+            "  if lock_read(KEYS[i]) then",
+        ),
         "a_layout_is_changed_if_nobody_holds_a_slot",
     ),
     mutation(
         "a layout is changed under locks",
-        (RELAYOUT, "  if runs or lock_read(KEYS[i]) then", "  if runs then"),
+        (
+            RELAYOUT,
+            "  if runs or lock_read(KEYS[i]) then",
+            "  if runs then",
+        ),
         "a_layout_is_changed_if_nobody_holds_a_slot",
     ),
     mutation(
@@ -107,22 +159,38 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "slots that came meanwhile are not looked at",
-        (RELAYOUT, " or record_count(slots) ~= tonumber(ARGV[3]) then", " then"),
+        (
+            RELAYOUT,
+            " or record_count(slots) ~= tonumber(ARGV[3]) then",
+            " then",
+        ),
         "a_layout_is_changed_if_nobody_holds_a_slot",
     ),
     mutation(
         "slots that came meanwhile are not noticed by an import",
-        (IMPORT, "if record_count(slots) ~= tonumber(ARGV[2]) then return { 'changed' } end", ""),
+        (
+            IMPORT,
+            "if record_count(slots) ~= tonumber(ARGV[2]) then return { 'changed' } end",
+            "",
+        ),
         "what_is_imported_is_granted_after_a_quarantine_and_above_its_horizon",
     ),
     mutation(
         "an import overwrites another grant",
-        (IMPORT, "if record == false or (record and record.fence ~= fence) then return { 'taken', slot } end", ""),
+        (
+            IMPORT,
+            "if record == false or (record and record.fence ~= fence) then return { 'taken', slot } end",
+            "",
+        ),
         "what_is_imported_is_granted_after_a_quarantine_and_above_its_horizon",
     ),
     mutation(
         "an import lowers a horizon",
-        (IMPORT, "record.horizon = math.max(record.horizon, tonumber(ARGV[at + 2]))", "record.horizon = tonumber(ARGV[at + 2])"),
+        (
+            IMPORT,
+            "record.horizon = math.max(record.horizon, tonumber(ARGV[at + 2]))",
+            "record.horizon = tonumber(ARGV[at + 2])",
+        ),
         "what_is_imported_is_granted_after_a_quarantine_and_above_its_horizon",
     ),
     mutation(
@@ -132,12 +200,20 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "an import changes the layout",
-        (IMPORT, "if stored and layout ~= '' and stored ~= layout then return { 'layout', stored } end", ""),
+        (
+            IMPORT,
+            "if stored and layout ~= '' and stored ~= layout then return { 'layout', stored } end",
+            "",
+        ),
         "what_is_imported_is_granted_after_a_quarantine_and_above_its_horizon",
     ),
     mutation(
         "an import overwrites what a newer version wrote",
-        (IMPORT, "if type(newer) == 'number' then return { 'newer', newer } end", ""),
+        (
+            IMPORT,
+            "if type(newer) == 'number' then return { 'newer', newer } end",
+            "",
+        ),
         "what_is_imported_is_granted_after_a_quarantine_and_above_its_horizon",
     ),
 ];

@@ -145,20 +145,12 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a doubt that is over stays",
-        (
-            TABLE,
-            "  if left == 0 then doubt_begins(0, 0) end\n",
-            "",
-        ),
+        (TABLE, "  if left == 0 then doubt_begins(0, 0) end\n", ""),
         "what_members_hold_outlives_the_store",
     ),
     mutation(
         "another server changes no generation",
-        (
-            TABLE,
-            "  if found.changed then new_generation() end\n",
-            "",
-        ),
+        (TABLE, "  if found.changed then new_generation() end\n", ""),
         "another_server_is_claimed_from_and_grants_nothing_for_one_ttl",
     ),
     mutation(

@@ -92,6 +92,10 @@ static CASES: &[(&str, Case)] = &[
         ),
     ),
     (
+        "a lease of a member that counts from the reply",
+        buckets(Mutant::DeadlineFromReply, &[TWO_OWNERS, FALLING]),
+    ),
+    (
         "a tie-break without rank",
         buckets(
             Mutant::TieBreakWithoutRank,

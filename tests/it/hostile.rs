@@ -27,8 +27,17 @@ fn here() -> Placement {
 }
 
 fn raus(server: &RedisServer, namespace: &str, range: RangeInclusive<u32>) -> Raus {
+    raus_for(TTL, server, namespace, range)
+}
+
+fn raus_for(
+    ttl: Duration,
+    server: &RedisServer,
+    namespace: &str,
+    range: RangeInclusive<u32>,
+) -> Raus {
     Raus::builder(&format!("{}?ns={namespace}", server.url()), range)
-        .ttl(TTL)
+        .ttl(ttl)
         .heartbeat(PERIOD)
         .discovery(Duration::ZERO)
         .placement(here())

@@ -144,7 +144,15 @@ impl Cluster {
             let view = View::of(replica).ok()?;
             view.myself()?.is_master().then_some(())
         };
+        // One that has just lost the way to its master refuses.
+        let is_linked = || {
+            let info = replica.info("replication").ok()?;
+            (info.get("master_link_status")? == "up").then_some(())
+        };
         for _ in 0..FAILOVER_ATTEMPTS {
+            if matches!(how, Failover::Agreed) {
+                let _ = wait::until(FAILOVER_GIVEN_UP, is_linked);
+            }
             replica.cli(command)?;
             if wait::until(FAILOVER_GIVEN_UP, is_master).is_some() {
                 return Ok(());

@@ -81,7 +81,7 @@ async fn leases(world: &World, input: &mut Input<'_>) {
         .map(|index| {
             Raus::with_store(Arc::new(world.engine.client()), "x", 0..=SLOTS - 1)
                 .ttl(TTL)
-                .discovery(Duration::from_millis(1_500))
+                .discovery(Duration::from_millis(2_500))
                 .clock(world.clock.clone())
                 .placement(World::placement())
                 .seed(index as u64)

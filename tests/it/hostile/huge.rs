@@ -5,7 +5,7 @@ use std::time::Duration;
 use coord_tests::server::RedisServer;
 use redbuckets::JoinError;
 
-use super::{TTL, group, raus, send, server};
+use super::{TTL, group, raus, raus_for, send, server};
 use crate::buckets::{is_balanced, until};
 
 /// 64 MB.
@@ -52,7 +52,8 @@ async fn a_huge_lock_is_a_slot_that_is_held() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_huge_record_and_too_many_fields_hold_nobody_up() {
     let server = server();
-    let lessor = raus(&server, "a", 0..=1);
+    // The server writes all of that for seconds, if the machine is busy.
+    let lessor = raus_for(20 * TTL, &server, "a", 0..=1);
     let machine_id = lessor.acquire_within(10 * TTL).await.expect("free");
     let other = 1 - machine_id.id();
     let huge = format!("redis.call('HSET', KEYS[1], '{other}', string.rep('x', {LARGE})) return 1");

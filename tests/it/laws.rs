@@ -226,6 +226,7 @@ static LAWS: &[Law] = laws![
     doubts::who_makes_a_group_wakes_the_members_of_a_lost_one,
     doubts::a_newer_group_is_left_alone,
     doubts::a_quarantine_begins_with_a_beat,
+    sharing::a_group_has_64_different_weights,
     sharing::who_only_joined_has_no_share,
     sharing::who_only_joined_delays_nothing,
     sharing::a_successor_is_handed_nothing_before_it_speaks,

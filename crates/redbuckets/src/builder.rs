@@ -120,7 +120,9 @@ impl Builder {
         self
     }
 
-    /// How large this instance's share is in relation to the others': 1 to 1,000. Defaults to 1.
+    /// How large this instance's share is in relation to the others': 1 to 1,000. Defaults to 1. A group has 64 different
+    /// weights at most, because each costs every heartbeat some time of the server; another one is refused at
+    /// [`join`](Redbuckets::join).
     pub const fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self

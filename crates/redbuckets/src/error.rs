@@ -129,6 +129,17 @@ pub enum JoinError {
         /// The group's.
         theirs: Assignment,
     },
+    /// The group has 64 different weights already, and this one is none of them; it is unchanged.
+    #[error(
+        "a weight of {weight} would be another one than the {most} that the group has, which is the limit; give the \
+         instance one that others have"
+    )]
+    Weights {
+        /// This instance's weight.
+        weight: u32,
+        /// How many different ones a group may have.
+        most: u32,
+    },
     /// The group has 65,535 members.
     #[error("the group has 65535 members; that is the limit")]
     Full,

@@ -134,6 +134,10 @@ impl Joining {
                 ours: self.identity.assignment,
                 theirs,
             },
+            Refusal::Weights { most } => JoinError::Weights {
+                weight: self.identity.weight,
+                most,
+            },
             Refusal::Full => JoinError::Full,
             Refusal::Unverified => JoinError::Unverified,
             Refusal::NewerVersion { version } => JoinError::NewerVersion { version },

@@ -126,6 +126,9 @@ pub(crate) enum Refusal {
     Assignment {
         theirs: Assignment,
     },
+    Weights {
+        most: u32,
+    },
     Full,
     /// The server does not tell its identity.
     Unverified,

@@ -51,7 +51,11 @@ pub(crate) fn note_join(span: Span, joined: &Result<Joined, JoinError>) -> &'sta
     let outcome = match joined {
         Ok(_) => "joined",
         Err(JoinError::DuplicateInstance { .. }) => "duplicate_instance",
-        Err(JoinError::BucketCount { .. } | JoinError::Assignment { .. }) => "other_configuration",
+        Err(
+            JoinError::BucketCount { .. }
+            | JoinError::Assignment { .. }
+            | JoinError::Weights { .. },
+        ) => "other_configuration",
         Err(JoinError::Full) => "full",
         Err(JoinError::Store(_)) => "store",
         Err(_) => "refused",

@@ -278,6 +278,26 @@ pub(super) fn who_only_joined_has_no_share(bench: Bench) {
     assert_eq!((a.told.quota, a.told.surplus), (2, 2));
 }
 
+/// One more would cost every call; whoever has one of those comes as before, and nobody hears of the other.
+pub(super) fn a_group_has_64_different_weights(bench: Bench) {
+    for weight in 1..=64 {
+        let mut one = member(&format!("m{weight}"), 4_160);
+        one.weight = weight;
+        one.spoken(&bench);
+    }
+    let weighing = |id: &str, weight| {
+        let mut one = member(id, 4_160);
+        one.weight = weight;
+        one
+    };
+    let before = bench.text(&["HGET", GROUP, "state"]);
+    let refused = weighing("another", 65).join(&bench);
+    assert_eq!(refused, ["weights", "64"]);
+    assert_eq!(bench.text(&["HGET", GROUP, "state"]), before);
+    assert_eq!(bench.text(&["HEXISTS", &key("ids"), "another"]), "0");
+    assert_eq!(weighing("another", 64).join(&bench)[0], "joined");
+}
+
 /// Neither when it comes nor when it is taken for dead.
 pub(super) fn who_only_joined_delays_nothing(bench: Bench) {
     let [mut a] = group(&bench, [member("a", 4)]);

@@ -61,6 +61,9 @@ fn refusal(kind: &str, rest: &[Reply]) -> Option<Refusal> {
         ("assignment", [theirs]) => Refusal::Assignment {
             theirs: Assignment::of_letter(theirs.as_str()?)?,
         },
+        ("weights", [most]) => Refusal::Weights {
+            most: u32_of(most)?,
+        },
         ("full", []) => Refusal::Full,
         ("unverified", []) => Refusal::Unverified,
         ("newer", [version]) => Refusal::NewerVersion {

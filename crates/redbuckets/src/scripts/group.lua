@@ -37,6 +37,8 @@
 
 local NODE, PAGE, BLOCK = 14, 2300, 16
 local MAX_SETTLE, MAX_BUCKETS, MAX_MEMBERS = 10000, 1048576, 65535
+-- Different weights: every call looks at each of them.
+local MAX_CLASSES = 64
 
 local base = string.sub(KEYS[1], 1, -6)
 local now, now_us = server_now()

@@ -7,6 +7,7 @@
 -- Reply   {'joined', member number, generation, incarnation with its time, longest terms, server ms}
 --         {'occupied', ms until the lease of that id is over, server ms at which it is over}
 --         {'buckets', count of the group} | {'assignment', that of the group} | {'full'} | {'wrongtype', key, type}
+--         {'weights', how many different ones a group may have}: it has them, and this would be another
 --         {'unverified'}: the server does not tell its identity, and the caller insists on that
 --         {'newer', version}: a newer client has made the group
 --
@@ -34,6 +35,10 @@ clock_look(ttl)
 local past = admit(terms, discovery)
 
 local token = digits(now_us) .. ':' .. incarnation
+if class_of(weight).members == 0 and MAX_CLASSES <= #group.classes then
+  flush()
+  return { 'weights', MAX_CLASSES }
+end
 local number = tonumber(redis.call('HGET', base .. 'ids', id) or nil)
 local value = number and record(number)
 if not value then

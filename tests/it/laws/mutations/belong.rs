@@ -98,6 +98,16 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "another_incarnation_is_not_drained",
     ),
     mutation(
+        "a group has as many weights as come",
+        (JOIN, "if class_of(weight).members == 0 and MAX_CLASSES <= #group.classes then", "if false then"),
+        "a_group_has_64_different_weights",
+    ),
+    mutation(
+        "nobody joins a group that has all its weights",
+        (JOIN, "class_of(weight).members == 0 and MAX_CLASSES", "MAX_CLASSES"),
+        "a_group_has_64_different_weights",
+    ),
+    mutation(
         "a share begins with the join",
         (
             JOIN,

@@ -157,6 +157,7 @@ fn every_answer_to_a_join_is_understood() {
                 theirs: Assignment::Sticky,
             }),
         ),
+        ("weights|64", refused(Refusal::Weights { most: 64 })),
         ("full", refused(Refusal::Full)),
         ("unverified", refused(Refusal::Unverified)),
         ("newer|2", refused(Refusal::NewerVersion { version: 2 })),

@@ -238,7 +238,7 @@ static LAWS: &[Law] = laws![
     clocks::a_time_that_cannot_be_ends_no_grace,
     claims::a_count_is_enough_for_a_store_that_has_forgotten_nothing,
     claims::a_count_stands_for_no_other_buckets,
-    claims::a_count_on_an_older_copy_raises_doubt,
+    claims::a_count_is_not_enough_for_a_store_that_has_forgotten_an_answer,
     claims::a_count_makes_up_for_a_lost_inbox,
     claims::what_is_claimed_from_another_is_counted,
     claims::nothing_is_granted_while_a_claim_goes_on,

@@ -90,6 +90,14 @@ impl Amnesty {
         }
     }
 
+    /// What was granted lately: in an amnesty, where one runs, even if they hear of it after its end.
+    pub(super) fn note(&mut self, granted: Vec<Holding>) {
+        if let Some(running) = &self.running {
+            let is_new = |holding: &Holding| !running.known.contains(holding);
+            self.forgiven.extend(granted.into_iter().filter(is_new));
+        }
+    }
+
     /// Whether this was granted in an amnesty. To be asked of everything that is held, after every turn.
     pub(super) fn forgives(&mut self, holding: Holding) -> bool {
         if let Some(running) = &self.running

@@ -227,6 +227,7 @@ impl Subject for Buckets {
         let now = stage.now();
         let shells = &stage.shells;
         let heard = |number: Number| shells.get(&number)?.wire.heard();
+        stage.amnesty.note(stage.record.take_granted());
         stage.amnesty.look(now, heard);
     }
 

@@ -65,7 +65,8 @@ impl MachineIds {
             let original = self.processes.get(&copy.original);
             let original = original.and_then(|process| process.holder(stage, Mutant::None));
             let is_same = original.is_some_and(|holder| holder.fence == copy.fence);
-            let is_certain = stage.lost_at.is_none_or(|lost_at| lost_at < copy.since);
+            let is_certain =
+                !stage.is_split() && stage.lost_at.is_none_or(|lost_at| lost_at < copy.since);
             let both = is_renewed(number) && is_renewed(&copy.original);
             if is_same && is_certain && copy.holder().is_some() && both {
                 let original = copy.original;
@@ -85,7 +86,7 @@ impl MachineIds {
             .values()
             .filter_map(|shell| shell.wire.take_quarantine());
         let refused: Vec<(Instant, Duration)> = refused.collect();
-        let Some(lost_at) = stage.lost_at else {
+        let Some(lost_at) = stage.lost_at.filter(|_| !stage.is_split()) else {
             return;
         };
         if self.watched.is_none_or(|(of, _)| of != lost_at) {
@@ -107,7 +108,7 @@ impl MachineIds {
         let Some((_, Some(since))) = self.watched.filter(|&(of, _)| of == lost_at) else {
             return;
         };
-        // Other losses, clocks that are set and masters that answer on lengthen it.
+        // Other losses and clocks that are set lengthen it.
         if stage.doubts != 1 || stage.server_error_ms != 0 || !stage.leaps.is_empty() {
             return;
         }
@@ -213,6 +214,7 @@ impl Subject for MachineIds {
         let now = stage.now();
         let shells = &stage.shells;
         let heard = |number: Number| shells.get(&number)?.wire.heard();
+        stage.amnesty.note(stage.record.take_granted());
         for number in stage.amnesty.look(now, heard) {
             self.ledger.pardon(number);
         }

@@ -146,10 +146,12 @@ pub(super) enum Outage {
         pick: u32,
         newcomer: Number,
     },
-    /// A replica takes over, and for a while the master that was replaced goes on answering some instances.
+    /// A replica takes over, to which somebody new comes, and for a while the master that was replaced goes on answering some
+    /// instances.
     SplitBrain {
         pick: u32,
         lasting: Duration,
+        newcomer: Number,
     },
     EmptyRestart,
     FlushAll,

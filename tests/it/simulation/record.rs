@@ -7,7 +7,7 @@ use std::{
 
 use coord_core::clock::{Clock, Instant, TokioClock};
 
-use super::plan::Number;
+use super::{amnesty::Holding, plan::Number};
 
 /// Clones write into the same record.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ struct Shared {
     ids: u64,
     /// Who was granted something last, and when.
     newest: Option<(Instant, Number)>,
+    /// What was granted to whom, since that was last asked.
+    granted: Vec<(Number, String)>,
 }
 
 /// One line of the timeline.
@@ -79,11 +81,13 @@ impl Record {
         self.shared().violation.is_some()
     }
 
-    pub(super) fn count_grant(&self, number: Number) {
+    /// `granted` is what the store says of it: the slot with its fence, or runs of buckets with their epochs.
+    pub(super) fn count_grant(&self, number: Number, granted: String) {
         let now = self.clock.now();
         let mut shared = self.shared();
         shared.grants += 1;
         shared.newest = Some((now, number));
+        shared.granted.push((number, granted));
     }
 
     pub(super) fn count_id(&self) {
@@ -92,6 +96,19 @@ impl Record {
 
     pub(super) fn newest(&self) -> Option<(Instant, Number)> {
         self.shared().newest
+    }
+
+    /// What was granted since the last call, whether or not they to whom it was have read that yet.
+    pub(super) fn take_granted(&self) -> Vec<Holding> {
+        let granted = std::mem::take(&mut self.shared().granted);
+        let holdings = |(number, text): (Number, String)| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let pairs = words.chunks_exact(2).flat_map(holdings_of);
+            pairs
+                .map(|(what, fence)| (number, what, fence))
+                .collect::<Vec<_>>()
+        };
+        granted.into_iter().flat_map(holdings).collect()
     }
 
     pub(super) fn grants(&self) -> u64 {
@@ -114,6 +131,14 @@ impl Record {
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().expect("not poisoned")
     }
+}
+
+/// A slot or a run of buckets, each with the fence or epoch.
+fn holdings_of(words: &[&str]) -> impl Iterator<Item = (u32, u64)> + use<> {
+    let number = |text: &str| text.parse().expect("the store grants numbers");
+    let (first, last) = words[0].split_once('-').unwrap_or((words[0], words[0]));
+    let fence: u64 = words[1].trim_end_matches('!').parse().expect("a fence");
+    (number(first)..=number(last)).map(move |what: u32| (what, fence))
 }
 
 impl fmt::Display for Entry {

@@ -225,6 +225,8 @@ impl Stage {
         }
         self.spare = None;
         self.retired = Some(replaced);
+        // What those were told who heard it is lost with it.
+        self.lost_at = Some(self.now());
     }
 
     /// Both engines, for the next run.

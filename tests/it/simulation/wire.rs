@@ -172,7 +172,7 @@ impl Ear for Wire {
         }
         state.learn(&answer, self.clock.now());
         if !matches!(command.name(), "release" | "leave") {
-            state.was_granted |= answer.is_grant;
+            state.was_granted |= answer.granted.is_some();
             let is_new = !state.was_granted;
             state.standing = Windows::NONE
                 .with(
@@ -182,15 +182,15 @@ impl Ear for Wire {
                 .with(Window::Doubt, answer.is_doubt);
         }
         drop(state);
-        if answer.is_grant {
-            self.record.count_grant(self.number);
+        if let Some(granted) = &answer.granted {
+            self.record.count_grant(self.number, granted.clone());
             self.bell.ring_soon();
         }
         if !answer.is_routine {
             self.record
                 .say(Who::Instance(self.number), || said(command.name(), reply));
         }
-        self.hold_up(asked(command).with(Window::Granting, answer.is_grant))
+        self.hold_up(asked(command).with(Window::Granting, answer.granted.is_some()))
     }
 
     fn confirming(&self) -> Option<BoxFuture<'_, ()>> {
@@ -211,8 +211,8 @@ impl Ear for Wire {
                 state.acknowledged = Some(now);
                 state.heard = sent.or(state.heard);
             }
-            if answer.is_grant {
-                self.record.count_grant(self.number);
+            if let Some(granted) = answer.granted {
+                self.record.count_grant(self.number, granted);
             }
         }
         drop(state);
@@ -253,7 +253,8 @@ fn asked(command: &Command) -> Windows {
 /// What matters of an answer.
 struct Answer {
     is_acknowledgement: bool,
-    is_grant: bool,
+    /// What is granted, in the store's words.
+    granted: Option<String>,
     /// The longest ttl of the namespace or group.
     ttl: Option<Duration>,
     server_ms: Option<u64>,
@@ -271,8 +272,12 @@ impl Answer {
         let kind = text(0).unwrap_or_default();
         let number = |index| items.get(index).and_then(Reply::as_u64);
         let is_ok = kind == "ok";
-        let is_slot = kind == "granted";
-        let is_bucket = is_ok && text(9).is_some_and(|grants| !grants.is_empty());
+        let granted = match kind {
+            "granted" => number(1).zip(number(2)),
+            _ => None,
+        };
+        let granted = granted.map(|(slot, fence)| format!("{slot} {fence}"));
+        let buckets = text(9).filter(|grants| is_ok && !grants.is_empty());
         let terms = match kind {
             "granted" => Some(6),
             "renewed" | "reasserted" => Some(3),
@@ -285,7 +290,7 @@ impl Answer {
                 kind,
                 "granted" | "renewed" | "reasserted" | "ok" | "same"
             ),
-            is_grant: is_slot || is_bucket,
+            granted: granted.or_else(|| buckets.map(str::to_owned)),
             ttl: terms
                 .and_then(text)
                 .and_then(Terms::parse)

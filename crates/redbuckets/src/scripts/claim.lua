@@ -24,8 +24,8 @@
 -- one is under way that began later than the caller was answered. Each claim prolongs the caller's lease, and while more is
 -- to come nothing is granted for as long: what it has not claimed yet stays nobody else's while it believes in it.
 --
--- A count is enough where the caller's ring is the one that it knows. It was in step, so the ring was what it held; since
--- then the ring grew by grants, of which the caller has received as many as the store knows to have given, and shrank by
+-- A count is enough where the caller's ring is the one that it knows. The store has forgotten no answer that the caller had,
+-- and it was in step, so the ring was what it held; since then the ring grew by grants, of which the caller has received as many as the store knows to have given, and shrank by
 -- releases of the caller's own, of which there is none that only one of them knows, as both have the same number of buckets.
 
 local id, incarnation, seq, gen = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -75,7 +75,7 @@ end
 -- step with the present generation is as good.
 local function is_whole()
   local generation, got, own = string.match(count, '^(%d+) (%d+) (%d+)$')
-  local in_step = is_known and generation and (me.gen == generation or me.gen == group.gen)
+  local in_step = not lost and generation and (me.gen == generation or me.gen == group.gen)
   return in_step and node(ring_limbo(number)).next == ring_limbo(number)
     and me.acked <= tonumber(got) and me.given == tonumber(got) and counted(number, me.weight) == tonumber(own)
 end

@@ -99,12 +99,20 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a group has as many weights as come",
-        (JOIN, "if class_of(weight).members == 0 and MAX_CLASSES <= #group.classes then", "if false then"),
+        (
+            JOIN,
+            "if class_of(weight).members == 0 and MAX_CLASSES <= #group.classes then",
+            "if false then",
+        ),
         "a_group_has_64_different_weights",
     ),
     mutation(
         "nobody joins a group that has all its weights",
-        (JOIN, "class_of(weight).members == 0 and MAX_CLASSES", "MAX_CLASSES"),
+        (
+            JOIN,
+            "class_of(weight).members == 0 and MAX_CLASSES",
+            "MAX_CLASSES",
+        ),
         "a_group_has_64_different_weights",
     ),
     mutation(
@@ -267,6 +275,15 @@ pub(super) static MUTATIONS: &[Mutation] = &[
             "",
         ),
         "a_count_stands_for_no_other_buckets",
+    ),
+    mutation(
+        "a count is enough for a store that is older than an answer",
+        (
+            CLAIM,
+            "not lost and generation and",
+            "is_known and generation and",
+        ),
+        "a_count_is_not_enough_for_a_store_that_has_forgotten_an_answer",
     ),
     mutation(
         "a count hides grants that were never received",

@@ -25,7 +25,9 @@ impl Plan {
             heartbeat: ms(*rng
                 .choice([300, 300, 600, 1_800].iter())
                 .expect("not empty")),
-            bound: ms(*rng.choice([0, 500, 1_200].iter()).expect("not empty")),
+            bound: ms(*rng
+                .choice([0, 500, 1_200, 3_000].iter())
+                .expect("not empty")),
             expects: rng.u8(0..8) == 0,
             tick: ms(rng.u64(60..=200)),
             slewed: false,
@@ -328,7 +330,13 @@ impl<'a> Drawing<'a> {
             (33..38, _) => Outage::FailOverBehind { pick, newcomer },
             (38..44, _) => Outage::SplitBrain {
                 pick,
-                lasting: ms(rng.u64(0..=bound_ms)),
+                // What a quarantine has to outlast is the longest.
+                lasting: ms(if rng.bool() {
+                    bound_ms
+                } else {
+                    rng.u64(0..=bound_ms)
+                }),
+                newcomer,
             },
             (44..51, _) => Outage::Rewind { pick, newcomer },
             (51..54, _) => Outage::Backlog,

@@ -44,7 +44,11 @@ impl World {
                 stage.doubt();
             }
             Outage::Backlog => stage.embedded.renew_replication_id(),
-            Outage::SplitBrain { pick, lasting } => return self.split(pick, lasting),
+            Outage::SplitBrain {
+                pick,
+                lasting,
+                newcomer,
+            } => return self.split(pick, lasting, newcomer),
             Outage::Rewind { pick, newcomer } => return self.rewind(pick, newcomer),
             Outage::FailOver { pick } => return self.fail_over(pick),
             Outage::FailOverBehind { pick, newcomer } => {
@@ -115,7 +119,7 @@ impl World {
     }
 
     /// The master that is replaced goes on answering half of the instances, and those who come meanwhile hear the new one.
-    fn split(&mut self, pick: u32, lasting: Duration) -> Option<Windows> {
+    fn split(&mut self, pick: u32, lasting: Duration, newcomer: Number) -> Option<Windows> {
         let stage = &mut self.stage;
         let is_broken = |(_, repair): &(Instant, Repair)| {
             matches!(repair, Repair::Available | Repair::Continue)
@@ -131,7 +135,8 @@ impl World {
         }
         let (taken, snapshot) = stage.replicas.pick(pick)?.clone();
         let lost = is_lost(taken, stage.record.newest().map(|(at, _)| at));
-        let known = self.subject.holdings(stage);
+        let mut known = self.subject.holdings(stage);
+        known.extend(stage.record.take_granted());
         if !stage.split(&snapshot, pick) {
             return None;
         }
@@ -142,6 +147,8 @@ impl World {
             .amnesty
             .begin(stage.now(), pardoned, known, Vec::new(), Vec::new());
         self.lose_some();
+        self.subject.start(&mut self.stage, newcomer, None);
+        self.stage.log(newcomer, || "starts".to_owned());
         Some(lost)
     }
 
@@ -156,7 +163,8 @@ impl World {
         let heard = |shell: &Shell| shell.wire.heard().is_some_and(|heard| taken <= heard);
         let losers = stage.shells.iter().filter(|(_, shell)| heard(shell));
         let losers: Vec<Number> = losers.map(|(&number, _)| number).collect();
-        let known = self.subject.holdings(stage);
+        let mut known = self.subject.holdings(stage);
+        known.extend(stage.record.take_granted());
         let now = stage.now();
         let until = now + stage.scene.longest_ttl() + Duration::from_secs(1);
         let everybody = stage.shells.keys().copied().collect();

@@ -178,7 +178,13 @@ fn check(name: &str, case: &Case) {
         Some(violation),
         "{name}"
     );
-    assert_eq!(run(&named, Mutant::None, false).violation, None, "{name}");
+    let steps: Vec<String> = shortest.indices().iter().map(usize::to_string).collect();
+    let steps = steps.join(",");
+    assert_eq!(
+        run(&named, Mutant::None, false).violation,
+        None,
+        "{name}: without it as well, see cargo xtask sim --replay {seed} --keep {steps}"
+    );
 }
 
 /// All of them take thousands of seeds, for which a build without optimisation is too slow: there, those that take few.

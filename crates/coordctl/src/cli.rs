@@ -186,7 +186,7 @@ pub(crate) struct ExecOptions {
     /// else), ignore.
     #[arg(long, default_value = "term", value_parser = values::on_lost, value_name = "ACTION")]
     pub(crate) on_lost: OnLost,
-    /// How long a program that was told to end may take: up to a sixth of the ttl. Defaults to 10 s, or that sixth.
+    /// How long a program that was told to end may take: up to a seventh of the ttl. Defaults to 10 s, or that seventh.
     #[arg(long, value_parser = values::duration, value_name = "TIME")]
     pub(crate) grace: Option<Duration>,
     /// Write into this file which machine ID is held until when; it is there only while one is. Best in memory.

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use coord_core::store::Reply;
 use coord_tests::gate::Gate;
+use futures_util::future::join_all;
 use redbuckets::{Assignment, Event, JoinError, Placement};
 
 use super::{space::Space, wiretap::Wiretap};
@@ -143,12 +144,14 @@ pub(super) async fn who_never_hears_that_it_joined_is_given_nothing(space: Space
     let mut events = owner.events();
     let lost = Wiretap::on(space.store());
     lost.lose_answers(u32::MAX);
-    for _ in 0..3 {
-        let group = space
-            .group_on(lost.clone(), 64)
-            .register_timeout(Duration::from_millis(200));
-        let error = group.build().expect("valid").join().await;
-        error.expect_err("nothing is answered");
+    let ghosts = (0..3).map(|_| {
+        let group = space.group_on(lost.clone(), 64);
+        let group = group.register_timeout(Duration::from_millis(1_500));
+        let ghost = group.build().expect("valid");
+        async move { ghost.join().await }
+    });
+    for outcome in join_all(ghosts).await {
+        outcome.expect_err("nothing is answered");
     }
     let members = async || space.number(&["HLEN", &space.key("members")]).await;
     assert_eq!(members().await, 4, "the store has heard of them");

@@ -11,7 +11,7 @@
 //! | 11/13 T − 2 ms | the local deadline: nothing runs under the machine ID any more |
 //! | T, by the server | another may get the machine ID |
 //!
-//! The grace is at most T/6, so nothing is told to end before the lease is at risk. Where the server *says* that the lease is
+//! The grace is at most T/7, so nothing is told to end before the lease is at risk. Where the server *says* that the lease is
 //! another's, the program is told at once and killed after the grace, or at the last deadline that counted if that is
 //! earlier. When coordctl itself is killed, the kernel kills the program (Linux); its lease runs out by itself.
 //!

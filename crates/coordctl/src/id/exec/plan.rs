@@ -27,7 +27,7 @@ pub(super) enum Act {
 impl Plan {
     /// The most that a program that was told to end may take: with it, nobody is told before the lease is at risk.
     fn longest_grace(ttl: Duration) -> Duration {
-        ttl / 6
+        ttl / 7
     }
 
     pub(super) fn new(
@@ -38,7 +38,7 @@ impl Plan {
         let limit = Self::longest_grace(ttl);
         if let Some(grace) = grace.filter(|&grace| limit < grace) {
             return Err(format!(
-                "grace of {} does not fit a ttl of {}: the limit is {}, a sixth of the ttl; lengthen the ttl or shorten the \
+                "grace of {} does not fit a ttl of {}: the limit is {}, a seventh of the ttl; lengthen the ttl or shorten the \
                  grace",
                 time::span(grace),
                 time::span(ttl),
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    const TTL: Duration = Duration::from_secs(60);
+    const TTL: Duration = Duration::from_secs(70);
 
     fn at(ms: u64) -> Instant {
         Instant::from_boot(Duration::from_millis(ms))
@@ -190,16 +190,16 @@ mod tests {
 
     fn guard(on_lost: OnLost) -> Guard {
         let plan = Plan::new(TTL, on_lost, None).expect("valid");
-        Guard::new(plan, at(50_767))
+        Guard::new(plan, at(59_228))
     }
 
     #[test]
     fn the_program_is_told_one_grace_before_it_is_killed() {
         let mut guard = guard(OnLost::Term);
-        assert_eq!(guard.poll(at(40_016)), None);
-        assert_eq!(guard.poll(at(40_017)), Some(Act::Tell(Signal::SIGTERM)));
-        assert_eq!(guard.poll(at(50_016)), None);
-        assert_eq!(guard.poll(at(50_017)), Some(Act::Kill));
+        assert_eq!(guard.poll(at(48_352)), None);
+        assert_eq!(guard.poll(at(48_353)), Some(Act::Tell(Signal::SIGTERM)));
+        assert_eq!(guard.poll(at(58_352)), None);
+        assert_eq!(guard.poll(at(58_353)), Some(Act::Kill));
         assert_eq!(guard.poll(at(99_999)), None);
         assert!(guard.ends_for_loss());
     }
@@ -207,20 +207,20 @@ mod tests {
     #[test]
     fn a_renewal_puts_everything_off() {
         let mut guard = guard(OnLost::Term);
-        guard.handle_deadline(at(60_767));
-        assert_eq!(guard.poll(at(50_016)), None);
+        guard.handle_deadline(at(69_228));
+        assert_eq!(guard.poll(at(58_352)), None);
         guard.handle_deadline(at(1));
-        assert_eq!(guard.poll(at(50_016)), None, "a deadline never moves back");
+        assert_eq!(guard.poll(at(58_352)), None, "a deadline never moves back");
         assert!(!guard.ends_for_loss());
     }
 
     #[test]
     fn a_told_program_is_killed_only_when_its_deadline_comes() {
         let mut guard = guard(OnLost::Term);
-        assert!(guard.poll(at(50_000)).is_some());
-        guard.handle_deadline(at(100_767));
+        assert!(guard.poll(at(58_000)).is_some());
+        guard.handle_deadline(at(109_228));
         assert_eq!(guard.poll(at(60_000)), None);
-        assert_eq!(guard.poll(at(100_017)), Some(Act::Kill));
+        assert_eq!(guard.poll(at(108_353)), Some(Act::Kill));
     }
 
     #[test]
@@ -243,11 +243,11 @@ mod tests {
     #[test]
     fn other_choices_do_one_thing_or_nothing() {
         let mut kill = guard(OnLost::Kill);
-        assert_eq!(kill.poll(at(50_016)), None);
-        assert_eq!(kill.poll(at(50_017)), Some(Act::Kill));
+        assert_eq!(kill.poll(at(58_352)), None);
+        assert_eq!(kill.poll(at(58_353)), Some(Act::Kill));
         assert_eq!(kill.poll(at(99_999)), None);
         let mut told = guard(OnLost::Signal(Signal::SIGUSR1));
-        assert_eq!(told.poll(at(40_017)), Some(Act::Tell(Signal::SIGUSR1)));
+        assert_eq!(told.poll(at(48_353)), Some(Act::Tell(Signal::SIGUSR1)));
         assert_eq!(told.poll(at(99_999)), None);
         assert!(!told.ends_for_loss());
         let mut ignored = guard(OnLost::Ignore);
@@ -280,10 +280,10 @@ mod tests {
     #[test]
     fn what_is_left_of_a_group_that_was_told_has_the_rest_of_the_grace() {
         let mut guard = guard(OnLost::Term);
-        assert!(guard.poll(at(40_017)).is_some());
-        guard.handle_end(at(48_000));
-        assert_eq!(guard.poll(at(50_016)), None, "it is not told twice");
-        assert_eq!(guard.poll(at(50_017)), Some(Act::Kill));
+        assert!(guard.poll(at(48_353)).is_some());
+        guard.handle_end(at(57_000));
+        assert_eq!(guard.poll(at(58_352)), None, "it is not told twice");
+        assert_eq!(guard.poll(at(58_353)), Some(Act::Kill));
         assert!(guard.ends_for_loss());
     }
 
@@ -292,8 +292,8 @@ mod tests {
         let mut guard = guard(OnLost::Ignore);
         guard.handle_end(at(49_000));
         assert!(guard.poll(at(50_000)).is_some());
-        assert_eq!(guard.poll(at(50_016)), None);
-        assert_eq!(guard.poll(at(50_017)), Some(Act::Kill));
+        assert_eq!(guard.poll(at(58_352)), None);
+        assert_eq!(guard.poll(at(58_353)), Some(Act::Kill));
     }
 
     #[test]

@@ -54,7 +54,7 @@ const TABLE: &[(&[&str], &str)] = &[
     ),
     (
         &["id", "exec", "--grace", "16s", "--", "true"],
-        "the limit is 8.6s",
+        "the limit is 8.5s",
     ),
     (
         &["id", "exec", "--ttl", "1s", "--", "true"],

@@ -84,10 +84,6 @@ static CASES: &[(&str, Case)] = &[
         ),
     ),
     (
-        "a longest ttl that does not travel with machine IDs",
-        ids(Mutant::LongestStaysBehind, &[TWO_HOLDERS, TWICE, FALLING]),
-    ),
-    (
         "machine IDs on a server that failed over unseen",
         ids(Mutant::FailoverIgnored, &[TWO_HOLDERS, TWICE, FALLING]),
     ),
@@ -119,20 +115,12 @@ static CASES: &[(&str, Case)] = &[
         buckets(Mutant::HistoryIgnored, &[TWO_OWNERS, FALLING]),
     ),
     (
-        "a longest ttl that does not travel with buckets",
-        buckets(Mutant::LongestStaysBehind, &[TWO_OWNERS, FALLING]),
-    ),
-    (
         "buckets without a failover bound",
         buckets(Mutant::NoFailoverBound, &[TWO_OWNERS, FALLING]),
     ),
     (
         "buckets on a server that failed over unseen",
         buckets(Mutant::FailoverIgnored, &[TWO_OWNERS, FALLING]),
-    ),
-    (
-        "leases taken for over in doubt",
-        buckets(Mutant::LeasesEndInDoubt, &[TWO_OWNERS, FALLING, UNSETTLED]),
     ),
 ];
 

@@ -28,9 +28,7 @@ pub(super) enum Mutant {
     NoChain,
     /// A quarantine begins only when a newcomer asks.
     QuarantineWithNewcomer,
-    /// What a client knows of the longest ttl tells the store nothing.
-    LongestStaysBehind,
-    /// A quarantine lasts as long as the longest ttl.
+    /// redbuckets: a quarantine lasts as long as the longest ttl.
     NoFailoverBound,
     /// A server that failed over passes for the same one.
     FailoverIgnored,
@@ -42,8 +40,6 @@ pub(super) enum Mutant {
     ReapWithoutEpochBump,
     /// redbuckets: free buckets are granted at once, whatever the store has forgotten.
     HistoryIgnored,
-    /// redbuckets: leases that look over are taken for over, whatever the store has forgotten.
-    LeasesEndInDoubt,
 }
 
 /// What is replaced by what in a script.
@@ -120,17 +116,7 @@ impl Mutant {
                 "  local looks = past == nil or",
                 "  if past and not is_same_server(past.run, run_id()) then return past, false end\n  local looks = past == nil or",
             )],
-            (
-                Self::LongestStaysBehind,
-                "acquire" | "renew" | "release" | "join" | "claim" | "beat",
-            ) => &[(
-                "known = { ttl = tonumber(known_ttl), bound",
-                "known = { ttl = 0, bound",
-            )],
-            (
-                Self::NoFailoverBound,
-                "acquire" | "renew" | "release" | "join" | "claim" | "beat",
-            ) => &[(
+            (Self::NoFailoverBound, "join" | "claim" | "beat") => &[(
                 "return past.longest.ttl + past.longest.bound",
                 "return past.longest.ttl",
             )],
@@ -188,10 +174,6 @@ impl Mutant {
             Self::HistoryIgnored => &[(
                 "local known = past.standing == 'known'\n-- For how many ms",
                 "past.standing = 'known'; local known = true\n-- For how many ms",
-            )],
-            Self::LeasesEndInDoubt => &[(
-                "if known and held_back() == 0 and next_expiry == 0",
-                "if next_expiry == 0",
             )],
             _ => &[],
         }

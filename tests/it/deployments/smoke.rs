@@ -11,14 +11,15 @@ use redis::Value;
 
 use super::{FLEET, PATIENCE, stage::names_on_two_masters};
 
-/// What `fleet` did until everybody had what they wanted and somebody had been in a bucket.
+/// What `fleet` did until everybody had what they wanted, somebody had minted and somebody had been in a bucket.
 fn worked(fleet: Fleet) -> Log {
     fleet.wait_steady(PATIENCE).unwrap();
-    let visited = || {
-        let visits = fleet.log().unwrap().visits().unwrap();
-        (!visits.is_empty()).then_some(())
+    let has_worked = || {
+        let log = fleet.log().unwrap();
+        let (ids, visits) = (log.ids().unwrap(), log.visits().unwrap());
+        (!ids.is_empty() && !visits.is_empty()).then_some(())
     };
-    wait::until(PATIENCE, visited).unwrap();
+    wait::until(PATIENCE, has_worked).unwrap();
     fleet.finish(PATIENCE).unwrap()
 }
 

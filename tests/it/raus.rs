@@ -3,6 +3,7 @@
 mod acquisition;
 mod attacked;
 mod bad_input;
+mod crowded;
 mod forgetting;
 mod go_peer;
 mod keeping;

@@ -126,7 +126,7 @@ impl Acquisition {
                                 limit: Duration::ZERO,
                             }));
                         }
-                        Some(Woken::ByTime) => new_search(&mut self.rng).offering_all(),
+                        Some(Woken::ByTime) => new_search(&mut self.rng),
                         Some(Woken::ByRelease(slot)) => search.for_one(slot),
                     };
                     continue;

@@ -48,6 +48,8 @@ pub(crate) struct Search {
     walk: Candidates,
     fresh_walk: Candidates,
     offer: Vec<u32>,
+    /// Whether these are a few of many.
+    is_probe: bool,
     mode: Mode,
     lenient: bool,
     is_for_one: bool,
@@ -71,9 +73,12 @@ impl Search {
     ) -> Self {
         let fresh_walk = Candidates::new(&range, preferred, used, rng);
         let mut walk = fresh_walk.clone();
+        let offer = walk.chunk(max_candidates);
+        let is_probe = !walk.clone().chunk(1).is_empty();
         Self {
             range,
-            offer: walk.chunk(max_candidates),
+            offer,
+            is_probe,
             walk,
             fresh_walk,
             mode: Mode::Ask,
@@ -134,13 +139,6 @@ impl Search {
         }
     }
 
-    /// Offers as many slots as fit one call from the first call on: somebody who has waited finds out about the whole range.
-    pub(crate) fn offering_all(mut self) -> Self {
-        self.walk = self.fresh_walk.clone();
-        self.offer = self.walk.chunk(Self::CHUNK);
-        self
-    }
-
     /// A search for this slot of the range alone.
     pub(crate) fn for_one(mut self, slot: u32) -> Self {
         let mut rng = fastrand::Rng::with_seed(0);
@@ -148,7 +146,8 @@ impl Search {
         self.pending = None;
         self.taken = Taken::default();
         (self.is_for_one, self.lenient) = (true, true);
-        self.offering_all()
+        self.offer_from_the_beginning();
+        self
     }
 
     pub(crate) const fn is_for_one(&self) -> bool {
@@ -184,11 +183,15 @@ impl Search {
         self.garbled = self.garbled.or(taken.garbled);
         let is_over = taken.whole;
         self.taken.count(taken);
-        self.offer = if is_over {
-            Vec::new()
+        if is_over {
+            self.offer = Vec::new();
+        } else if self.is_probe {
+            // With those that were offered: a call that looks at the whole range tells everybody else until when it is full.
+            self.taken = Taken::default();
+            self.offer_from_the_beginning();
         } else {
-            self.walk.chunk(Self::CHUNK)
-        };
+            self.offer = self.walk.chunk(Self::CHUNK);
+        }
         if !self.offer.is_empty() {
             return Progress::Continue;
         }
@@ -208,9 +211,14 @@ impl Search {
         // Free slots were passed over for a horizon that lies far ahead; now one of them has to do.
         self.lenient = true;
         self.taken = Taken::default();
+        self.offer_from_the_beginning();
+        Progress::Continue
+    }
+
+    fn offer_from_the_beginning(&mut self) {
+        self.is_probe = false;
         self.walk = self.fresh_walk.clone();
         self.offer = self.walk.chunk(Self::CHUNK);
-        Progress::Continue
     }
 
     fn ahead(&self, by: Duration) -> Progress {

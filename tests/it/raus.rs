@@ -3,7 +3,6 @@
 mod acquisition;
 mod attacked;
 mod bad_input;
-mod crowded;
 mod forgetting;
 mod go_peer;
 mod keeping;

@@ -79,15 +79,19 @@ fn replay(seed: u64) {
 fn report(seed: u64, mutant: Mutant) -> String {
     let plan = Plan::draw(seed);
     let (shortest, violation) = shrink::shrink(&plan, mutant);
-    let kept: Vec<String> = shortest.indices().iter().map(ToString::to_string).collect();
     format!(
-        "{}\nseed {seed}: {violation}\n{} of {} steps are enough; see them again with\n    \
-         cargo xtask sim --replay {seed} --keep {}",
+        "{}\nseed {seed}: {violation}\n{} of {} steps are enough; see them again with\n    {}",
         timeline(&shortest, mutant).join("\n"),
         shortest.steps.len(),
         plan.steps.len(),
-        kept.join(",")
+        command(seed, &shortest)
     )
+}
+
+/// Shows the steps of a seed that are in `plan`.
+fn command(seed: u64, plan: &Plan) -> String {
+    let kept: Vec<String> = plan.indices().iter().map(ToString::to_string).collect();
+    format!("cargo xtask sim --replay {seed} --keep {}", kept.join(","))
 }
 
 #[test]

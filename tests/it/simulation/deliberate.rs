@@ -1,7 +1,7 @@
 //! Every deliberate mistake is caught, by what it breaks, and what is printed of it is short.
 
 use super::{
-    PATIENCE,
+    PATIENCE, command,
     mutants::Mutant,
     plan::Plan,
     search::{Budget, Which, run, search},
@@ -166,12 +166,11 @@ fn check(name: &str, case: &Case) {
         Some(violation),
         "{name}"
     );
-    let steps: Vec<String> = shortest.indices().iter().map(usize::to_string).collect();
-    let steps = steps.join(",");
     assert_eq!(
         run(&named, Mutant::None, false).violation,
         None,
-        "{name}: without it as well, see cargo xtask sim --replay {seed} --keep {steps}"
+        "{name}: without it as well, see {}",
+        command(seed, &shortest)
     );
 }
 

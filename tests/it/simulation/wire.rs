@@ -273,11 +273,12 @@ impl Answer {
         let number = |index| items.get(index).and_then(Reply::as_u64);
         let is_ok = kind == "ok";
         let granted = match kind {
-            "granted" => number(1).zip(number(2)),
+            "granted" => number(1)
+                .zip(number(2))
+                .map(|(slot, fence)| format!("{slot} {fence}")),
+            "ok" => text(9).filter(|runs| !runs.is_empty()).map(str::to_owned),
             _ => None,
         };
-        let granted = granted.map(|(slot, fence)| format!("{slot} {fence}"));
-        let buckets = text(9).filter(|grants| is_ok && !grants.is_empty());
         let terms = match kind {
             "granted" => Some(6),
             "renewed" | "reasserted" => Some(3),
@@ -290,7 +291,7 @@ impl Answer {
                 kind,
                 "granted" | "renewed" | "reasserted" | "ok" | "same"
             ),
-            granted: granted.or_else(|| buckets.map(str::to_owned)),
+            granted,
             ttl: terms
                 .and_then(text)
                 .and_then(Terms::parse)

@@ -25,8 +25,9 @@
 -- to come nothing is granted for as long: what it has not claimed yet stays nobody else's while it believes in it.
 --
 -- A count is enough where the caller's ring is the one that it knows. The store has forgotten no answer that the caller had,
--- and it was in step, so the ring was what it held; since then the ring grew by grants, of which the caller has received as many as the store knows to have given, and shrank by
--- releases of the caller's own, of which there is none that only one of them knows, as both have the same number of buckets.
+-- and it was in step, so the ring was what it held; since then the ring grew by grants, of which the caller has received as
+-- many as the store knows to have given, and shrank by releases of the caller's own, of which there is none that only one of
+-- them knows, as both have the same number of buckets.
 
 local id, incarnation, seq, gen = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local buckets, assignment, weight = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])

@@ -9,7 +9,6 @@ pub mod clock;
 pub mod cluster;
 mod examples;
 pub mod fleet;
-pub mod gate;
 pub mod history;
 pub mod ids;
 pub mod mixed_fleet;
@@ -21,7 +20,6 @@ pub mod promtool;
 pub mod proxy;
 pub mod sentinels;
 pub mod server;
-pub mod shares;
 pub mod tls;
 pub mod wait;
 

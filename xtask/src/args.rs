@@ -1,7 +1,10 @@
 //! What the user asked for.
 
+mod rest;
+
 use std::fmt::Write as _;
 
+use self::rest::{Rest, unknown};
 use crate::campaigns::Watch;
 use crate::docker;
 
@@ -47,6 +50,7 @@ pub(crate) enum SimRun {
         seeds: Option<u64>,
         minutes: Option<u64>,
         start: Option<u64>,
+        only: Option<String>,
     },
     /// This seed alone, or these steps of it.
     Replay { seed: u64, keep: Option<String> },
@@ -59,6 +63,7 @@ impl SimRun {
             seeds: Some(seeds),
             minutes: None,
             start: None,
+            only: None,
         }
     }
 }
@@ -76,7 +81,7 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Task, String> {
     if rest.iter().any(|a| ["--help", "-h"].contains(&a.as_str())) {
         return Ok(Task::Help(command.help()));
     }
-    (command.parse)(&mut Rest(rest.iter()))
+    (command.parse)(&mut Rest::new(rest))
         .map_err(|misuse| format!("{misuse}\n\n{}", command.help()))
 }
 
@@ -154,12 +159,13 @@ static COMMANDS: &[CommandLine] = &[
     },
     CommandLine {
         name: "sim",
-        options: "[--seeds N] [--minutes M] [--start SEED] | --replay SEED [--keep STEPS]",
+        options: "[--seeds N] [--minutes M] [--start SEED] [--only WHAT] | --replay SEED [--keep STEPS]",
         summary: "Runs the simulation, in release mode",
         details: "  --seeds N       how many seeds, from 1\n  \
                     --minutes M     for how long, from 1; with --seeds whichever is over first. Without both as many\n                  \
                                     seeds as the tests run, with the deliberate mistakes\n  \
                     --start SEED    the first seed; 0 by default\n  \
+                    --only WHAT     ids or buckets; both by default\n  \
                     --replay SEED   one seed alone, to see again what it did\n  \
                     --keep STEPS    only these steps of it, such as 3,7,9: what a failing seed prints",
         parse: parse_sim,
@@ -201,7 +207,7 @@ static COMMANDS: &[CommandLine] = &[
         summary: "Changes one thing at a time and looks whether a test notices",
         details: "Takes hours for everything; `-p raus -F search.rs` takes one file. Needs cargo-mutants. What is changed and how it\n\
                   is tested stands in .cargo/mutants.toml, what survives in docs/testing/mutation.md.",
-        parse: |rest| Ok(Task::Mutants(rest.0.by_ref().cloned().collect())),
+        parse: |rest| Ok(Task::Mutants(rest.all())),
     },
     CommandLine {
         name: "sanitize",
@@ -289,18 +295,19 @@ fn parse_bench(rest: &mut Rest<'_>) -> Result<Task, String> {
 
 fn parse_sim(rest: &mut Rest<'_>) -> Result<Task, String> {
     let (mut seeds, mut minutes, mut start) = (None, None, None);
-    let (mut replay, mut keep) = (None, None);
+    let (mut only, mut replay, mut keep) = (None, None, None);
     while let Some(argument) = rest.next() {
         match argument {
             "--seeds" => seeds = Some(rest.at_least_one("--seeds")?),
             "--minutes" => minutes = Some(rest.at_least_one("--minutes")?),
             "--start" => start = Some(rest.number("--start")?),
+            "--only" => only = Some(rest.one_of("--only", &["ids", "buckets"])?),
             "--replay" => replay = Some(rest.number("--replay")?),
             "--keep" => keep = Some(rest.steps("--keep")?),
             other => return Err(unknown(other)),
         }
     }
-    let is_search = seeds.or(minutes).or(start).is_some();
+    let is_search = seeds.or(minutes).or(start).is_some() || only.is_some();
     match replay {
         Some(_) if is_search => Err("--replay runs one seed alone".to_owned()),
         Some(seed) => Ok(Task::Sim(SimRun::Replay { seed, keep })),
@@ -309,6 +316,7 @@ fn parse_sim(rest: &mut Rest<'_>) -> Result<Task, String> {
             seeds,
             minutes,
             start,
+            only,
         })),
     }
 }
@@ -367,8 +375,7 @@ fn parse_sanitize(rest: &mut Rest<'_>) -> Result<Task, String> {
 
 /// What is given to the program as it is, which knows its options.
 fn parse_chaos(rest: &mut Rest<'_>) -> Result<Task, String> {
-    let options = std::iter::from_fn(|| rest.next());
-    Ok(Task::Chaos(options.map(str::to_owned).collect()))
+    Ok(Task::Chaos(rest.all()))
 }
 
 fn parse_fuzz(rest: &mut Rest<'_>) -> Result<Task, String> {
@@ -384,59 +391,6 @@ fn parse_fuzz(rest: &mut Rest<'_>) -> Result<Task, String> {
         return Err("--seconds 0 would never end; at least 1".to_owned());
     }
     Ok(Task::Fuzz { target, seconds })
-}
-
-/// The arguments not yet looked at.
-struct Rest<'a>(std::slice::Iter<'a, String>);
-
-impl<'a> Rest<'a> {
-    fn next(&mut self) -> Option<&'a str> {
-        self.0.next().map(String::as_str)
-    }
-
-    fn value(&mut self, option: &str, what: &str) -> Result<&'a str, String> {
-        self.next()
-            .filter(|value| !value.starts_with("--"))
-            .ok_or_else(|| format!("{option} needs {what}"))
-    }
-
-    fn number(&mut self, option: &str) -> Result<u64, String> {
-        let value = self.value(option, "a number")?;
-        value.parse().map_err(|_| {
-            format!(
-                "{option} needs a number from 0 to {}, not {value}",
-                u64::MAX
-            )
-        })
-    }
-
-    fn at_least_one(&mut self, option: &str) -> Result<u64, String> {
-        match self.number(option)? {
-            0 => Err(format!("{option} 0 would run nothing; at least 1")),
-            number => Ok(number),
-        }
-    }
-
-    /// Numbers with commas between them.
-    fn steps(&mut self, option: &str) -> Result<String, String> {
-        let value = self.value(option, "steps")?;
-        let is_step = |part: &str| part.parse::<usize>().is_ok();
-        if !value.split(',').all(is_step) {
-            return Err(format!("{option} needs steps such as 3,7,9, not {value}"));
-        }
-        Ok(value.to_owned())
-    }
-
-    fn end(&mut self, task: Task) -> Result<Task, String> {
-        match self.next() {
-            Some(argument) => Err(unknown(argument)),
-            None => Ok(task),
-        }
-    }
-}
-
-fn unknown(argument: &str) -> String {
-    format!("unknown argument: {argument}")
 }
 
 #[cfg(test)]

@@ -86,13 +86,14 @@ pub(crate) fn sim(run: SimRun) -> Result<()> {
     let listed = simulation("", "--list").output()?;
     if !listed.contains(": test") {
         // A filter that matches nothing would pass.
-        bail!("no test is named simulation; tests/it has to have such a module");
+        bail!("no test is named simulation; tests/offline/it has to have such a module");
     }
     let call = match run {
         SimRun::Search {
             seeds,
             minutes,
             start,
+            only,
         } => {
             let limits = [
                 ("SIM_SEEDS", seeds),
@@ -102,9 +103,12 @@ pub(crate) fn sim(run: SimRun) -> Result<()> {
             let given = limits
                 .into_iter()
                 .filter_map(|(name, limit)| Some((name, limit?)));
-            given.fold(simulation("", "--nocapture"), |call, (name, limit)| {
-                call.env(name, limit)
-            })
+            let call = only
+                .into_iter()
+                .fold(simulation("", "--nocapture"), |call, only| {
+                    call.env("SIM_SUBJECT", only)
+                });
+            given.fold(call, |call, (name, limit)| call.env(name, limit))
         }
         SimRun::Replay { seed, keep } => {
             let call = simulation("what_is_promised_holds", "--nocapture").env("SIM_SEED", seed);
@@ -132,6 +136,6 @@ pub(crate) fn chaos(options: &[String]) -> Result<()> {
 
 /// The tests whose names begin with `simulation::` and this.
 fn simulation(tests: &str, option: &str) -> Call {
-    let call = "test --release --package coord-tests --all-features --test it --";
+    let call = "test --release --package coord-offline --test offline --";
     Call::cargo(&format!("{call} simulation::{tests} {option}"))
 }

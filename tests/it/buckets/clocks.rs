@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use coord_tests::{clock::FakeClock, gate::Gate, server::RedisServer};
+use coord_offline::gate::Gate;
+use coord_tests::{clock::FakeClock, server::RedisServer};
 use redbuckets::{Instance, Placement};
 
 use super::{instance_of, is_balanced, owners, until};

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use coord_tests::{gate::Gate, proxy::Proxy, server::RedisServer};
+use coord_offline::gate::Gate;
+use coord_tests::{proxy::Proxy, server::RedisServer};
 use redbuckets::{Builder, Event, Instance, Placement, Redbuckets};
 
 use super::{PERIOD, TTL, event, instance_of, is_balanced, join, owners, server, until};

@@ -10,11 +10,11 @@ use coord_core::{
     endpoint::Endpoint,
     store::{self, Store, embedded::Embedded},
 };
-use coord_tests::{
+use coord_offline::{
     gate::Gate,
-    server::RedisServer,
     shares::{self, Share},
 };
+use coord_tests::server::RedisServer;
 use proptest::{prelude::*, test_runner::TestRunner};
 use redbuckets::{Instance, Placement, Redbuckets};
 

@@ -6,7 +6,10 @@ use coord_core::clock::{Clock, SystemClock, TokioClock};
 use raus::AcquireError;
 use uuid::Uuid;
 
-use super::{space::Space, wiretap::Wiretap};
+use super::{
+    space::Space,
+    wiretap::{replay, wiretap},
+};
 
 const DISCOVERY: Duration = Duration::from_millis(900);
 
@@ -24,7 +27,7 @@ pub(super) async fn the_first_use_is_granted_after_silence(space: Space) {
 
 /// The store forgets everything a second time while somebody listens: nobody has listened for who lived in between.
 pub(super) async fn a_claim_of_first_use_is_void_without_its_token(space: Space) {
-    let wire = Wiretap::on(space.store());
+    let wire = wiretap(space.store());
     let raus = space.raus_on(wire.clone(), 0..=0).discovery(DISCOVERY);
     let machine_id = raus.build().expect("valid").acquire().await.expect("free");
     // More of them where answers came late.
@@ -35,7 +38,7 @@ pub(super) async fn a_claim_of_first_use_is_void_without_its_token(space: Space)
     space.forget_everything().await;
     // First there is no token, then another one.
     for _ in 0..2 {
-        let reply = wire.replay(claim.clone()).await;
+        let reply = replay(&wire, claim.clone()).await;
         let answer = reply.as_array().expect("a list");
         assert_eq!(answer[0].as_str(), Some("absent"), "{reply:?}");
         assert_eq!(space.keys().await, [space.slots()]);

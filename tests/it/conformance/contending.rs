@@ -7,7 +7,7 @@ use raus::{AcquireError, MachineId};
 
 use super::{
     space::{Record, Space, TTL},
-    wiretap::Wiretap,
+    wiretap::{replay, wiretap},
 };
 
 pub(super) async fn sixteen_clients_at_once_get_distinct_slots(space: Space) {
@@ -87,7 +87,7 @@ async fn calls_with(space: &Space, held: u32) -> usize {
         command.extend(locks.iter().flat_map(|lock| [lock.as_str(), "stranger"]));
         space.send(&command).await;
     }
-    let wire = Wiretap::on(space.store());
+    let wire = wiretap(space.store());
     let raus = space.raus_on(wire.clone(), 0..=1023).seed(7).build();
     let granted = raus.expect("valid").acquire().await;
     let machine_id = granted.expect("one is free");
@@ -122,7 +122,7 @@ pub(super) async fn a_lost_answer_is_asked_for_again_and_gets_the_same_grant(spa
     let first = first.acquire().await.expect("free");
     first.release().await.expect("releases");
 
-    let wire = Wiretap::on(space.store());
+    let wire = wiretap(space.store());
     let raus = space.raus_on(wire.clone(), 0..=7).build().expect("valid");
     wire.lose_answers(1);
     let machine_id = raus.acquire().await.expect("it is asked again");
@@ -140,13 +140,13 @@ pub(super) async fn a_lost_answer_is_asked_for_again_and_gets_the_same_grant(spa
 
 /// As where the network kept the request until its sender had given up, or was gone.
 pub(super) async fn an_acquisition_executed_late_costs_one_ttl_and_nothing_else(space: Space) {
-    let wire = Wiretap::on(space.store());
+    let wire = wiretap(space.store());
     let raus = space.raus_on(wire.clone(), 0..=0).ttl(TTL).build();
     let raus = raus.expect("valid");
     let machine_id = raus.acquire().await.expect("free");
     let fence = machine_id.fence();
     machine_id.release().await.expect("releases");
-    let reply = wire.replay(wire.last("acquire")).await;
+    let reply = replay(&wire, wire.last("acquire")).await;
     let ghost = space.record(0).await.expect("it is held");
     assert_eq!(
         reply.as_array().and_then(|answer| answer[0].as_str()),

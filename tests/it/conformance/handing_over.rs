@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use coord_core::clock::{Clock, SystemClock};
-use coord_tests::gate::Gate;
+use coord_offline::gate::Gate;
 use redbuckets::{BucketState, Event, Placement};
 
 use super::space::Space;

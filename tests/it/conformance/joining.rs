@@ -3,10 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use coord_core::store::Reply;
-use coord_tests::gate::Gate;
+use coord_offline::gate::Gate;
 use redbuckets::{Assignment, Event, JoinError, Placement};
 
-use super::{space::Space, wiretap::Wiretap};
+use super::{
+    space::Space,
+    wiretap::{replay, wiretap},
+};
 use crate::buckets::{event, is_balanced, owners, until};
 
 pub(super) async fn another_bucket_count_is_refused_with_both_numbers(space: Space) {
@@ -66,7 +69,7 @@ pub(super) async fn a_living_id_is_a_duplicate(space: Space) {
 
 /// The first process is paused past its lease, another one takes its id, and then the first goes on.
 pub(super) async fn a_later_incarnation_fences_the_earlier_one(space: Space) {
-    let (gate, wire) = (Gate::default(), Wiretap::on(space.store()));
+    let (gate, wire) = (Gate::default(), wiretap(space.store()));
     let earlier = space
         .group_on(wire.clone(), 8)
         .instance_id("twin")
@@ -80,7 +83,7 @@ pub(super) async fn a_later_incarnation_fences_the_earlier_one(space: Space) {
     assert!(!earlier.owned().valid(), "it has stopped before");
     until("everything is owned", || later.owned().len() == 8).await;
 
-    let reply = wire.replay(wire.last("beat")).await;
+    let reply = replay(&wire, wire.last("beat")).await;
     let answer = reply.as_array().and_then(|answer| answer[0].as_str());
     assert_eq!(answer, Some("fenced"), "a request that was on its way");
     gate.resume();
@@ -145,7 +148,7 @@ pub(super) async fn who_never_hears_that_it_joined_is_given_nothing(space: Space
     let owner = space.join(64).await;
     until("everything is owned", || owner.owned().len() == 64).await;
     let mut events = owner.events();
-    let lost = Wiretap::on(space.store());
+    let lost = wiretap(space.store());
     lost.lose_answers(u32::MAX);
     let members = async || space.number(&["HLEN", &space.key("members")]).await;
     // A busy machine may lose a request before it is executed.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use coord_tests::gate::Gate;
+use coord_offline::gate::Gate;
 use futures_util::future::join_all;
 use redbuckets::{Assignment, Event, Instance, Placement};
 

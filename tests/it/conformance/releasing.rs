@@ -6,7 +6,10 @@ use coord_core::store::Reply;
 use coord_tests::wait;
 use raus::Event;
 
-use super::{space::Space, wiretap::Wiretap};
+use super::{
+    space::Space,
+    wiretap::{Wiretap, replay, wiretap},
+};
 use crate::raus::event;
 
 pub(super) async fn a_release_frees_the_slot_and_leaves_its_record(space: Space) {
@@ -46,7 +49,7 @@ pub(super) async fn the_last_handle_releases_in_the_background(space: Space) {
 }
 
 pub(super) async fn a_release_executed_late_does_not_touch_the_successor(space: Space) {
-    let wire = Wiretap::on(space.store());
+    let wire = wiretap(space.store());
     let raus = space.raus_on(wire.clone(), 0..=0).build().expect("valid");
     let machine_id = raus.acquire().await.expect("free");
     machine_id.release().await.expect("releases");
@@ -54,7 +57,7 @@ pub(super) async fn a_release_executed_late_does_not_touch_the_successor(space: 
 }
 
 pub(super) async fn a_renewal_executed_late_does_not_touch_the_successor(space: Space) {
-    let wire = Wiretap::on(space.store());
+    let wire = wiretap(space.store());
     let raus = space.raus_on(wire.clone(), 0..=0).build().expect("valid");
     let machine_id = raus.acquire().await.expect("free");
     crate::raus::until("a renewal", || 0 < wire.calls("renew")).await;
@@ -70,7 +73,7 @@ async fn check_successor(space: &Space, wire: &Wiretap, request: &str, expected:
         space.text(&["GET", &space.lock(0)]).await,
         space.record(0).await,
     );
-    let reply = wire.replay(wire.last(request)).await;
+    let reply = replay(wire, wire.last(request)).await;
     let answer = reply.as_array().expect("a list").iter();
     let answer: Vec<_> = answer.filter_map(Reply::as_str).collect();
     assert_eq!(answer, expected);

@@ -11,7 +11,7 @@ use raus::{Placement, Raus};
 use redbuckets::{Instance, Redbuckets};
 use redis::{Value, aio::MultiplexedConnection};
 
-pub(super) use crate::slot_record::Record;
+pub(super) use coord_offline::slot_record::Record;
 
 /// A connection past the clients under test.
 #[derive(Clone)]

@@ -9,8 +9,7 @@ use std::{
 };
 
 use coord_core::store::{BoxFuture, Command, Reply, Store, StoreError};
-
-use crate::tap::{Ear, Replies, Tap};
+use coord_offline::tap::{Ear, Replies, Tap};
 
 /// The wire, as its middle sees it.
 pub(super) type Wiretap = Tap<Notes>;
@@ -24,20 +23,27 @@ pub(super) struct Notes {
     answers_to_lose: AtomicU32,
 }
 
-impl Wiretap {
-    pub(super) fn on(store: Arc<dyn Store>) -> Arc<Self> {
-        let ear = Notes::default();
-        Arc::new(Self { store, ear })
-    }
+pub(super) fn wiretap(store: Arc<dyn Store>) -> Arc<Wiretap> {
+    let ear = Notes::default();
+    Arc::new(Tap { store, ear })
+}
 
+/// Executes a request that was heard before once more: a copy that was delayed on its way.
+pub(super) async fn replay(wire: &Wiretap, command: Command) -> Reply {
+    let commands = [command];
+    let mut replies = wire.store.pipeline(&commands, LIMIT).await;
+    replies.remove(0).expect("it is executed")
+}
+
+impl Notes {
     /// The next `count` requests are executed, and their answers never arrive.
     pub(super) fn lose_answers(&self, count: u32) {
-        self.ear.answers_to_lose.store(count, Ordering::SeqCst);
+        self.answers_to_lose.store(count, Ordering::SeqCst);
     }
 
     /// How many requests to run the script called `name` went through.
     pub(super) fn calls(&self, name: &str) -> usize {
-        let heard = self.ear.heard.lock().expect("not poisoned");
+        let heard = self.heard.lock().expect("not poisoned");
         heard
             .iter()
             .filter(|command| command.name() == name)
@@ -46,28 +52,21 @@ impl Wiretap {
 
     /// How many of these were answered: a busy machine may lose an answer, and then the same is asked once more.
     pub(super) fn answers(&self, name: &str) -> usize {
-        let answered = self.ear.answered.lock().expect("not poisoned");
+        let answered = self.answered.lock().expect("not poisoned");
         let of_script = answered.iter().filter(|command| command.name() == name);
         of_script.count()
     }
 
     /// The last request to run the script called `name`.
     pub(super) fn last(&self, name: &str) -> Command {
-        let heard = self.ear.heard.lock().expect("not poisoned");
+        let heard = self.heard.lock().expect("not poisoned");
         let mut calls = heard.iter().rev();
         let last = calls.find(|command| command.name() == name);
         last.cloned().expect("it was called")
     }
 
     pub(super) fn subscriptions(&self) -> u32 {
-        self.ear.subscriptions.load(Ordering::SeqCst)
-    }
-
-    /// Executes a request that was heard before once more: a copy that was delayed on its way.
-    pub(super) async fn replay(&self, command: Command) -> Reply {
-        let commands = [command];
-        let mut replies = self.store.pipeline(&commands, LIMIT).await;
-        replies.remove(0).expect("it is executed")
+        self.subscriptions.load(Ordering::SeqCst)
     }
 }
 

@@ -13,9 +13,9 @@ use coord_core::store::{
     BoxFuture,
     embedded::{Embedded, Faults},
 };
-use coord_tests::gate::Gate;
+use coord_offline::gate::Gate;
 
-use crate::tap::{Ear, Tap};
+use coord_offline::tap::{Ear, Tap};
 
 /// From the first confirmation on, requests take two seconds.
 #[derive(Debug)]

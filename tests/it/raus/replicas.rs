@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ::raus::{AcquireError, Placement, Raus, TokioClock};
 use coord_core::store::embedded::Embedded;
-use coord_tests::gate::Gate;
+use coord_offline::gate::Gate;
 
 /// A store with one replica that is held back, and somebody who asks it for a machine ID.
 fn held_back() -> (Embedded, Raus) {

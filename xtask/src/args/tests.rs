@@ -42,8 +42,9 @@ fn every_command_is_understood() {
         seeds,
         minutes,
         start,
+        only: Some("ids".to_owned()),
     };
-    check("sim --start 700 --minutes 5", Task::Sim(run));
+    check("sim --start 700 --minutes 5 --only ids", Task::Sim(run));
     let (seed, keep) = (0, Some("3,7".to_owned()));
     check(
         "sim --replay 0 --keep 3,7",
@@ -99,6 +100,8 @@ fn misuse_is_named_with_the_usage() {
     check_misuse("bench a b", "unknown argument: b");
     check_misuse("sim --seeds many", "--seeds needs a number from 0");
     check_misuse("sim --seeds 0", "at least 1");
+    check_misuse("sim --only odd", "ids or buckets, not odd");
+    check_misuse("sim --replay 1 --only ids", "one seed alone");
     check_misuse("sim --minutes 0", "at least 1");
     check_misuse("sim --seeds 1 --replay 2", "one seed alone");
     check_misuse("sim --keep 1", "--keep is for --replay");

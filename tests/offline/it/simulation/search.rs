@@ -54,7 +54,7 @@ pub(super) fn search(budget: Budget, which: Which, mutant: Mutant) -> (Failure, 
             if budget.seeds <= index || is_over || failure.lock().expect("not poisoned").is_some() {
                 return;
             }
-            let seed = which.seed(budget.start + index);
+            let seed = which.seed(budget.start, index);
             let plan = Plan::draw(seed);
             let outcome = run(&plan, mutant, false);
             let mut totals = totals.lock().expect("not poisoned");
@@ -102,11 +102,12 @@ fn elapsed(since: Instant) -> Duration {
 }
 
 impl Which {
-    const fn seed(self, number: u64) -> u64 {
+    /// The seed so many after the one at `start`.
+    const fn seed(self, start: u64, index: u64) -> u64 {
         match self {
-            Self::All => number,
-            Self::MachineIds => number * 2,
-            Self::Buckets => number * 2 + 1,
+            Self::All => start + index,
+            Self::MachineIds => (start & !1) + 2 * index,
+            Self::Buckets => (start | 1) + 2 * index,
         }
     }
 }

@@ -9,7 +9,7 @@ use coord_core::{
     clock::{Clock, Instant},
     store::Store,
 };
-use coord_tests::gate::Gate;
+use coord_offline::gate::Gate;
 use futures_util::FutureExt;
 use redbuckets::{
     Assignment, BucketGuard, Builder, Event, Events, Instance, Placement, Redbuckets,

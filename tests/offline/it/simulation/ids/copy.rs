@@ -13,7 +13,7 @@ use coord_core::{
     lease::Timing,
     store::{Command, Reply, Store},
 };
-use coord_tests::gate::Gate;
+use coord_offline::gate::Gate;
 
 use super::ledger::Holder;
 use crate::simulation::{plan::Number, stage::Stage};

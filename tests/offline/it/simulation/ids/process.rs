@@ -9,7 +9,7 @@ use std::{
 };
 
 use coord_core::{clock::Instant, store::Store};
-use coord_tests::gate::Gate;
+use coord_offline::gate::Gate;
 use raus::{Clock, MachineId, Placement, Raus, TokioClock};
 use snowflake::{ClockMode, Generator, IdRange, Layout};
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use coord_core::clock::Instant;
-use coord_tests::shares::{self, Share};
+use coord_offline::shares::{self, Share};
 use redbuckets::Event;
 
 use self::{

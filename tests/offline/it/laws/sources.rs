@@ -131,6 +131,6 @@ fn quoted(text: &str) -> &str {
 }
 
 fn read(path: &str) -> String {
-    let crates: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+    let crates: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates");
     fs::read_to_string(crates.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }

@@ -22,7 +22,7 @@ use super::{
     plan::Number,
     record::{Record, Who},
 };
-use crate::tap::{Ear, Replies};
+use coord_offline::tap::{Ear, Replies};
 
 /// One instance's end; clones are the same one.
 #[derive(Debug, Clone)]

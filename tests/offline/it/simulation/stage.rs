@@ -9,7 +9,7 @@ use coord_core::{
         embedded::{Embedded, Snapshot},
     },
 };
-use coord_tests::gate::Gate;
+use coord_offline::gate::Gate;
 
 use super::{
     amnesty::Amnesty,
@@ -22,7 +22,7 @@ use super::{
     slewed::Slewed,
     wire::{Bell, Wire},
 };
-use crate::tap::Tap;
+use coord_offline::tap::Tap;
 
 pub(super) struct Stage {
     pub(super) seed: u64,

@@ -10,7 +10,7 @@ use coord_core::store::{
     embedded::{Embedded, EmbeddedStore, Faults},
 };
 
-use crate::tap::Replies;
+use coord_offline::tap::Replies;
 
 /// One instance's connection; clones are the same one.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The scripts of raus by their contracts: what clients send, without clients.
 
 use super::bench::Bench;
-pub(super) use crate::slot_record::Record;
+pub(super) use coord_offline::slot_record::Record;
 
 pub(super) const TTL: u64 = 10_000;
 pub(super) const BOUND: u64 = 15_000;

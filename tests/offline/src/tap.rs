@@ -1,16 +1,16 @@
 //! A store between a client and its store: for whoever wants to hear what is said, change it, or hold it up.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use coord_core::store::{
     BoxFuture, Command, Confirmed, Reply, ServerInfo, Store, StoreError, Subscription,
 };
 
 /// What the store said to each command of a pipeline.
-pub(crate) type Replies = Vec<Result<Reply, StoreError>>;
+pub type Replies = Vec<Result<Reply, StoreError>>;
 
 /// Who sits on the wire.
-pub(crate) trait Ear: fmt::Debug + Send + Sync + 'static {
+pub trait Ear: fmt::Debug + Send + Sync + 'static {
     /// What is sent in place of `command`, where that is something else.
     fn replace(&self, _command: &Command) -> Option<Command> {
         None
@@ -43,9 +43,19 @@ pub(crate) trait Ear: fmt::Debug + Send + Sync + 'static {
 
 /// The wire, with an ear on it.
 #[derive(Debug)]
-pub(crate) struct Tap<E> {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) ear: E,
+pub struct Tap<E> {
+    /// What it ends at.
+    pub store: Arc<dyn Store>,
+    /// Who listens, and is asked what was heard.
+    pub ear: E,
+}
+
+impl<E> Deref for Tap<E> {
+    type Target = E;
+
+    fn deref(&self) -> &E {
+        &self.ear
+    }
 }
 
 impl<E: Ear> Tap<E> {

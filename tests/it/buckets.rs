@@ -3,6 +3,7 @@
 mod bad_input;
 mod behaviour;
 mod clocks;
+mod crash_loops;
 mod forgetting;
 mod progress;
 mod replicas;

@@ -62,7 +62,7 @@ pub struct MemberRecord {
     pub joined_ms: u64,
     /// Whether it has left and its buckets are kept for its next incarnation.
     pub is_parked: bool,
-    /// Its weight; 0 while it gives everything away.
+    /// Its weight; 0 while it gives everything away, or has no share yet because others died young before it came.
     pub weight: u32,
     /// Whether an operator wants it drained.
     pub is_drained: bool,

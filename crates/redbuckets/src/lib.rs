@@ -75,7 +75,10 @@
 //!
 //! A crash leaves buckets without an owner for one [`ttl`](Builder::ttl); an instance that cannot reach the server
 //! for as long loses everything. The [`period`](Builder::period) costs one script of some ten microseconds per
-//! instance; a ttl holds at least three. With replicas, let the ttl exceed the time that a failover takes by two
+//! instance; a ttl holds at least three. An instance that dies soon after it came costs its share each time, for a ttl. So
+//! where one dies within three ttls that came after another had done so, whoever comes next to living instances has no share
+//! before it has lived for a ttl; for two, four, and up to ten where those die as well. Eight ttls without such a death end
+//! that. With replicas, let the ttl exceed the time that a failover takes by two
 //! periods, or every failover stops all work. With [`rejoin_grace`](Builder::rejoin_grace) and a stable
 //! [`instance_id`](Builder::instance_id) a restart that takes less than the grace moves nothing.
 //!

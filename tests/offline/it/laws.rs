@@ -25,6 +25,7 @@ mod releasing;
 mod sharing;
 mod slots;
 mod sources;
+mod trials;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -227,6 +228,18 @@ static LAWS: &[Law] = laws![
     doubts::a_newer_group_is_left_alone,
     doubts::a_quarantine_begins_with_a_beat,
     sharing::a_group_has_64_different_weights,
+    trials::who_comes_after_a_series_of_deaths_has_no_share_before_it_has_lived,
+    trials::one_that_dies_young_is_forgiven,
+    trials::many_that_die_together_are_no_series,
+    trials::who_lived_for_long_is_no_sign,
+    trials::who_leaves_for_a_while_is_no_sign,
+    trials::a_trial_is_longer_where_it_was_survived_in_vain,
+    trials::those_that_had_a_share_before_make_a_trial_no_longer,
+    trials::a_trial_goes_on_while_they_die_in_it_and_grows_no_longer,
+    trials::a_series_of_deaths_is_forgotten,
+    trials::who_is_alone_waits_for_no_trial,
+    trials::what_stands_in_the_place_of_a_trial_holds_nobody_up_for_long,
+    trials::a_successor_on_trial_keeps_nothing_of_what_the_dead_had,
     sharing::who_only_joined_has_no_share,
     sharing::who_only_joined_delays_nothing,
     sharing::a_successor_is_handed_nothing_before_it_speaks,

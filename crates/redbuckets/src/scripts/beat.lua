@@ -43,8 +43,9 @@ end
 if seq <= me.seq then return { 'stale' } end
 local in_step = me.gen == group.gen and gen == group.gen and heard <= me.seq and me.acked <= got and got <= me.given
 if not in_step then return { 'resync' } end
--- An operator's wish goes before the member's own.
-if me.drained then weight = 0 end
+-- A newcomer in a crash loop waits for its share; an operator's wish goes before the member's own.
+local waits = not me.drained and weight ~= 0 and me.weight == 0 and on_trial(me)
+if me.drained or waits then weight = 0 end
 
 local inbox = base .. 'inbox:' .. number
 local first_lease = redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES')
@@ -84,7 +85,7 @@ local function answer(past, more, outcomes, calm)
     grants = table.concat(entries, ' ')
     more = more or #entries < me.given - me.acked
   end
-  calm = calm and settled and surplus == 0 and grants == ''
+  calm = calm and settled and surplus == 0 and grants == '' and not waits
   return {
     'ok', group.version, group.members, share, surplus, again, more and '1' or '0', low, high, grants, outcomes, free,
     known and 0 or past.wait, count, calm and group.text or '', calm and record_text(me) or '', terms_text(past.longest),

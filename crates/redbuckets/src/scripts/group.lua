@@ -2,7 +2,8 @@
 --
 -- group      hash: "history" (see history.lua), "config" (buckets, assignment), "classes" (weight:members,…), "state",
 --            "page:<p>" for every page of the table that there has to be, and "heard": when somebody was heard (server
---            ms, a twelfth of a ttl late at most), and while nobody is taken for dead what clock_look() knows of that
+--            ms, a twelfth of a ttl late at most), and while nobody is taken for dead what clock_look() knows of that;
+--            "trial": for how long newcomers have no share (ms), and when a member last died young (server ms)
 -- members    hash: member number -> record, see record_parse; ids: hash, instance id -> member number
 -- lease      sorted set: member number by the server ms at which it may be reaped (end of its lease + its grace)
 -- count:<w>  sorted set per weight: member number by the buckets it owns; weight 0 is for those that drain
@@ -215,6 +216,33 @@ end
 
 local function counted(number, weight)
   return tonumber(redis.call('ZSCORE', base .. 'count:' .. weight, number) or '0')
+end
+
+-- A member that dies soon after it came costs its share for as long as its lease runs on, and again whenever its successor
+-- does the same. So where one dies young that came after another had died young, whoever comes then has no share before it
+-- has lived for a longest ttl, for two where that happens again, and so on. It is over when nobody died young for a while.
+local YOUNG, MOST_TRIAL, REMEMBERED = 3, 10, 8
+
+-- For how long newcomers have no share, ms, and when a member last died young, server ms; 0 and 0 where none did.
+local function trial()
+  local ms, died = string.match(redis.call('HGET', KEYS[1], 'trial') or '', '^(%d+) (%d+)$')
+  ms, died = tonumber(ms or nil) or 0, tonumber(died or nil) or 0
+  local ttl = group.past.longest.ttl
+  ms = math.min(ms, MOST_TRIAL * ttl)
+  if now < died or died + REMEMBERED * math.max(ttl, ms) < now then return 0, 0 end
+  return ms, died
+end
+
+-- When a member came, server ms.
+local function born(value)
+  return math.floor(tonumber(string.match(value.incarnation, '^%d+')) / 1000)
+end
+
+-- Whether a member has no share yet. Where nobody else has one it does not wait.
+local function on_trial(value)
+  if group.weight == 0 then return false end
+  local came = born(value)
+  return came <= now and now < came + trial()
 end
 
 -- Shares ---------------------------------------------------------------------------------------------------------

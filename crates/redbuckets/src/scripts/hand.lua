@@ -36,7 +36,9 @@ end
 local changed = false
 if known and held_back() == 0 and next_expiry == 0 and tonumber(first_lease[1]) ~= number then
   local dead = tonumber(first_lease[1])
-  remove(dead, record(dead) or { weight = 1, id = '' }, settle)
+  local gone = record(dead)
+  if gone then died(gone, tonumber(first_lease[2]) - gone.grace) end
+  remove(dead, gone or { weight = 1, id = '' }, settle)
   changed = true
 end
 first_lease = redis.call('ZRANGE', base .. 'lease', 0, 0, 'WITHSCORES')

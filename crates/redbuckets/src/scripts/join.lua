@@ -60,6 +60,14 @@ else
       flush()
       return { 'occupied', left, digits(over) }
     end
+    died(value, over)
+    if 0 < value.weight and value.weight < group.weight and 0 < trial() then
+      local count = counted(number, value.weight)
+      leave_class(number, value.weight)
+      value.weight = 0
+      enter_class(number, 0, count)
+      membership_changed(0)
+    end
   end
   redis.call('ZADD', base .. 'lease', now + ttl + grace, number)
   splice(ring_own(number), ring_limbo(number))

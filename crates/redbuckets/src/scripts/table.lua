@@ -295,6 +295,24 @@ local function remove(number, value, settle)
   if value.weight ~= 0 or 0 < value.seq then membership_changed(settle) end
 end
 
+-- A member's lease was over at `over`, server ms. One that has left for a while did not die.
+local function died(value, over)
+  if string.sub(value.incarnation, -2) == ':-' then return end
+  local ttl, ms, before = group.past.longest.ttl, trial()
+  local came, last_seen = born(value), over - ttl
+  if YOUNG * math.max(ttl, ms) < last_seen - came then return end
+  -- Many that die together are no series.
+  if before ~= 0 and before < came then
+    if ms == 0 then
+      ms = ttl
+    elseif came + ms <= last_seen then
+      -- It had a share in the end, and died all the same.
+      ms = math.min(2 * ms, MOST_TRIAL * ttl)
+    end
+  end
+  redis.call('HSET', KEYS[1], 'trial', digits(ms) .. ' ' .. digits(math.max(before, last_seen)))
+end
+
 -- The number of a new member; nil where 65,535 are in use.
 local function new_number()
   while true do

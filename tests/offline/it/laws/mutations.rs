@@ -14,6 +14,7 @@ mod operators;
 mod range;
 mod release;
 mod share;
+mod trial;
 mod watch;
 
 use super::sources::Change;
@@ -43,6 +44,7 @@ pub(super) fn mutations() -> impl Iterator<Item = &'static Mutation> {
         history::MUTATIONS,
         identity::MUTATIONS,
         share::MUTATIONS,
+        trial::MUTATIONS,
         belong::MUTATIONS,
         garbage::MUTATIONS,
         beat::MUTATIONS,

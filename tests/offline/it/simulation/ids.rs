@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use coord_core::{clock::Instant, lease::Timing};
+use coord_core::{
+    clock::{Clock as _, Instant},
+    lease::Timing,
+};
 
 use self::{
     copy::Copy,
@@ -68,7 +71,7 @@ impl MachineIds {
             let is_certain =
                 !stage.is_split() && stage.lost_at.is_none_or(|lost_at| lost_at < copy.since);
             let both = is_renewed(number) && is_renewed(&copy.original);
-            if is_same && is_certain && copy.holder().is_some() && both {
+            if is_same && is_certain && copy.holder(stage).is_some() && both {
                 let original = copy.original;
                 stage.record.fail(format!(
                     "#{original} and its copy #{number} both renew the lease with fence {}",
@@ -90,12 +93,17 @@ impl MachineIds {
             return;
         };
         if self.watched.is_none_or(|(of, _)| of != lost_at) {
-            let seen = |heard: Instant| lost_at + Self::LOOK < heard;
-            let mut heard = self
-                .processes
-                .keys()
-                .filter_map(|number| stage.shells[number].wire.heard());
-            if heard.any(seen) {
+            // Of an older copy only those can tell who still have what is from before.
+            let lost_us = (stage.clock.wall() - now.saturating_since(lost_at)).as_micros();
+            let is_from_before = |process: &Process| {
+                let holder = process.holder(stage, Mutant::None);
+                holder.is_some_and(|holder| u128::from(holder.fence) < lost_us)
+            };
+            let seen = |(number, process): (&Number, &Process)| {
+                let heard = stage.shells[number].wire.heard();
+                heard.is_some_and(|heard| lost_at + Self::LOOK < heard) && is_from_before(process)
+            };
+            if self.processes.iter().any(seen) {
                 // What was answered in the very moment of the loss may count as a later one.
                 let is_late = |shell: &Shell| {
                     let answered = shell.wire.acknowledged();
@@ -282,8 +290,16 @@ impl Subject for MachineIds {
             let counts = |one: &Holder| !stage.amnesty.forgives((one.number, one.slot, one.fence));
             self.holders.extend(holder.filter(counts));
         }
-        self.holders
-            .extend(self.copies.values().filter_map(Copy::holder));
+        for copy in self.copies.values() {
+            let Some(holder) = copy.holder(stage) else {
+                continue;
+            };
+            // What the copied one was granted.
+            let granted = (copy.original, holder.slot, holder.fence);
+            if !stage.amnesty.forgives(granted) {
+                self.holders.push(holder);
+            }
+        }
         self.check_copies(stage);
         self.check_waits(stage);
         self.ledger.check_holders(stage.now(), &mut self.holders);

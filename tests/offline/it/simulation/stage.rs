@@ -240,17 +240,33 @@ impl Stage {
         (self.embedded.clone(), other.clone())
     }
 
-    /// The longest ttl that is on record.
-    pub(super) fn recorded_ttl(&self) -> Option<Duration> {
+    /// What stands in this field of the namespace or the group.
+    fn on_record(&self, field: &str) -> Option<String> {
         let key = match self.scene.subject {
             Subject::MachineIds { .. } => "sim:slots",
             Subject::Buckets(_) => "red-buckets:{sim}:group",
         };
-        let found = self.embedded.command(&["HGET", key, "history"]).ok()?;
+        let found = self.embedded.command(&["HGET", key, field]).ok()?;
         let Reply::Bytes(text) = found else {
             return None;
         };
-        let text = String::from_utf8(text).ok()?;
+        String::from_utf8(text).ok()
+    }
+
+    /// The weights of all members that have a share.
+    pub(super) fn recorded_weight(&self) -> Option<u32> {
+        let text = self.on_record("classes")?;
+        let classes = text.trim_end_matches(';').split(',');
+        let product = |class: &str| {
+            let (weight, members) = class.split_once(':')?;
+            Some(weight.parse::<u32>().ok()? * members.parse::<u32>().ok()?)
+        };
+        classes.map(product).sum()
+    }
+
+    /// The longest ttl that is on record.
+    pub(super) fn recorded_ttl(&self) -> Option<Duration> {
+        let text = self.on_record("history")?;
         let fields: Vec<u64> = text
             .split(' ')
             .filter_map(|field| field.parse().ok())

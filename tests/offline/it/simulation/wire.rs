@@ -100,7 +100,7 @@ impl Wire {
         Some((state.renewal.clone()?, state.server_ms))
     }
 
-    /// When a request was last refused because of a quarantine, and for how long; once.
+    /// When the last request was sent that was refused because of a quarantine, and for how long; once.
     pub(super) fn take_quarantine(&self) -> Option<(Instant, Duration)> {
         self.state().quarantine.take()
     }
@@ -170,7 +170,7 @@ impl Ear for Wire {
             state.acknowledged = Some(self.clock.now());
             state.heard = asked_at.or(state.heard);
         }
-        state.learn(&answer, self.clock.now());
+        state.learn(&answer, asked_at);
         if !matches!(command.name(), "release" | "leave") {
             state.was_granted |= answer.granted.is_some();
             let is_new = !state.was_granted;
@@ -206,7 +206,7 @@ impl Ear for Wire {
         };
         let now = self.clock.now();
         for answer in replies.iter().flatten().map(Answer::of) {
-            state.learn(&answer, now);
+            state.learn(&answer, sent);
             if answer.is_acknowledgement && 0 < *count {
                 state.acknowledged = Some(now);
                 state.heard = sent.or(state.heard);
@@ -221,12 +221,11 @@ impl Ear for Wire {
 }
 
 impl State {
-    fn learn(&mut self, answer: &Answer, now: Instant) {
+    fn learn(&mut self, answer: &Answer, asked_at: Option<Instant>) {
         self.known_ttl = answer.ttl.unwrap_or(self.known_ttl);
         self.server_ms = answer.server_ms.unwrap_or(self.server_ms);
-        if let Some(wait) = answer.quarantine {
-            self.quarantine = Some((now, wait));
-        }
+        // Counted from the question: whoever is stopped reads the answer late.
+        self.quarantine = asked_at.zip(answer.quarantine).or(self.quarantine);
     }
 }
 

@@ -117,7 +117,11 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a drained member keeps its share",
-        (BEAT, "if me.drained then weight = 0 end", ""),
+        (
+            BEAT,
+            "if me.drained or waits then weight",
+            "if waits then weight",
+        ),
         "a_drained_member_gives_everything_away_and_stays",
     ),
     mutation(

@@ -73,13 +73,14 @@ impl Copy {
     }
 
     /// What it believes that it holds, and may: before its first renewal nobody can know of it.
-    pub(super) fn holder(&self) -> Option<Holder> {
+    pub(super) fn holder(&self, stage: &Stage) -> Option<Holder> {
+        let shell = stage.shells.get(&self.number)?;
         let deadline = *self.deadline.lock().expect("not poisoned");
         (self.clock.now() < deadline).then_some(Holder {
             slot: self.slot,
             fence: self.fence,
             number: self.number,
-            is_leapt_over: false,
+            is_leapt_over: stage.may_be_forgotten(shell, self.number),
             is_copy: true,
         })
     }

@@ -73,6 +73,7 @@ impl World {
         }
     }
 
-    /// Two ttls of doubt and expiry, grace, leaves under way, clocks that were set, and work that outlasts drains.
-    const SETTLING: Duration = Duration::from_secs(60);
+    /// Ten ttls in which newcomers have no share where others died young; two of doubt and expiry, grace, leaves under way,
+    /// clocks that were set, and work that outlasts drains.
+    const SETTLING: Duration = Duration::from_secs(150);
 }

@@ -85,6 +85,7 @@ static LAWS: &[Law] = laws![
     holding::a_late_renewal_brings_nothing_back_that_was_forgotten,
     holding::a_renewal_without_its_hash_changes_nothing,
     holding::a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon,
+    holding::a_holder_whose_successor_begins_too_low_tells_of_the_loss,
     holding::a_layout_is_kept_by_those_who_use_it,
     releasing::a_release_leaves_its_horizon_and_frees_the_slot_at_once,
     releasing::a_release_leaves_no_horizon_below_its_floor,

@@ -41,6 +41,8 @@ pub(crate) struct Rules {
     pub(crate) chain_count: bool,
     /// `renew.lua`, `release.lua`: another's lock beside an older fence shows a loss.
     pub(crate) foreign: bool,
+    /// `renew.lua`, `release.lua`: so does a later grant that began below the holder's horizon.
+    pub(crate) began_below: bool,
     /// `release.lua`: a forgotten grant is put back although the older record shows the slot as released.
     pub(crate) puts_back: bool,
     /// `release.lua`: the horizon is lowered only to a value that the holder states.
@@ -104,6 +106,7 @@ impl Default for Rules {
             chain: true,
             chain_count: true,
             foreign: true,
+            began_below: true,
             puts_back: true,
             explicit: true,
             close_remembers: true,

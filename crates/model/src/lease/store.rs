@@ -210,14 +210,12 @@ pub(crate) fn renew(store: &mut Store, ask: &Renew, cx: &Context<'_>) -> Reply {
     let slot = &mut store.slots[usize::from(ask.slot)];
     let acknowledged = ask.till - ask.terms.ttl;
     let older = slot.fence < ask.fence;
-    if rules.owner_check && slot.lock != 0 && slot.lock != ask.holder {
-        if rules.foreign && older && now < ask.till {
+    let is_foreign = slot.lock != 0 && slot.lock != ask.holder;
+    if rules.owner_check && (is_foreign || ask.fence < slot.fence) {
+        if shows_loss(slot, ask.fence, ask.horizon, rules) && now < ask.till {
             slot.horizon = slot.horizon.max(ask.horizon);
             history::rewound(store, ask.terms, acknowledged, cx);
         }
-        return Reply::Lost;
-    }
-    if rules.owner_check && slot.fence > ask.fence {
         return Reply::Lost;
     }
     let step = chain::step(slot.chain, ask.chain, rules);
@@ -258,21 +256,28 @@ pub(crate) fn renew(store: &mut Store, ask: &Renew, cx: &Context<'_>) -> Reply {
     }
 }
 
+/// `slots.lua`, `note_forgotten`: another has the slot, by a grant that did not know of the holder's.
+fn shows_loss(slot: &Slot, fence: u16, horizon: u8, rules: &Rules) -> bool {
+    let began_below = rules.began_below && fence < slot.fence && slot.floor < horizon;
+    rules.foreign && slot.fence < fence || began_below
+}
+
 /// `release.lua`.
 pub(crate) fn release(store: &mut Store, ask: &Release, cx: &Context<'_>) {
     let (now, rules) = (cx.now, cx.rules);
     let slot = &mut store.slots[usize::from(ask.slot)];
     let acknowledged = ask.till - ask.terms.ttl;
     let older = slot.fence < ask.fence;
-    if slot.lock != 0 && slot.lock != ask.holder {
-        if rules.foreign && older && now < ask.till {
+    let is_foreign = slot.lock != 0 && slot.lock != ask.holder;
+    if is_foreign || ask.fence < slot.fence {
+        if shows_loss(slot, ask.fence, ask.horizon, rules) && now < ask.till {
             slot.horizon = slot.horizon.max(ask.horizon);
             history::rewound(store, ask.terms, acknowledged, cx);
         }
         return;
     }
     let step = chain::step(slot.chain, ask.chain, rules);
-    if slot.fence > ask.fence || !older && step == Step::Cloned {
+    if !older && step == Step::Cloned {
         return;
     }
     let forgotten = older || step == Step::Rewound;

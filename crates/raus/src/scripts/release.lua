@@ -33,13 +33,12 @@ local usable = not wrong_type(slots)
 if usable then past, newer = history_read(slots) end
 usable = usable and type(newer) ~= 'number'
 local record = usable and record_parse(redis.call('HGET', slots, slot))
-if found and found ~= holder then
+if (found and found ~= holder) or (record and fence < record.fence) then
   if usable then
     note_forgotten(slots, slot, record, fence, horizon, label, past, now, terms, acknowledged_till)
   end
   return { 'not_held' }
 end
-if record and record.fence > fence then return { 'not_held' } end
 
 local step = record and record.fence == fence and chain_step(record, chain) or 'forgotten'
 if step == 'cloned' then return { 'not_held' } end

@@ -21,10 +21,10 @@
 --
 -- Guarantees: a lock key that is not the holder's is neither changed nor deleted. A missing one is put back only if nobody
 -- was granted the slot since (the stored fence is not above the holder's). The horizon never falls. A holder whose record
--- is gone, or older than what it was answered, proves that the store has forgotten something: it writes its own back and
--- begins a quarantine, even if the slot itself is another's by now. It may do so only while its own lease runs: a late message from a holder that has been succeeded
--- must not bring it back. If two processes renew one lease, both lose it: the second at once, the first with its next
--- renewal.
+-- is gone, is older than what it was answered, or is another's that began below what it may mint, proves that the store has
+-- forgotten something: its horizon is put back and a quarantine begins, even if the slot itself is another's by now. It may
+-- do so only while its own lease runs: a late message from a holder that has been succeeded must not bring it back. If two
+-- processes renew one lease, both lose it: the second at once, the first with its next renewal.
 
 local slots, lock = KEYS[1], KEYS[2]
 local holder, slot, fence, terms = ARGV[1], ARGV[2], tonumber(ARGV[3]), terms_parse(ARGV[4])
@@ -43,11 +43,12 @@ if stored[2] then past, newer = history_parse(stored[2]) end
 if newer then return { 'newer', newer } end
 
 local missing = found == nil
-if not missing and found ~= holder then
+local is_foreign = not missing and found ~= holder
+if is_foreign or (record and fence < record.fence) then
   note_forgotten(slots, slot, record, fence, horizon, label, past, now, terms, acknowledged_till)
-  return { 'lost', 'foreign' }
+  if is_foreign then return { 'lost', 'foreign' } end
+  return { 'lost', 'superseded', digits(record.fence) }
 end
-if record and record.fence > fence then return { 'lost', 'superseded', digits(record.fence) } end
 if layout ~= '' and stored[3] and stored[3] ~= layout then return { 'lost', 'layout', stored[3] } end
 
 local forgotten = not record or record.fence < fence

@@ -38,6 +38,8 @@ if left == 0 and not at_once then return { 'unrecorded' } end
 
 if record then
   record.fence = math.max(record.fence + 1, now_us)
+  -- As with a grant, or the holder would take it for one that the store made because it has forgotten something.
+  record.floor = math.max(record.floor, record.horizon)
   if at_once then record.till, left = 0, 0 end
   redis.call('HSET', slots, slot, record_text(record))
 end

@@ -62,10 +62,12 @@ local function lock_read(key)
   return found
 end
 
--- Another holder's lock stands beside a record that is older than the caller's grant, or beside none: the store has
--- forgotten that grant. Its horizon is put back, and a quarantine begins; the lock stays.
+-- Another has the slot of whoever asks. Where its record is older than the caller's grant, or there is none, or its grant
+-- began below what the caller may still mint, the store has forgotten what it acknowledged to the caller. That horizon is put
+-- back, and a quarantine begins; the slot stays the other's.
 local function note_forgotten(slots, slot, record, fence, horizon, label, past, now, terms, acknowledged_till)
-  if record == false or (record and fence <= record.fence) or acknowledged_till <= now then return end
+  if record == false or acknowledged_till <= now then return end
+  if record and (record.fence == fence or fence < record.fence and horizon <= record.floor) then return end
   record = record or { fence = fence, horizon = 0, floor = 0, till = 0, chain = '-', label = label }
   record.horizon = math.max(record.horizon, horizon)
   redis.call('HSET', slots, slot, record_text(record))

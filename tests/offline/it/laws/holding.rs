@@ -102,6 +102,7 @@ pub(super) fn a_higher_fence_on_record_ends_a_holding(bench: Bench) {
     let (bench, grant) = held(bench);
     let superseded = Record {
         fence: grant.fence + 1,
+        floor: grant.horizon,
         ..bench.recorded(0)
     };
     bench.set_record(0, &superseded);
@@ -251,6 +252,40 @@ pub(super) fn a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon(bench: 
             bench.send(&["SET", &lock(0), "go", "PX", "5000"]);
             notice(&bench, &renewal);
             assert_eq!(bench.record(0), before, "its lease is over");
+        }
+    }
+}
+
+/// An older copy of the data, from before the grant or before a renewal, had the slot free, and it was granted.
+pub(super) fn a_holder_whose_successor_begins_too_low_tells_of_the_loss(bench: Bench) {
+    for is_renewal in [true, false] {
+        for with_lock in [true, false] {
+            let (bench, grant) = held(Bench::new(bench.scripts()));
+            let successor = Record {
+                fence: grant.fence + 1,
+                floor: grant.horizon - 1,
+                horizon: grant.horizon - 1,
+                ..bench.recorded(0)
+            };
+            bench.set_record(0, &successor);
+            let lock_key = lock(0);
+            bench.send(&["DEL", &lock_key]);
+            if with_lock {
+                bench.send(&["SET", &lock_key, "b", "PX", "5000"]);
+            }
+            let renewal = grant.renewal("a");
+            if is_renewal {
+                assert_eq!(bench.renew(&renewal)[0], "lost");
+            } else {
+                let left = bench.leave(&renewal, renewal.horizon, false);
+                assert_eq!(left, "not_held");
+            }
+            let kept = Record {
+                horizon: grant.horizon,
+                ..successor
+            };
+            assert_eq!(bench.recorded(0), kept);
+            assert_eq!(bench.acquire(&by("c"), &[1]), quarantine(QUARANTINE));
         }
     }
 }

@@ -37,8 +37,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a renewal does not look at the fence",
         (
             RENEW,
-            "if record and record.fence > fence then return { 'lost', 'superseded', digits(record.fence) } end",
-            "",
+            "if is_foreign or (record and fence < record.fence) then",
+            "if is_foreign then",
         ),
         "a_higher_fence_on_record_ends_a_holding",
     ),
@@ -46,8 +46,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a holder's own fence ends it",
         (
             RENEW,
-            "if record and record.fence > fence",
-            "if record and record.fence >= fence",
+            "if is_foreign or (record and fence < record.fence) then",
+            "if is_foreign or (record and fence <= record.fence) then",
         ),
         "a_renewal_begins_the_ttl_anew_and_raises_the_horizon",
     ),
@@ -144,7 +144,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "a renewal prolongs whatever lock it finds",
-        (RENEW, "  return { 'lost', 'foreign' }\n", ""),
+        (RENEW, "if is_foreign or", "if false or"),
         "a_foreign_lock_is_left_alone",
     ),
     mutation(
@@ -157,6 +157,24 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon",
     ),
     mutation(
+        "a successor may begin as low as it likes",
+        (
+            SHARED,
+            " or fence < record.fence and horizon <= record.floor)",
+            " or fence < record.fence)",
+        ),
+        "a_holder_whose_successor_begins_too_low_tells_of_the_loss",
+    ),
+    mutation(
+        "every successor is a loss",
+        (
+            SHARED,
+            " or fence < record.fence and horizon <= record.floor)",
+            ")",
+        ),
+        "a_higher_fence_on_record_ends_a_holding",
+    ),
+    mutation(
         "a loss is told by who lost its lease long ago",
         (
             SHARED,
@@ -166,8 +184,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a_holder_that_is_succeeded_after_a_loss_leaves_its_horizon",
     ),
     mutation(
-        "a successor's record is taken for a loss",
-        (SHARED, "(record and fence <= record.fence) or", ""),
+        "a record of its own is taken for a loss",
+        (SHARED, "(record.fence == fence or fence", "(fence"),
         "a_foreign_lock_is_left_alone",
     ),
     mutation(

@@ -42,6 +42,15 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a_revocation_raises_the_fence_whatever_the_clock",
     ),
     mutation(
+        "a revocation looks like a loss",
+        (
+            REVOKE,
+            "  record.floor = math.max(record.floor, record.horizon)\n",
+            "",
+        ),
+        "a_revoked_slot_is_kept_until_the_lease_is_over",
+    ),
+    mutation(
         "a slot that is to be free at once keeps its lease",
         (REVOKE, "if at_once then record.till, left = 0, 0 end", ""),
         "a_slot_revoked_at_once_is_free_above_its_horizon",
@@ -65,7 +74,7 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         (
             REVOKE,
             "  redis.call('HSET', slots, slot, record_text(record))",
-            "  record.horizon = record.floor\n  redis.call('HSET', slots, slot, record_text(record))",
+            "  record.horizon = 0\n  redis.call('HSET', slots, slot, record_text(record))",
         ),
         "a_slot_revoked_at_once_is_free_above_its_horizon",
     ),

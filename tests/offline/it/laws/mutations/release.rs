@@ -9,8 +9,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a release does not look at the fence",
         (
             RELEASE,
-            "if record and record.fence > fence then return { 'not_held' } end",
-            "",
+            "if (found and found ~= holder) or (record and fence < record.fence) then",
+            "if found and found ~= holder then",
         ),
         "a_higher_fence_on_record_ends_a_holding",
     ),
@@ -36,8 +36,8 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         "a release does not look at the lock's holder",
         (
             RELEASE,
-            "  return { 'not_held' }\nend\nif record and record.fence",
-            "end\nif record and record.fence",
+            "if (found and found ~= holder) or (record and fence < record.fence) then",
+            "if record and fence < record.fence then",
         ),
         "a_foreign_lock_is_left_alone",
     ),

@@ -1,6 +1,7 @@
 //! A process of clients: holders that mint, or workers that hold buckets, each recording what it does.
 
 mod holder;
+mod tasks;
 mod worker;
 
 use std::{
@@ -58,8 +59,22 @@ impl Job {
     /// Where a process finds its job.
     pub const VARIABLE: &str = "COORD_CHAOS_JOB";
 
-    const fn ttl(&self) -> Duration {
-        Duration::from_millis(self.ttl_ms)
+    /// Members differ: every second one has three quarters of the ttl.
+    fn ttl_of(&self, member: u32) -> Duration {
+        let ttl = Duration::from_millis(self.ttl_ms);
+        if self.is_odd(member) {
+            ttl * 3 / 4
+        } else {
+            ttl
+        }
+    }
+
+    fn heartbeat_of(&self, member: u32) -> Duration {
+        HEARTBEAT / if self.is_odd(member) { 2 } else { 1 }
+    }
+
+    const fn is_odd(&self, member: u32) -> bool {
+        (self.seed >> 32) % 2 != member as u64 % 2
     }
 
     fn rng(&self, member: u32) -> fastrand::Rng {
@@ -162,6 +177,6 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 const DISCOVERY: Duration = Duration::from_millis(1_500);
 /// A replaced master answers nobody for longer: clients ask where the master is before they send anything to one of which
 /// they heard nothing for 2 s.
-const FAILOVER_BOUND: Duration = Duration::from_secs(4);
+pub(crate) const FAILOVER_BOUND: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);

@@ -32,6 +32,10 @@ struct Arguments {
     /// Only these faults, separated by commas.
     #[arg(long, value_delimiter = ',')]
     faults: Vec<Kind>,
+    /// For how many seconds servers are left alone after each of their faults, at least: where that exceeds a quarantine,
+    /// the report says of every fault how soon everything worked again.
+    #[arg(long, default_value_t = 0)]
+    gap: u64,
     /// Passes two documented limits, to show what happens: a server's clock is stepped while clients are silent, and a
     /// server forgets everything before the time that its clock was set to has come.
     #[arg(long)]
@@ -115,9 +119,19 @@ fn run_one(arguments: &Arguments, topology: Topology, seed: u64, kinds: &[Kind])
     if arguments.beyond {
         replay += " --beyond";
     }
+    if arguments.gap != 0 {
+        replay += &format!(" --gap {}", arguments.gap);
+    }
     println!("{replay}");
     let run = Run {
-        plan: Plan::new(topology, seed, lasts_ms, kinds, bounds),
+        plan: Plan::new(
+            topology,
+            seed,
+            lasts_ms,
+            kinds,
+            bounds,
+            1_000 * arguments.gap,
+        ),
         load: Load {
             ids_a_tick: arguments.ids.max(1),
             ..Load::default()

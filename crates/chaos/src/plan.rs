@@ -101,7 +101,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of `seed` with faults of `kinds`, of which those that `topology` does not have are left out.
+    /// The plan of `seed` with faults of `kinds`, of which those that `topology` does not have are left out. After each
+    /// fault of the servers they are left alone for at least `gap_ms`.
     #[must_use]
     pub fn new(
         topology: Topology,
@@ -109,6 +110,7 @@ impl Plan {
         lasts_ms: u64,
         kinds: &[Kind],
         bounds: Bounds,
+        gap_ms: u64,
     ) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut steps: Vec<Step> = Vec::new();
@@ -122,6 +124,7 @@ impl Plan {
                 lasts_ms,
                 bounds,
                 quiet,
+                gap_ms: if lane == Lane::Servers { gap_ms } else { 0 },
                 deck: Deck::of(kinds),
                 ahead_until_ms: 0,
             };
@@ -176,6 +179,7 @@ struct Filling {
     lasts_ms: u64,
     bounds: Bounds,
     quiet: Vec<(u64, u64)>,
+    gap_ms: u64,
     deck: Deck,
     /// When the time to which a server's clock was set forward has come.
     ahead_until_ms: u64,
@@ -206,7 +210,7 @@ impl Filling {
             if let (Some(ahead_ms), Bounds::Promised) = (step.ahead_ms(), self.bounds) {
                 self.ahead_until_ms = self.ahead_until_ms.max(step.end_ms() + ahead_ms);
             }
-            at_ms = step.end_ms() + calm_ms + rng.u64(lane_gap_ms(self.lane));
+            at_ms = step.end_ms() + calm_ms + self.gap_ms + rng.u64(lane_gap_ms(self.lane));
             steps.push(step);
         }
     }
@@ -283,7 +287,7 @@ mod tests {
         fn every_fault_is_over_before_the_end_and_lanes_do_one_thing_at_a_time(
             topology in topologies(), seed: u64, lasts_ms in 0_u64..900_000,
         ) {
-            let plan = Plan::new(topology, seed, lasts_ms, Kind::ALL, Bounds::Promised);
+            let plan = Plan::new(topology, seed, lasts_ms, Kind::ALL, Bounds::Promised, 0);
             for lane in [Lane::Servers, Lane::Holders, Lane::Workers] {
                 let mut free_at = 0;
                 for step in plan.lane(lane) {
@@ -297,13 +301,13 @@ mod tests {
 
         #[test]
         fn a_seed_is_replayed_identically(topology in topologies(), seed: u64, lasts_ms in 0_u64..300_000) {
-            let plan = || Plan::new(topology, seed, lasts_ms, Kind::ALL, Bounds::Promised);
+            let plan = || Plan::new(topology, seed, lasts_ms, Kind::ALL, Bounds::Promised, 0);
             prop_assert_eq!(plan(), plan());
         }
 
         #[test]
         fn no_client_is_silent_around_a_step_of_a_servers_clock(topology in topologies(), seed: u64) {
-            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised);
+            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised, 0);
             let ttl_ms = topology.ttl_ms();
             for step in plan.steps.iter().filter(|step| step.kind == Kind::StepServerClock) {
                 for other in plan.steps.iter().filter(|other| other.number != step.number) {
@@ -317,7 +321,7 @@ mod tests {
         fn nothing_is_forgotten_before_the_time_that_a_servers_clock_was_set_to(
             topology in topologies(), seed: u64,
         ) {
-            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised);
+            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised, 0);
             for step in &plan.steps {
                 let until_ms = step.end_ms() + step.ahead_ms().unwrap_or(0);
                 let forgets = |other: &&Step| step.number < other.number && other.kind.forgets();
@@ -329,7 +333,7 @@ mod tests {
 
         #[test]
         fn a_long_run_has_every_fault_of_its_topology(topology in topologies(), seed: u64) {
-            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised);
+            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised, 0);
             let lanes = [Lane::Servers, Lane::Holders, Lane::Workers];
             let suits = |kind: &&Kind| lanes.iter().any(|lane| kind.suits(topology, *lane));
             let wanted: BTreeSet<&str> = Kind::ALL.iter().filter(suits).map(|kind| kind.name()).collect();
@@ -340,7 +344,14 @@ mod tests {
 
     #[test]
     fn beyond_the_promises_clocks_step_while_clients_are_silent() {
-        let plan = Plan::new(Topology::Standalone, 1, 600_000, Kind::ALL, Bounds::Beyond);
+        let plan = Plan::new(
+            Topology::Standalone,
+            1,
+            600_000,
+            Kind::ALL,
+            Bounds::Beyond,
+            0,
+        );
         let is_step = |step: &&Step| step.kind == Kind::StepServerClock;
         let meets = |step: &Step| {
             let mut others = plan.steps.iter().filter(|other| other.lane != step.lane);
@@ -357,11 +368,12 @@ mod tests {
             60_000,
             &[Kind::Flush],
             Bounds::Promised,
+            0,
         );
         assert!(plan.steps.iter().all(|step| step.kind == Kind::Flush));
         assert!(!plan.steps.is_empty());
         assert!(
-            Plan::new(Topology::Standalone, 1, 60_000, &[], Bounds::Promised)
+            Plan::new(Topology::Standalone, 1, 60_000, &[], Bounds::Promised, 0)
                 .steps
                 .is_empty()
         );

@@ -5,9 +5,11 @@ mod timeline;
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
+    availability::{self, Recovery},
     check::Verdict,
+    client::FAILOVER_BOUND,
     history::{Grant, History, Kind, What},
-    plan::{Bounds, Plan, Step},
+    plan::{self, Bounds, Plan, Step},
 };
 
 /// Everything a report tells.
@@ -91,6 +93,45 @@ impl<'a> Account<'a> {
         counts
     }
 
+    /// How soon everything worked after the faults of each kind, in words, with the goal where there is one.
+    #[must_use]
+    pub fn recoveries(&self) -> Vec<[String; 7]> {
+        let topology = self.plan.topology;
+        let felt_us = |kind| availability::felt_us(kind, topology, bound_ms());
+        let holdings = &self.verdict.holdings;
+        let recoveries = availability::recoveries(self.histories, holdings, &self.faults, felt_us);
+        let rows = recoveries.iter();
+        rows.map(|(kind, recovery)| self.told(*kind, recovery))
+            .collect()
+    }
+
+    fn told(&self, kind: plan::Kind, recovery: &Recovery) -> [String; 7] {
+        let seconds = |us: Option<u64>| {
+            us.map_or_else(|| "–".to_owned(), |us| format!("{:.1}", us as f64 / 1e6))
+        };
+        let goal = availability::goal_us(kind, self.plan.topology, bound_ms());
+        let within = goal.map_or_else(
+            || "–".to_owned(),
+            |goal| {
+                let within = recovery.took.iter().filter(|took| **took <= goal).count();
+                format!(
+                    "{within} of {} in {}",
+                    recovery.took.len(),
+                    seconds(Some(goal))
+                )
+            },
+        );
+        [
+            kind.name().to_owned(),
+            recovery.took.len().to_string(),
+            seconds(recovery.percentile(50)),
+            seconds(recovery.percentile(99)),
+            seconds(recovery.percentile(100)),
+            within,
+            recovery.unknown.to_string(),
+        ]
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_good(&self) -> bool {
@@ -115,6 +156,7 @@ impl<'a> Account<'a> {
                  faults. Point at anything to read what it is.</p>\n";
         timeline::draw(self, &mut page);
         self.tell_faults(&mut page);
+        self.tell_recoveries(&mut page);
         table(&mut page, "What clients were told", &self.events());
         page += "</body></html>\n";
         page
@@ -182,6 +224,18 @@ impl<'a> Account<'a> {
         *page += "</table></details>\n";
     }
 
+    fn tell_recoveries(&self, page: &mut String) {
+        *page += "<h2>How soon everything worked again</h2>\n<p>From the end of a fault until every bucket had an owner and \
+                  no holder waited; seconds. Where the servers were broken again before that, it is unknown.</p>\n<table>\n";
+        for row in std::iter::once(RECOVERY.map(str::to_owned)).chain(self.recoveries()) {
+            let cells: String = row
+                .map(|cell| format!("<td>{}</td>", escaped(&cell)))
+                .concat();
+            let _ = writeln!(page, "<tr>{cells}</tr>");
+        }
+        *page += "</table>\n";
+    }
+
     fn seconds(&self, at: u64) -> f64 {
         at.saturating_sub(self.began) as f64 / 1e6
     }
@@ -191,6 +245,10 @@ fn fault(plan: &Plan, number: u32, from: u64, to: u64) -> Option<Fault<'_>> {
     let mut steps = plan.steps.iter();
     let step = steps.find(|step| step.number == number)?;
     Some(Fault { step, from, to })
+}
+
+fn bound_ms() -> u64 {
+    u64::try_from(FAILOVER_BOUND.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn table(page: &mut String, title: &str, counts: &BTreeMap<&str, usize>) {
@@ -227,6 +285,8 @@ const fn noun(grant: &Grant) -> &'static str {
     }
 }
 
+/// What [`Account::recoveries`] has in its columns.
+pub(crate) const RECOVERY: [&str; 7] = ["fault", "known", "p50", "p99", "worst", "goal", "unknown"];
 const VIOLATIONS_SHOWN: usize = 100;
 const STYLE: &str = "body{font:14px/1.4 system-ui,sans-serif;margin:2em;color:#222}\
     table{border-collapse:collapse;margin:1em 0}th{text-align:left;font-weight:normal}\
@@ -251,6 +311,7 @@ mod tests {
             60_000,
             plan::Kind::ALL,
             Bounds::Promised,
+            0,
         );
         let grant = |fence| Grant {
             kind: Kind::Slot,

@@ -16,7 +16,7 @@ use crate::{
     history::{History, Recorder, now_us},
     nemesis::{self, Clients, Load, Stage},
     plan::Plan,
-    report::Account,
+    report::{Account, RECOVERY},
     secrets,
 };
 
@@ -172,6 +172,14 @@ fn summary(account: &Account<'_>, verdict: &Verdict) -> String {
         format!("{figures:?}"),
         format!("told: {:?}", account.events()),
     ];
+    lines.push("how soon everything worked again, s:".to_owned());
+    for row in std::iter::once(RECOVERY.map(str::to_owned)).chain(account.recoveries()) {
+        let [fault, rest @ ..] = row;
+        lines.push(format!(
+            "  {fault:<18} {}",
+            rest.map(|cell| format!("{cell:>8}")).join(" ")
+        ));
+    }
     lines.extend(account.problems.iter().cloned());
     let violations = verdict.violations.iter().take(VIOLATIONS_SHOWN);
     lines.extend(violations.map(|violation| format!("violation: {violation}")));

@@ -15,7 +15,14 @@ const SEED: u64 = 7;
 
 fn run(target: &Path, kinds: &[Kind]) -> Outcome {
     let run = Run {
-        plan: Plan::new(Topology::Standalone, SEED, 8_000, kinds, Bounds::Promised),
+        plan: Plan::new(
+            Topology::Standalone,
+            SEED,
+            8_000,
+            kinds,
+            Bounds::Promised,
+            0,
+        ),
         load: Load {
             processes: 2,
             holders: 2,

@@ -8,7 +8,7 @@ use raus::{MachineId, Raus};
 use snowflake::{Generator, Id, MintError};
 use tokio::time::MissedTickBehavior;
 
-use super::{DISCOVERY, FAILOVER_BOUND, HEARTBEAT, Job, Member, PATIENCE, PAUSE, TICK, causes};
+use super::{DISCOVERY, FAILOVER_BOUND, Job, Member, PATIENCE, PAUSE, TICK, causes};
 use crate::{
     history::{End, Grant, Kind, Record, What, now_us, us},
     nemesis::NAME,
@@ -17,8 +17,8 @@ use crate::{
 pub(super) async fn run(job: Arc<Job>, mut member: Member) -> Result<()> {
     let mut rng = job.rng(member.number);
     let raus = Raus::builder(&format!("{}?ns={NAME}", job.url), 0..=job.highest)
-        .ttl(job.ttl())
-        .heartbeat(HEARTBEAT)
+        .ttl(job.ttl_of(member.number))
+        .heartbeat(job.heartbeat_of(member.number))
         .discovery(DISCOVERY)
         .failover_bound(FAILOVER_BOUND)
         .release_timeout(Duration::from_secs(5))

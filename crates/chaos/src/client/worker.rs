@@ -11,7 +11,7 @@ use coord_core::clock::Instant;
 use redbuckets::{BucketGuard, Instance, Owned, Redbuckets};
 use tokio::time::MissedTickBehavior;
 
-use super::{DISCOVERY, FAILOVER_BOUND, HEARTBEAT, Job, Member, PATIENCE, PAUSE, TICK, causes};
+use super::{DISCOVERY, FAILOVER_BOUND, Job, Member, PATIENCE, PAUSE, TICK, causes, tasks};
 use crate::{
     history::{End, Grant, Kind, Record, What, now_us, us},
     nemesis::NAME,
@@ -21,9 +21,10 @@ pub(super) async fn run(job: Arc<Job>, mut member: Member) -> Result<()> {
     let mut rng = job.rng(member.number);
     let buckets = Redbuckets::builder(&job.url, NAME)
         .buckets(job.buckets)
-        .ttl(job.ttl())
-        .period(HEARTBEAT)
-        .settle(Duration::from_millis(300))
+        .ttl(job.ttl_of(member.number))
+        .period(job.heartbeat_of(member.number))
+        .settle(Duration::from_millis(rng.u64(100..=500)))
+        .weight(rng.u32(1..=2))
         .discovery(DISCOVERY)
         .failover_bound(FAILOVER_BOUND)
         .register_timeout(PATIENCE)
@@ -56,7 +57,7 @@ async fn share(
     member: &mut Member,
     instance: Instance,
     lasts: Duration,
-    rng: fastrand::Rng,
+    mut rng: fastrand::Rng,
 ) -> Result<()> {
     let mut events = instance.events();
     let reader = member.clone();
@@ -77,6 +78,19 @@ async fn share(
             }
         }
     });
+    match rng.bool() {
+        true => hold(member, &instance, lasts, rng).await,
+        false => tasks::work(member, &instance, lasts, rng).await,
+    }
+    if let Err(error) = instance.leave().await {
+        member.record(What::Said(format!("LeaveFailed {}", causes(&error))));
+    }
+    reader.await?;
+    Ok(())
+}
+
+/// Holds a guard of every bucket for as long as `lasts`, or until the process is to end.
+async fn hold(member: &mut Member, instance: &Instance, lasts: Duration, rng: fastrand::Rng) {
     let mut desk = Desk {
         member: member.clone(),
         rng,
@@ -94,14 +108,9 @@ async fn share(
             () = &mut end => break,
             () = member.is_stopped() => break,
         }
-        desk.look(&instance);
+        desk.look(instance);
     }
     desk.close();
-    if let Err(error) = instance.leave().await {
-        member.record(What::Said(format!("LeaveFailed {}", causes(&error))));
-    }
-    reader.await?;
-    Ok(())
 }
 
 /// The work under way: a guard for each bucket, held until the end of its grant is recorded. While there is a guard the
@@ -205,4 +214,4 @@ fn grant(guard: &BucketGuard) -> Grant {
 }
 
 /// How long work goes on in a bucket that is to be given away, at most.
-const DRAIN_US: u64 = 1_000_000;
+pub(super) const DRAIN_US: u64 = 1_000_000;

@@ -104,10 +104,11 @@ impl MachineIds {
                 heard.is_some_and(|heard| lost_at + Self::LOOK < heard) && is_from_before(process)
             };
             if self.processes.iter().any(seen) {
-                // What was answered in the very moment of the loss may count as a later one.
+                // What was answered in the very moment of the loss may count as a later one, and so does what a replaced
+                // master answered.
                 let is_late = |shell: &Shell| {
-                    let answered = shell.wire.acknowledged();
-                    shell.wire.heard() <= Some(lost_at) && Some(lost_at) <= answered
+                    let answered = Some(lost_at) <= shell.wire.acknowledged();
+                    shell.wire.heard() <= Some(lost_at) && (answered || stage.was_split())
                 };
                 let is_clear = !stage.shells.values().any(is_late);
                 self.watched = Some((lost_at, is_clear.then_some(now)));

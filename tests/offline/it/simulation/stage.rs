@@ -214,6 +214,10 @@ impl Stage {
         self.replaced.is_some()
     }
 
+    pub(super) const fn was_split(&self) -> bool {
+        self.retired.is_some()
+    }
+
     /// The master that was replaced answers nobody any more.
     pub(super) fn retire(&mut self) {
         let Some(replaced) = self.replaced.take() else {

@@ -72,9 +72,20 @@ impl Copy {
         Some(copy)
     }
 
-    /// What it believes that it holds, and may: before its first renewal nobody can know of it.
+    /// What it believes that it holds, and may: before its first renewal nobody can know of it, nor of what its original
+    /// does, where both renewals were forgotten.
     pub(super) fn holder(&self, stage: &Stage) -> Option<Holder> {
         let shell = stage.shells.get(&self.number)?;
+        let is_known = |number: &Number| {
+            let heard = stage
+                .shells
+                .get(number)
+                .and_then(|shell| shell.wire.heard());
+            stage.lost_at.is_none_or(|lost_at| Some(lost_at) < heard)
+        };
+        if !(is_known(&self.number) && is_known(&self.original)) {
+            return None;
+        }
         let deadline = *self.deadline.lock().expect("not poisoned");
         (self.clock.now() < deadline).then_some(Holder {
             slot: self.slot,

@@ -1,6 +1,7 @@
 //! Running cargo, and saying how to run it again.
 
 use std::{
+    borrow::Cow,
     env,
     fmt::{self, Write as _},
     path::PathBuf,
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, bail};
 /// One call of a program, `cargo` unless said otherwise; shown as what a user would type.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
-    program: &'static str,
+    program: Cow<'static, str>,
     arguments: Vec<String>,
     environment: Vec<(&'static str, String)>,
 }
@@ -23,9 +24,9 @@ impl Call {
     }
 
     /// `program` with the arguments in `line`, separated by spaces.
-    pub(crate) fn program(program: &'static str, line: &str) -> Self {
+    pub(crate) fn program(program: impl Into<Cow<'static, str>>, line: &str) -> Self {
         Self {
-            program,
+            program: program.into(),
             arguments: line.split_whitespace().map(str::to_owned).collect(),
             environment: Vec::new(),
         }
@@ -75,7 +76,7 @@ impl Call {
     }
 
     fn command(&self) -> Command {
-        let program = match self.program {
+        let program = match &*self.program {
             "cargo" => env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
             other => other.into(),
         };
@@ -93,13 +94,18 @@ impl fmt::Display for Call {
         for (name, value) in &self.environment {
             write!(f, "{name}=\"{value}\" ")?;
         }
-        f.write_str(self.program)?;
+        f.write_str(&self.program)?;
         for argument in &self.arguments {
             f.write_char(' ')?;
             f.write_str(argument)?;
         }
         Ok(())
     }
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// The workspace's directory.

@@ -4,7 +4,12 @@ use std::fmt;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{args::SimRun, cargo::Call, features::Published, setup};
+use crate::{
+    args::SimRun,
+    cargo::{Call, target},
+    features::Published,
+    setup,
+};
 
 /// Runs the demonstration with this terminal: machine IDs first, then buckets.
 pub(crate) fn demo(redis: Option<&str>) -> Result<()> {
@@ -129,7 +134,11 @@ pub(crate) fn soak(options: &[String]) -> Result<()> {
 /// Runs the faults on real servers.
 pub(crate) fn chaos(options: &[String]) -> Result<()> {
     setup::setup()?;
-    let call = Call::cargo("run --quiet --package coord-chaos --");
+    // With the features that the tests are built with, so that nothing is compiled twice.
+    let build = Call::cargo("build --quiet --workspace --all-features --bin coord-chaos");
+    build.run().with_context(|| format!("`{build}`"))?;
+    let program = target().join("debug/coord-chaos");
+    let call = Call::program(program.to_string_lossy().into_owned(), "");
     let call = options.iter().fold(call, |call, option| call.arg(option));
     call.run().with_context(|| format!("`{call}`"))
 }

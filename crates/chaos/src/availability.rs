@@ -75,9 +75,9 @@ pub const fn felt_us(kind: plan::Kind, topology: Topology, bound_ms: u64) -> u64
     let alone = matches!(topology, Topology::Standalone);
     let is_felt_for_ms = match kind {
         K::KillClient | K::PauseClient | K::RestartClient | K::StepClientClock => 0,
-        K::FillMemory | K::StepServerClock | K::HalfOpen | K::SlowLink | K::MigrateSlots => 0,
+        K::FillMemory | K::StepServerClock | K::HalfOpen | K::SlowLink => 0,
         K::StopServer | K::Partition | K::Cut if alone => 0,
-        // Elsewhere a replica may take over meanwhile.
+        // Elsewhere a replica may take over meanwhile; slots that migrate come to another server.
         _ => topology.ttl_ms() + bound_ms,
     };
     is_felt_for_ms * 1_000

@@ -112,12 +112,16 @@ local function history_parse(text)
   return past
 end
 
--- nil if there is none; then true if something else stands in its place, or the version of a newer record.
-local function history_read(key)
-  local text = redis.call('HGET', key, 'history')
+-- The record in the field that holds `text`. nil if there is none; then true if something else stands in its place, or the
+-- version of a newer record.
+local function history_of(text)
   if not text then return nil, false end
   local past, newer = history_parse(text)
   return past, not past and (newer or true)
+end
+
+local function history_read(key)
+  return history_of(redis.call('HGET', key, 'history'))
 end
 
 local function history_write(key, past)
@@ -238,9 +242,9 @@ end
 --   'newer'       version: a newer client has written here
 -- mode: 'ask' (the client knows nothing of an absent or quiet past), 'first:<token>' (it listened since it was given the
 -- token, and heard nobody), 'voice' (it heard somebody, or held something here: what is absent was lost), 'group' (nobody
--- has to listen). The token makes a late 'first' harmless: it is gone if the store has forgotten its past since.
-local function history_admit(key, now, mode, terms)
-  local run, past, other = run_id(), history_read(key)
+-- has to listen). past, other: as history_read() has them. The token makes a late 'first' harmless: it is gone if the store has forgotten its past since.
+local function history_admit(key, now, mode, terms, past, other)
+  local run = run_id()
   if type(other) == 'number' then return { standing = 'newer', version = other } end
   if run == '?' and not terms.unverified then return { standing = 'unverified' } end
   local quiet = past and mode ~= 'group' and math.max(past.seen, past.till) + past.longest.ttl < now

@@ -7,7 +7,12 @@ const OPERATORS: &str = include_str!("scripts/operators.lua");
 
 pub(crate) static ACQUIRE: Script = Script::new(
     "acquire",
-    &[history::PRELUDE, SLOTS, include_str!("scripts/acquire.lua")],
+    &[
+        include_str!("scripts/full.lua"),
+        history::PRELUDE,
+        SLOTS,
+        include_str!("scripts/acquire.lua"),
+    ],
 );
 
 pub(crate) static RENEW: Script = Script::new(

@@ -41,12 +41,12 @@ local now, now_us = server_now()
 if math.abs(wall - now) > skew then return { 'skew', digits(now) } end
 
 local known = redis.call('HMGET', slots, 'history', 'full', 'layout')
-local past, newer
-if known[1] then past, newer = history_parse(known[1]) end
-if newer then return { 'newer', newer } end
+local past, other = history_of(known[1])
+if type(other) == 'number' then return { 'newer', other } end
 local longest = past and longer(past.longest, terms) or longer(terms, terms.known)
 
--- Many wait for a slot of one range: what the first of them has found serves the others.
+-- Many wait for a slot of one range: what the first of them has found serves the others (also where one with a longer ttl
+-- has it, see full.lua).
 local full_range, full_until = string.match(known[2] or '', '^(%S+) (%d+)$')
 full_until = tonumber(full_until or nil) or 0
 if range ~= '' and full_range == range and now < full_until and full_until <= now + longest.ttl then
@@ -64,7 +64,7 @@ end
 
 -- The past if something may be granted, else nil and the reply.
 local function admit()
-  local found = history_admit(slots, now, mode, terms)
+  local found = history_admit(slots, now, mode, terms, past, other)
   if found.standing == 'known' then
     local ahead = found.past.floor - (now + found.past.longest.ttl + found.past.longest.skew)
     if 0 < ahead then return nil, { 'ahead', ahead } end
@@ -75,8 +75,10 @@ end
 
 local count = #KEYS - 1
 local free, locked = {}, {}
+-- Most of the few that are offered are free, of which one question tells.
+local is_any_locked = 0 < redis.call('EXISTS', unpack(KEYS, 2))
 for i = 1, count do
-  local lock = lock_read(KEYS[1 + i])
+  local lock = is_any_locked and lock_read(KEYS[1 + i]) or nil
   if lock == holder then
     local slot = ARGV[FIRST + i]
     local record = record_parse(redis.call('HGET', slots, slot))

@@ -16,13 +16,13 @@ local refused = wrong_type(slots)
 if refused then return refused end
 
 local now = server_now()
-local past = history_read(slots)
+local past, other = history_read(slots)
 if past then
   local standing, left = history_standing(past, run_id(), now)
   return { 'exists', standing, left }
 end
 if 0 < record_count(slots) then mode = 'voice' end
-local found = history_admit(slots, now, mode, terms)
+local found = history_admit(slots, now, mode, terms, past, other)
 if found.standing == 'known' then return { 'created' } end
 if found.standing == 'quarantine' then return { 'lost', found.wait } end
 return { found.standing, found.token or found.version }

@@ -39,7 +39,7 @@ end
 -- wait began, by a clock that is not a ttl ahead, or never took effect.
 local function admit(terms, discovery)
   local is_silent = group.past.longest.ttl < wait.silent
-  local found = history_admit(KEYS[1], now, 'group', terms)
+  local found = history_admit(KEYS[1], now, 'group', terms, history_read(KEYS[1]))
   group.past = found.past or history_read(KEYS[1])
   if found.changed then new_generation() end
   -- A clock that was set back prolongs neither.

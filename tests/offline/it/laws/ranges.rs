@@ -48,6 +48,14 @@ pub(super) fn a_full_range_is_found_once_for_all_who_wait(bench: Bench) {
     // Behind the back of the scripts, to see that nothing is looked at.
     bench.send(&["DEL", &lock(0)]);
     bench.send(&["HDEL", SLOTS, "0"]);
+    let hasty = Ask {
+        range: "0-1",
+        ..for_ttl("e", 3_000)
+    };
+    let told = refused(2, 0, 9_000, true, 0, "");
+    for who in [of_range("d", "0-1"), hasty] {
+        assert_eq!(bench.acquire(&who, &[0, 1]), told);
+    }
     bench.advance(8_999);
     let told = refused(2, 0, 1, true, 0, "");
     assert_eq!(bench.acquire(&of_range("d", "0-1"), &[0, 1]), told);

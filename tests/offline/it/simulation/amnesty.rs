@@ -62,18 +62,19 @@ impl Amnesty {
         self.running.is_some()
     }
 
-    /// `heard` says when the last request of an instance was sent that was acknowledged. Returns those of whom the store will
+    /// `heard` says when the last request of an instance was sent that was acknowledged, and could tell the store that it
+    /// holds what it did before. Returns those of whom the store will
     /// never learn what it has forgotten, once there are any.
     pub(super) fn look(
         &mut self,
         now: Instant,
-        heard: impl Fn(Number) -> Option<Instant>,
+        heard: impl Fn(Number, &HashSet<Holding>) -> Option<Instant>,
     ) -> Vec<Number> {
         let Some(running) = &mut self.running else {
             return Vec::new();
         };
-        let since = running.since;
-        let is_heard = |&number: &Number| heard(number).is_some_and(|heard| since < heard);
+        let (since, known) = (running.since, &running.known);
+        let is_heard = |&number: &Number| heard(number, known).is_some_and(|heard| since < heard);
         if !running.is_noticed && running.losers.iter().any(is_heard) {
             running.is_noticed = true;
             // What was granted before may be answered now.

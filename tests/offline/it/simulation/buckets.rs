@@ -227,7 +227,8 @@ impl Subject for Buckets {
     fn pardon(&mut self, stage: &mut Stage) {
         let now = stage.now();
         let shells = &stage.shells;
-        let heard = |number: Number| shells.get(&number)?.wire.heard();
+        let heard =
+            |number: Number, _: &HashSet<amnesty::Holding>| shells.get(&number)?.wire.heard();
         stage.amnesty.note(stage.record.take_granted());
         stage.amnesty.look(now, heard);
     }

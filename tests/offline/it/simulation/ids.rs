@@ -226,8 +226,14 @@ impl Subject for MachineIds {
 
     fn pardon(&mut self, stage: &mut Stage) {
         let now = stage.now();
+        let holdings = self.holdings(stage);
         let shells = &stage.shells;
-        let heard = |number: Number| shells.get(&number)?.wire.heard();
+        // Whoever has acquired anew since says nothing of what it had.
+        let heard = |number: Number, known: &HashSet<Holding>| {
+            let mut still = holdings.iter().filter(|(holder, ..)| *holder == number);
+            let says = still.any(|holding| known.contains(holding));
+            shells.get(&number)?.wire.heard().filter(|_| says)
+        };
         stage.amnesty.note(stage.record.take_granted());
         for number in stage.amnesty.look(now, heard) {
             self.ledger.pardon(number);

@@ -235,6 +235,14 @@ pub(super) static MUTATIONS: &[Mutation] = &[
 
 pub(super) static SURVIVORS: &[Survivor] = &[
     survivor(
+        "it saves everything else, which says the same",
+        (
+            "raus/src/scripts/full.lua",
+            "if ARGV[7] ~= '' then",
+            "if false then",
+        ),
+    ),
+    survivor(
         "the script has just found the lock absent, and nothing runs between",
         (ACQUIRE, "holder, 'NX', 'PX', ttl)", "holder, 'PX', ttl)"),
     ),

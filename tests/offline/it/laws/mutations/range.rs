@@ -3,6 +3,7 @@
 use super::{Mutation, mutation};
 
 const ACQUIRE: &str = "raus/src/scripts/acquire.lua";
+const FULL: &str = "raus/src/scripts/full.lua";
 
 pub(super) static MUTATIONS: &[Mutation] = &[
     mutation(
@@ -43,8 +44,17 @@ pub(super) static MUTATIONS: &[Mutation] = &[
     ),
     mutation(
         "what a newer version wrote is cut to size",
-        (ACQUIRE, "if newer then return { 'newer', newer } end\n", ""),
+        (
+            ACQUIRE,
+            "if type(other) == 'number' then return { 'newer', other } end\n",
+            "",
+        ),
         "what_a_newer_version_wrote_is_left_alone",
+    ),
+    mutation(
+        "one lock among those that are offered is overlooked",
+        (ACQUIRE, "is_any_locked = 0 <", "is_any_locked = 1 <"),
+        "a_lock_of_another_type_is_held",
     ),
     mutation(
         "a full range is looked at again and again",
@@ -74,6 +84,29 @@ pub(super) static MUTATIONS: &[Mutation] = &[
         (
             ACQUIRE,
             " and full_until <= now + longest.ttl then",
+            " then",
+        ),
+        "what_is_said_of_a_range_holds_for_one_ttl_at_most",
+    ),
+    mutation(
+        "what is said of one range is said at once of another",
+        (
+            FULL,
+            "if first and first .. '-' .. last == ARGV[7] then",
+            "if first then",
+        ),
+        "a_full_range_is_found_once_for_all_who_wait",
+    ),
+    mutation(
+        "a range that was full is said to be so at once",
+        (FULL, "if 0 < left and left", "if left"),
+        "a_full_range_is_found_once_for_all_who_wait",
+    ),
+    mutation(
+        "what is said of a range for ever is said at once",
+        (
+            FULL,
+            " and left <= tonumber(string.match(ARGV[2], '^%d+')) then",
             " then",
         ),
         "what_is_said_of_a_range_holds_for_one_ttl_at_most",

@@ -11,10 +11,7 @@ use std::{
     time::Duration,
 };
 
-use coord_core::{
-    clock::{Clock as _, Instant},
-    lease::Timing,
-};
+use coord_core::{clock::Instant, lease::Timing};
 
 use self::{
     copy::Copy,
@@ -89,21 +86,17 @@ impl MachineIds {
             .values()
             .filter_map(|shell| shell.wire.take_quarantine());
         let refused: Vec<(Instant, Duration)> = refused.collect();
-        let Some(lost_at) = stage.lost_at.filter(|_| !stage.is_split()) else {
+        let is_told = |lost_at: &Instant| !stage.is_split() && stage.rewound_at != Some(*lost_at);
+        let Some(lost_at) = stage.lost_at.filter(is_told) else {
             return;
         };
         if self.watched.is_none_or(|(of, _)| of != lost_at) {
-            // Of an older copy only those can tell who still have what is from before.
-            let lost_us = (stage.clock.wall() - now.saturating_since(lost_at)).as_micros();
-            let is_from_before = |process: &Process| {
-                let holder = process.holder(stage, Mutant::None);
-                holder.is_some_and(|holder| u128::from(holder.fence) < lost_us)
-            };
-            let seen = |(number, process): (&Number, &Process)| {
-                let heard = stage.shells[number].wire.heard();
-                heard.is_some_and(|heard| lost_at + Self::LOOK < heard) && is_from_before(process)
-            };
-            if self.processes.iter().any(seen) {
+            let seen = |heard: Instant| lost_at + Self::LOOK < heard;
+            let mut heard = self
+                .processes
+                .keys()
+                .filter_map(|number| stage.shells[number].wire.heard());
+            if heard.any(seen) {
                 // What was answered in the very moment of the loss may count as a later one, and so does what a replaced
                 // master answered.
                 let is_late = |shell: &Shell| {

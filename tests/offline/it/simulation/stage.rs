@@ -42,6 +42,8 @@ pub(super) struct Stage {
     pub(super) leaps: Vec<Leap>,
     /// When the server last lost something, or may have, and how often that was.
     pub(super) lost_at: Option<Instant>,
+    /// The same where that was by an older copy: who is heard knows of it only if the copy lacks something of its own.
+    pub(super) rewound_at: Option<Instant>,
     pub(super) doubts: u32,
     pub(super) amnesty: Amnesty,
     /// The master that was replaced and still answers.
@@ -138,6 +140,7 @@ impl Stage {
             calm: None,
             leaps: Vec::new(),
             lost_at: None,
+            rewound_at: None,
             doubts: 0,
             amnesty: Amnesty::default(),
             replaced: None,

@@ -171,6 +171,7 @@ impl World {
         stage.amnesty.begin(now, until, known, losers, everybody);
         stage.embedded.rewind(&snapshot);
         self.lose_some();
+        self.stage.rewound_at = self.stage.lost_at;
         self.subject.start(&mut self.stage, newcomer, None);
         self.stage.log(newcomer, || "starts".to_owned());
         Some(lost)

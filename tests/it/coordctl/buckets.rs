@@ -170,6 +170,18 @@ async fn a_drained_instance_gives_everything_away_and_gets_it_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_has_drained_itself_is_idle() {
+    let server = server();
+    let first = join(member(&server, "alpha")).await;
+    let second = join(member(&server, "beta")).await;
+    shared_out(&[&first, &second], &[50, 50]).await;
+    first.drain().await.expect("nothing is worked in");
+    shared_out(&[&first, &second], &[0, 100]).await;
+    let members = run(&server, &["buckets", "members", "-g", "orders", "--json"]).json();
+    assert_eq!(members[0]["state"], "idle");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn work_in_a_bucket_is_waited_for() {
     let server = server();
     let first = join(member(&server, "alpha")).await;

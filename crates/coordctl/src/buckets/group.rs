@@ -229,8 +229,7 @@ impl Group {
 /// Every word that [`state`] has.
 #[cfg(feature = "exporter")]
 pub(crate) const STATES: [&str; 9] = [
-    "member", "joining", "waiting", "draining", "drained", "leaving", "parked", "awaited",
-    "expired",
+    "member", "joining", "idle", "draining", "drained", "leaving", "parked", "awaited", "expired",
 ];
 
 /// One word, and how it looks.
@@ -241,7 +240,7 @@ pub(crate) fn state(member: &MemberRecord) -> (&'static str, Style) {
         () if member.lease_left.is_zero() => ("expired", output::BAD),
         () if member.is_drained && member.owned == 0 => ("drained", output::DIM),
         () if member.is_drained => ("draining", output::WARN),
-        () if member.weight == 0 && member.owned == 0 => ("waiting", output::WARN),
+        () if member.weight == 0 && member.owned == 0 => ("idle", output::WARN),
         () if member.weight == 0 => ("leaving", output::WARN),
         () if !member.is_in_step => ("joining", output::WARN),
         () => ("member", output::GOOD),

@@ -91,6 +91,11 @@ impl Amnesty {
         }
     }
 
+    /// These do not count either.
+    pub(super) fn forgive(&mut self, holdings: impl IntoIterator<Item = Holding>) {
+        self.forgiven.extend(holdings);
+    }
+
     /// What was granted lately: in an amnesty, where one runs, even if they hear of it after its end.
     pub(super) fn note(&mut self, granted: Vec<Holding>) {
         if let Some(running) = &self.running {

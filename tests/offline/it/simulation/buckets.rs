@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use coord_core::clock::Instant;
+use coord_core::clock::{Clock as _, Instant};
 use coord_offline::shares::{self, Share};
 use redbuckets::Event;
 
@@ -207,7 +207,23 @@ impl Subject for Buckets {
         witness.map(Some)
     }
 
-    fn forgotten(&mut self, _stage: &mut Stage) {}
+    fn forgotten(&mut self, stage: &mut Stage) {
+        // Whoever was leapt over has its buckets again, where what another was granted of them is lost: nobody tells that one
+        // before its lease ends.
+        let Some(leap) = stage
+            .leaps
+            .first()
+            .filter(|_| stage.lost_at == Some(stage.now()))
+        else {
+            return;
+        };
+        let since_leap = stage.now().saturating_since(leap.at);
+        let leapt_ms = (stage.clock.wall() - since_leap).as_millis();
+        let mut granted = self.holdings(stage);
+        granted.retain(|&(.., epoch)| leapt_ms <= u128::from(epoch));
+        stage.amnesty.forgive(granted);
+        self.ledger.forget();
+    }
 
     /// A step that cannot be the time for which nobody was heard.
     fn notices_leap(&self, by: Duration) -> bool {

@@ -26,6 +26,11 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// The store has forgotten what it granted.
+    pub(super) fn forget(&mut self) {
+        self.epochs.clear();
+    }
+
     /// No two processes may act in one bucket, and whoever may has the highest epoch that was ever seen of it.
     pub(super) fn check(&mut self, record: &Record, all: &[Holdings]) {
         self.owners.clear();

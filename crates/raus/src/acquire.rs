@@ -126,7 +126,7 @@ impl Acquisition {
                                 limit: Duration::ZERO,
                             }));
                         }
-                        Some(Woken::ByTime) => new_search(&mut self.rng),
+                        Some(Woken::ByTime) => new_search(&mut self.rng).with_few_at_first(),
                         Some(Woken::ByRelease(slot)) => search.for_one(slot),
                     };
                     continue;

@@ -62,6 +62,7 @@ pub(crate) struct Search {
 impl Search {
     /// How many slots a call offers after the first; a script's argument list ends near 8,000.
     const CHUNK: usize = 1_024;
+    const FEW: usize = 4;
 
     pub(crate) fn new(
         range: RangeInclusive<u32>,
@@ -137,6 +138,16 @@ impl Search {
                 Progress::Failed(AcquireError::WrongType { key, found })
             }
         }
+    }
+
+    /// Begins with a few slots: while the range is full, that is what those who wait ask, and all that the server is told
+    /// of many costs more than its answer.
+    pub(crate) fn with_few_at_first(mut self) -> Self {
+        if Self::FEW < self.offer.len() {
+            self.offer.truncate(Self::FEW);
+            self.is_probe = true;
+        }
+        self
     }
 
     /// A search for this slot of the range alone.

@@ -44,6 +44,7 @@ impl Copy {
         let original = &stage.shells[&holder.number];
         let options = original.options;
         let (renewal, server_ms) = original.wire.renewal()?;
+        let heard = original.wire.heard()?;
         let memory = Memory::of(renewal, holder, server_ms, options.ttl)?;
         let store: Arc<dyn Store> = stage.open_shell(number, 0);
         let shell = stage.shells.get_mut(&number).expect("just opened");
@@ -64,8 +65,8 @@ impl Copy {
             store,
             copy.clock.clone(),
             rng,
-            options.ttl,
-            options.heartbeat,
+            Timing::new(options.ttl, options.heartbeat).expect("valid"),
+            heard,
             Arc::clone(&copy.deadline),
         );
         copy.gate.run(task);
@@ -159,20 +160,19 @@ async fn renew(
     store: Arc<dyn Store>,
     clock: TokioClock,
     mut rng: fastrand::Rng,
-    ttl: Duration,
-    heartbeat: Duration,
+    timing: Timing,
+    heard: Instant,
     deadline: Arc<Mutex<Instant>>,
 ) {
-    let mut believed = clock.now() + ttl;
-    let timing = Timing::new(ttl, heartbeat).expect("valid");
+    let mut believed = timing.deadline(heard);
     loop {
-        tokio::time::sleep(heartbeat.mul_f64(0.2 + 0.8 * rng.f64())).await;
+        tokio::time::sleep(timing.heartbeat().mul_f64(0.2 + 0.8 * rng.f64())).await;
         let (sent, request) = (clock.now(), memory.next(&clock, &mut rng));
         let mut replies = store.pipeline(&[request], ANSWER).await;
         let Some(Ok(reply)) = replies.pop() else {
             continue;
         };
-        let goes_on = memory.handle(&reply, ttl) == Some(true);
+        let goes_on = memory.handle(&reply, timing.ttl()) == Some(true);
         let mut deadline = deadline.lock().expect("not poisoned");
         if !goes_on || believed <= clock.now() {
             *deadline = NEVER;

@@ -133,6 +133,8 @@ impl MachineIds {
     /// How often renewals look who the server is, with what an answer takes.
     const LOOK: Duration = Duration::from_millis(1_600);
     const SLACK: Duration = Duration::from_millis(100);
+    /// Longer than any request is on its way.
+    const LATEST: Duration = Duration::from_secs(5);
 
     fn is_overdue(&self, stage: &Stage, number: Number) -> bool {
         let deadline = self.processes.get(&number).and_then(Process::deadline);
@@ -201,6 +203,10 @@ impl Subject for MachineIds {
         let (&number, _) = processes.find(is_witness)?;
         self.peer = None;
         Some(Some(number))
+    }
+
+    fn set_back(&mut self, stage: &Stage) {
+        self.ledger.excuse_clones(stage.now() + Self::LATEST);
     }
 
     fn forgotten(&mut self, stage: &mut Stage) {

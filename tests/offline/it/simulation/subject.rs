@@ -29,6 +29,9 @@ pub(super) trait Subject {
     /// The server has just lost something.
     fn forgotten(&mut self, stage: &mut Stage);
 
+    /// The server's clock was set back.
+    fn set_back(&mut self, _stage: &Stage) {}
+
     /// Whether it is promised that nobody is taken for dead for a while after the server's clock was set forward by this.
     fn notices_leap(&self, _by: Duration) -> bool {
         false

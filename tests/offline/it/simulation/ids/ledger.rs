@@ -7,7 +7,7 @@ use std::{
 };
 
 use coord_core::clock::Instant;
-use raus::Loss;
+use raus::{Loss, LossCause};
 
 use crate::simulation::{
     plan::Number,
@@ -29,6 +29,7 @@ struct Shared {
     fences: BTreeMap<u32, (u64, Number)>,
     /// Until then a holder may find its slot in another's hands: the store has forgotten something.
     excused: Instant,
+    clones_excused: Instant,
     /// Holdings, by slot and fence, beside which there was another because of a step of the server's clock.
     leapt_over: BTreeSet<(u32, u64)>,
 }
@@ -52,6 +53,7 @@ impl Ledger {
             pardoned: BTreeSet::new(),
             fences: BTreeMap::new(),
             excused: Instant::from_boot(Duration::ZERO),
+            clones_excused: Instant::from_boot(Duration::ZERO),
             leapt_over: BTreeSet::new(),
         };
         Self {
@@ -91,11 +93,18 @@ impl Ledger {
         shared.excused = shared.excused.max(until);
     }
 
+    /// The server's clock was set back: a late message seems to come in time, and then is a clone's (seed 757984).
+    pub(super) fn excuse_clones(&self, until: Instant) {
+        self.shared().clones_excused = until;
+    }
+
     /// Process `number` is told that its slot is another's, though its lease had not ended. Only a store that forgets may
     /// do that.
     pub(super) fn record_theft(&self, now: Instant, number: Number, loss: &Loss) {
         self.say(number, || loss.to_string());
-        if self.shared().excused < now {
+        let shared = self.shared();
+        let is_clone = matches!(loss.cause, LossCause::Cloned);
+        if shared.excused < now && !(is_clone && now <= shared.clones_excused) {
             self.record.fail(format!("#{number} was robbed: {loss}"));
         }
     }

@@ -70,6 +70,8 @@ impl World {
                     };
                     stage.leaps.push(Leap { at: now, by, grace });
                     self.subject.forgotten(stage);
+                } else {
+                    self.subject.set_back(stage);
                 }
             }
             Outage::ReplicasBehind { failing_over, .. } => {

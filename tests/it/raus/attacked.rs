@@ -12,6 +12,8 @@ use super::{client, client_at, event, server};
 
 const HEARTBEAT: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(40);
+/// Shorter than any quarantine here, and long enough for several answers that come too late.
+const TO_BE_TOLD: Duration = Duration::from_millis(1_200);
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -106,7 +108,7 @@ async fn a_replica_of_a_replica_that_is_promoted_grants_nothing_at_once() {
     }
     last.promote().expect("promoted");
     let newcomer = with_ttl(&last.url(), 4, seconds(3));
-    quarantined(newcomer.acquire_within(Duration::from_millis(500)).await);
+    quarantined(newcomer.acquire_within(TO_BE_TOLD).await);
     let newcomer = newcomer.acquire_within(PATIENCE).await.expect("later");
     assert!(!held.is_held() || newcomer.id() != held.id());
 }
@@ -140,7 +142,7 @@ async fn a_store_that_was_rewound_grants_nothing_new() {
         })
         .await;
         let newcomer = with_ttl(&server.url(), 3, seconds(4));
-        quarantined(newcomer.acquire_within(Duration::from_millis(300)).await);
+        quarantined(newcomer.acquire_within(TO_BE_TOLD).await);
         assert!(held.is_held() && founder.is_held());
         held.release().await.expect("confirmed");
     }
@@ -362,7 +364,7 @@ async fn a_quarantine_begins_without_a_newcomer() {
     while until() == 0 {
         tokio::time::sleep(HEARTBEAT).await;
     }
-    quarantined(raus.acquire_within(Duration::from_millis(100)).await);
+    quarantined(raus.acquire_within(TO_BE_TOLD).await);
     raus.acquire_within(PATIENCE).await.expect("later");
     assert!(held.is_held());
 }

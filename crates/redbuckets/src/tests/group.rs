@@ -242,12 +242,20 @@ impl Group {
         self.ask(leaver.identity.leave(number, false));
     }
 
+    /// It has lived for long: where members die young, newcomers wait for their share.
     pub(super) fn crash(&mut self, index: usize) {
+        for _ in 0..4 {
+            self.passes(TTL * 4 / 5);
+        }
         self.members.remove(index);
         for _ in 0..11 {
-            self.clock.advance(Duration::from_secs(1));
-            self.run();
+            self.passes(Duration::from_secs(1));
         }
+    }
+
+    fn passes(&mut self, time: Duration) {
+        self.clock.advance(time);
+        self.run();
     }
 
     pub(super) fn owners(&self) -> BTreeMap<u32, String> {

@@ -88,12 +88,8 @@ impl Mutant {
         match (self, script) {
             (Self::RenewWithoutOwnerCheck, "renew") => &[
                 (
-                    "if not missing and found ~= holder then\n",
+                    "if is_foreign or (record and fence < record.fence) then\n",
                     "if false then\n",
-                ),
-                (
-                    "if record and record.fence > fence then return",
-                    "if false then return",
                 ),
                 (
                     "redis.call('PEXPIRE', lock, terms.ttl)",
@@ -128,14 +124,13 @@ impl Mutant {
                 "local function is_same_server(before, run)\n  if true then return true end\n",
             )],
             (Self::ReleaseWithoutOwnerCheck, "release") => &[
-                ("if found and found ~= holder then\n", "if false then\n"),
+                (
+                    "if (found and found ~= holder) or (record and fence < record.fence) then\n",
+                    "if false then\n",
+                ),
                 (
                     "if forgotten and (not usable or acknowledged_till <= now) then",
                     "if false then",
-                ),
-                (
-                    "if record and record.fence > fence then return { 'not_held' } end",
-                    "",
                 ),
                 (
                     "if found == holder then redis.call('DEL', lock) end",

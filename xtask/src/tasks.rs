@@ -100,20 +100,19 @@ pub(crate) fn sim(run: SimRun) -> Result<()> {
             start,
             only,
         } => {
+            let number = |limit: Option<u64>| limit.map(|limit| limit.to_string());
             let limits = [
-                ("SIM_SEEDS", seeds),
-                ("SIM_MINUTES", minutes),
-                ("SIM_START", start),
+                ("SIM_SEEDS", number(seeds)),
+                ("SIM_MINUTES", number(minutes)),
+                ("SIM_START", number(start)),
+                ("SIM_SUBJECT", only),
             ];
             let given = limits
                 .into_iter()
                 .filter_map(|(name, limit)| Some((name, limit?)));
-            let call = only
-                .into_iter()
-                .fold(simulation("", "--nocapture"), |call, only| {
-                    call.env("SIM_SUBJECT", only)
-                });
-            given.fold(call, |call, (name, limit)| call.env(name, limit))
+            given.fold(simulation("", "--nocapture"), |call, (name, limit)| {
+                call.env(name, limit)
+            })
         }
         SimRun::Replay { seed, keep } => {
             let call = simulation("what_is_promised_holds", "--nocapture").env("SIM_SEED", seed);

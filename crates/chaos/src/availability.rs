@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     check::Holding,
+    client::FAILOVER_BOUND,
     history::{History, Kind as Leased, What},
     plan::{self, Lane, Topology},
     report::Fault,
@@ -70,7 +71,7 @@ pub fn recoveries(
 
 /// For how long after its end a fault is felt, µs: for a quarantine, where the server has lost something or is another one.
 #[must_use]
-pub const fn felt_us(kind: plan::Kind, topology: Topology, bound_ms: u64) -> u64 {
+pub const fn felt_us(kind: plan::Kind, topology: Topology) -> u64 {
     use plan::Kind as K;
     let alone = matches!(topology, Topology::Standalone);
     let is_felt_for_ms = match kind {
@@ -78,16 +79,16 @@ pub const fn felt_us(kind: plan::Kind, topology: Topology, bound_ms: u64) -> u64
         K::FillMemory | K::StepServerClock | K::HalfOpen | K::SlowLink => 0,
         K::StopServer | K::Partition | K::Cut if alone => 0,
         // Elsewhere a replica may take over meanwhile; slots that migrate come to another server.
-        _ => topology.ttl_ms() + bound_ms,
+        _ => topology.ttl_ms() + FAILOVER_BOUND.as_millis() as u64,
     };
     is_felt_for_ms * 1_000
 }
 
 /// Within which time everything is to work again, µs; `None` after what befalls clients, whose leases have to end.
 #[must_use]
-pub const fn goal_us(kind: plan::Kind, topology: Topology, bound_ms: u64) -> Option<u64> {
+pub const fn goal_us(kind: plan::Kind, topology: Topology) -> Option<u64> {
     let is_of_clients = kind.suits(topology, Lane::Holders);
-    match felt_us(kind, topology, bound_ms) {
+    match felt_us(kind, topology) {
         _ if is_of_clients => None,
         0 => Some(KEPT_US),
         quarantine => Some(quarantine + LOST_US),
@@ -275,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_goal_is_a_quarantine_where_the_server_is_another() {
-        let goal = |kind, topology| goal_us(kind, topology, 4_000);
+        let goal = goal_us;
         assert_eq!(goal(plan::Kind::Cut, Topology::Standalone), Some(1_500_000));
         assert_eq!(goal(plan::Kind::Cut, Topology::Sentinel), Some(13_000_000));
         assert_eq!(

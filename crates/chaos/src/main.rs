@@ -124,7 +124,7 @@ fn run_one(arguments: &Arguments, topology: Topology, seed: u64, kinds: &[Kind])
     }
     println!("{replay}");
     let run = Run {
-        plan: Plan::new(
+        plan: Plan::with_gap(
             topology,
             seed,
             lasts_ms,

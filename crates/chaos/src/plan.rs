@@ -101,10 +101,21 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of `seed` with faults of `kinds`, of which those that `topology` does not have are left out. After each
-    /// fault of the servers they are left alone for at least `gap_ms`.
+    /// The plan of `seed` with faults of `kinds`, of which those that `topology` does not have are left out.
     #[must_use]
     pub fn new(
+        topology: Topology,
+        seed: u64,
+        lasts_ms: u64,
+        kinds: &[Kind],
+        bounds: Bounds,
+    ) -> Self {
+        Self::with_gap(topology, seed, lasts_ms, kinds, bounds, 0)
+    }
+
+    /// The same, where servers are left alone for at least `gap_ms` after each of their faults.
+    #[must_use]
+    pub fn with_gap(
         topology: Topology,
         seed: u64,
         lasts_ms: u64,
@@ -287,7 +298,7 @@ mod tests {
         fn every_fault_is_over_before_the_end_and_lanes_do_one_thing_at_a_time(
             topology in topologies(), seed: u64, lasts_ms in 0_u64..900_000,
         ) {
-            let plan = Plan::new(topology, seed, lasts_ms, Kind::ALL, Bounds::Promised, 0);
+            let plan = Plan::new(topology, seed, lasts_ms, Kind::ALL, Bounds::Promised);
             for lane in [Lane::Servers, Lane::Holders, Lane::Workers] {
                 let mut free_at = 0;
                 for step in plan.lane(lane) {
@@ -301,13 +312,13 @@ mod tests {
 
         #[test]
         fn a_seed_is_replayed_identically(topology in topologies(), seed: u64, lasts_ms in 0_u64..300_000) {
-            let plan = || Plan::new(topology, seed, lasts_ms, Kind::ALL, Bounds::Promised, 0);
+            let plan = || Plan::new(topology, seed, lasts_ms, Kind::ALL, Bounds::Promised);
             prop_assert_eq!(plan(), plan());
         }
 
         #[test]
         fn no_client_is_silent_around_a_step_of_a_servers_clock(topology in topologies(), seed: u64) {
-            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised, 0);
+            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised);
             let ttl_ms = topology.ttl_ms();
             for step in plan.steps.iter().filter(|step| step.kind == Kind::StepServerClock) {
                 for other in plan.steps.iter().filter(|other| other.number != step.number) {
@@ -321,7 +332,7 @@ mod tests {
         fn nothing_is_forgotten_before_the_time_that_a_servers_clock_was_set_to(
             topology in topologies(), seed: u64,
         ) {
-            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised, 0);
+            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised);
             for step in &plan.steps {
                 let until_ms = step.end_ms() + step.ahead_ms().unwrap_or(0);
                 let forgets = |other: &&Step| step.number < other.number && other.kind.forgets();
@@ -333,7 +344,7 @@ mod tests {
 
         #[test]
         fn a_long_run_has_every_fault_of_its_topology(topology in topologies(), seed: u64) {
-            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised, 0);
+            let plan = Plan::new(topology, seed, 600_000, Kind::ALL, Bounds::Promised);
             let lanes = [Lane::Servers, Lane::Holders, Lane::Workers];
             let suits = |kind: &&Kind| lanes.iter().any(|lane| kind.suits(topology, *lane));
             let wanted: BTreeSet<&str> = Kind::ALL.iter().filter(suits).map(|kind| kind.name()).collect();
@@ -344,14 +355,7 @@ mod tests {
 
     #[test]
     fn beyond_the_promises_clocks_step_while_clients_are_silent() {
-        let plan = Plan::new(
-            Topology::Standalone,
-            1,
-            600_000,
-            Kind::ALL,
-            Bounds::Beyond,
-            0,
-        );
+        let plan = Plan::new(Topology::Standalone, 1, 600_000, Kind::ALL, Bounds::Beyond);
         let is_step = |step: &&Step| step.kind == Kind::StepServerClock;
         let meets = |step: &Step| {
             let mut others = plan.steps.iter().filter(|other| other.lane != step.lane);
@@ -368,12 +372,11 @@ mod tests {
             60_000,
             &[Kind::Flush],
             Bounds::Promised,
-            0,
         );
         assert!(plan.steps.iter().all(|step| step.kind == Kind::Flush));
         assert!(!plan.steps.is_empty());
         assert!(
-            Plan::new(Topology::Standalone, 1, 60_000, &[], Bounds::Promised, 0)
+            Plan::new(Topology::Standalone, 1, 60_000, &[], Bounds::Promised)
                 .steps
                 .is_empty()
         );

@@ -7,7 +7,6 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use crate::{
     availability::{self, Recovery},
     check::Verdict,
-    client::FAILOVER_BOUND,
     history::{Grant, History, Kind, What},
     plan::{self, Bounds, Plan, Step},
 };
@@ -93,15 +92,18 @@ impl<'a> Account<'a> {
         counts
     }
 
-    /// How soon everything worked after the faults of each kind, in words, with the goal where there is one.
+    /// How soon everything worked after the faults of each kind, in words, with the goal where there is one; the first row
+    /// says what stands in the columns.
     #[must_use]
     pub fn recoveries(&self) -> Vec<[String; 7]> {
         let topology = self.plan.topology;
-        let felt_us = |kind| availability::felt_us(kind, topology, bound_ms());
+        let felt_us = |kind| availability::felt_us(kind, topology);
         let holdings = &self.verdict.holdings;
         let recoveries = availability::recoveries(self.histories, holdings, &self.faults, felt_us);
         let rows = recoveries.iter();
-        rows.map(|(kind, recovery)| self.told(*kind, recovery))
+        let rows = rows.map(|(kind, recovery)| self.told(*kind, recovery));
+        std::iter::once(RECOVERY.map(str::to_owned))
+            .chain(rows)
             .collect()
     }
 
@@ -109,7 +111,7 @@ impl<'a> Account<'a> {
         let seconds = |us: Option<u64>| {
             us.map_or_else(|| "–".to_owned(), |us| format!("{:.1}", us as f64 / 1e6))
         };
-        let goal = availability::goal_us(kind, self.plan.topology, bound_ms());
+        let goal = availability::goal_us(kind, self.plan.topology);
         let within = goal.map_or_else(
             || "–".to_owned(),
             |goal| {
@@ -227,7 +229,7 @@ impl<'a> Account<'a> {
     fn tell_recoveries(&self, page: &mut String) {
         *page += "<h2>How soon everything worked again</h2>\n<p>From the end of a fault until every bucket had an owner and \
                   no holder waited; seconds. Where the servers were broken again before that, it is unknown.</p>\n<table>\n";
-        for row in std::iter::once(RECOVERY.map(str::to_owned)).chain(self.recoveries()) {
+        for row in self.recoveries() {
             let cells: String = row
                 .map(|cell| format!("<td>{}</td>", escaped(&cell)))
                 .concat();
@@ -245,10 +247,6 @@ fn fault(plan: &Plan, number: u32, from: u64, to: u64) -> Option<Fault<'_>> {
     let mut steps = plan.steps.iter();
     let step = steps.find(|step| step.number == number)?;
     Some(Fault { step, from, to })
-}
-
-fn bound_ms() -> u64 {
-    u64::try_from(FAILOVER_BOUND.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn table(page: &mut String, title: &str, counts: &BTreeMap<&str, usize>) {
@@ -285,8 +283,7 @@ const fn noun(grant: &Grant) -> &'static str {
     }
 }
 
-/// What [`Account::recoveries`] has in its columns.
-pub(crate) const RECOVERY: [&str; 7] = ["fault", "known", "p50", "p99", "worst", "goal", "unknown"];
+const RECOVERY: [&str; 7] = ["fault", "known", "p50", "p99", "worst", "goal", "unknown"];
 const VIOLATIONS_SHOWN: usize = 100;
 const STYLE: &str = "body{font:14px/1.4 system-ui,sans-serif;margin:2em;color:#222}\
     table{border-collapse:collapse;margin:1em 0}th{text-align:left;font-weight:normal}\
@@ -311,7 +308,6 @@ mod tests {
             60_000,
             plan::Kind::ALL,
             Bounds::Promised,
-            0,
         );
         let grant = |fence| Grant {
             kind: Kind::Slot,

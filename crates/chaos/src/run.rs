@@ -16,7 +16,7 @@ use crate::{
     history::{History, Recorder, now_us},
     nemesis::{self, Clients, Load, Stage},
     plan::Plan,
-    report::{Account, RECOVERY},
+    report::Account,
     secrets,
 };
 
@@ -173,7 +173,7 @@ fn summary(account: &Account<'_>, verdict: &Verdict) -> String {
         format!("told: {:?}", account.events()),
     ];
     lines.push("how soon everything worked again, s:".to_owned());
-    for row in std::iter::once(RECOVERY.map(str::to_owned)).chain(account.recoveries()) {
+    for row in account.recoveries() {
         let [fault, rest @ ..] = row;
         lines.push(format!(
             "  {fault:<18} {}",

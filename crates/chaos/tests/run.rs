@@ -15,14 +15,7 @@ const SEED: u64 = 7;
 
 fn run(target: &Path, kinds: &[Kind]) -> Outcome {
     let run = Run {
-        plan: Plan::new(
-            Topology::Standalone,
-            SEED,
-            8_000,
-            kinds,
-            Bounds::Promised,
-            0,
-        ),
+        plan: Plan::new(Topology::Standalone, SEED, 8_000, kinds, Bounds::Promised),
         load: Load {
             processes: 2,
             holders: 2,

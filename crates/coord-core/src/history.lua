@@ -242,7 +242,8 @@ end
 --   'newer'       version: a newer client has written here
 -- mode: 'ask' (the client knows nothing of an absent or quiet past), 'first:<token>' (it listened since it was given the
 -- token, and heard nobody), 'voice' (it heard somebody, or held something here: what is absent was lost), 'group' (nobody
--- has to listen). past, other: as history_read() has them. The token makes a late 'first' harmless: it is gone if the store has forgotten its past since.
+-- has to listen). past, other: as history_read() has them. The token makes a late 'first' harmless: it is gone if the store
+-- has forgotten its past since.
 local function history_admit(key, now, mode, terms, past, other)
   local run = run_id()
   if type(other) == 'number' then return { standing = 'newer', version = other } end

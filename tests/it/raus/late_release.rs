@@ -13,9 +13,10 @@ use coord_core::store::{
     BoxFuture,
     embedded::{Embedded, Faults},
 };
-use coord_offline::gate::Gate;
-
-use coord_offline::tap::{Ear, Tap};
+use coord_offline::{
+    gate::Gate,
+    tap::{Ear, Tap},
+};
 
 /// From the first confirmation on, requests take two seconds.
 #[derive(Debug)]

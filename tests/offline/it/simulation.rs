@@ -2,8 +2,8 @@
 //! under them where the seed is even, buckets where it is odd. What was promised is checked after every step. A seed that
 //! fails is thinned to the few steps that it takes and prints their timeline. docs/testing/simulation.md explains it.
 //!
-//! `SIM_SEEDS`, `SIM_MINUTES` and `SIM_START` say what runs, `SIM_SUBJECT` (`ids`, `buckets`) which of both alone; `SIM_SEED`, with `SIM_KEEP`, runs one and prints it;
-//! `SIM_MISTAKE` leaves deliberate mistakes out whose name does not contain it.
+//! `SIM_SEEDS`, `SIM_MINUTES` and `SIM_START` say what runs, `SIM_SUBJECT` (`ids`, `buckets`) which of both alone;
+//! `SIM_SEED`, with `SIM_KEEP`, runs one and prints it; `SIM_MISTAKE` leaves deliberate mistakes out whose name does not contain it.
 
 mod amnesty;
 mod buckets;

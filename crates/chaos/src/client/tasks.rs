@@ -12,7 +12,7 @@ use redbuckets::{Bucket, Instance, RunError};
 use tokio::time::{self, MissedTickBehavior};
 
 use super::{Member, TICK, worker::DRAIN_US};
-use crate::history::{End, Grant, Kind, Record, What, now_us, us};
+use crate::history::{End, Grant, Kind, What, now_us, us};
 
 /// Works for as long as `lasts`, or until the process is to end.
 pub(super) async fn work(
@@ -97,6 +97,7 @@ async fn task(bucket: Bucket, board: Arc<Board>, mut rng: fastrand::Rng) -> Resu
         }
         match rng.u32(..20_000) {
             0 => return Err("it failed".to_owned()),
+            // A panic is that bucket's failure, which is what is tried.
             1 => panic!("it panicked"),
             2..100 => std::thread::sleep(Duration::from_millis(rng.u64(..30))),
             _ => {}
@@ -137,24 +138,17 @@ impl Board {
             let is_valid = bucket.is_valid();
             if !is_valid {
                 let how = End::Lost;
-                self.record(What::Ended { grant, how });
+                self.member.record(What::Ended { grant, how });
             }
             is_valid
         });
         if state.deadline < Some(deadline) {
-            self.record(What::Until {
+            self.member.record(What::Until {
                 kind: Kind::Bucket,
                 deadline: us(deadline),
             });
         }
         state.deadline = Some(deadline);
-    }
-
-    fn record(&self, what: What) {
-        let (at, member) = (now_us(), self.member.number);
-        self.member
-            .recorder
-            .record_all(&[Record { at, member, what }]);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -179,7 +173,7 @@ impl Working {
             return None;
         }
         let asked = board.asked;
-        board.record(What::Granted { grant, asked });
+        board.member.record(What::Granted { grant, asked });
         state.open.insert(grant, Arc::clone(&bucket));
         drop(state);
         Some(Self {
@@ -199,7 +193,7 @@ impl Drop for Working {
                 false => End::Lost,
             };
             let grant = self.grant;
-            self.board.record(What::Ended { grant, how });
+            self.board.member.record(What::Ended { grant, how });
         }
     }
 }

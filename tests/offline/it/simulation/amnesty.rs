@@ -63,8 +63,7 @@ impl Amnesty {
     }
 
     /// `heard` says when the last request of an instance was sent that was acknowledged, and could tell the store that it
-    /// holds what it did before. Returns those of whom the store will
-    /// never learn what it has forgotten, once there are any.
+    /// holds what it did before. Returns those of whom the store will never learn what it has forgotten, once there are any.
     pub(super) fn look(
         &mut self,
         now: Instant,

@@ -305,19 +305,7 @@ impl Stage {
     /// Whether what this process has may be another's without a fault of anybody's.
     pub(super) fn may_be_forgotten(&self, shell: &Shell, number: Number) -> bool {
         let heard = shell.wire.heard();
-        self.is_leapt_over(shell.options.ttl, heard)
-            || self.amnesty.is_beyond(number, heard)
-            || self.is_granted_by_a_leap_and_lost(heard)
-    }
-
-    /// Whether it may have been granted what another one, that was leapt over, still had, and the store has forgotten that
-    /// since: nobody tells the other one before this one is heard.
-    fn is_granted_by_a_leap_and_lost(&self, heard: Option<Instant>) -> bool {
-        let Some(lost_at) = self.lost_at else {
-            return false;
-        };
-        let is_before = |leap: &Leap| leap.at <= lost_at;
-        heard.is_none_or(|heard| heard <= lost_at) && self.leaps.iter().any(is_before)
+        self.is_leapt_over(shell.options.ttl, heard) || self.amnesty.is_beyond(number, heard)
     }
 
     pub(super) fn is_calm(&self) -> bool {
